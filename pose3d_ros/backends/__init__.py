@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Inference runtimes: they know devices, precision and tensors, and never a joint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from ..errors import BackendError, ModelError
+
+Tensors = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Port:
+    """What is expected of a network's input or output.
+
+    shape: None where any size is fine, the batch included. name: the tensor's name; empty: the one
+    tensor of that shape is meant (files differ in names and order more than in shapes).
+    """
+
+    shape: tuple[int | None, ...]
+    name: str = ''
+
+    def fits(self, shape: Sequence[int | None]) -> bool:
+        """Whether a tensor of that shape, None for dynamic, can be the one."""
+        return len(shape) == len(self.shape) and all(
+            wanted is None or size is None or wanted == size
+            for wanted, size in zip(self.shape, shape)
+        )
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What an estimator wants of a runtime.
+
+    inputs, outputs: by role, the names that the estimator uses. Other outputs are pruned.
+    heads: roles of the outputs whose last layers stay in f32 in `mixed` precision.
+    batched: the first axis of inputs and outputs is a batch of any size.
+    """
+
+    path: Path
+    inputs: Mapping[str, Port]
+    outputs: Mapping[str, Port]
+    heads: tuple[str, ...] = ()
+    batched: bool = True
+
+
+@dataclass(frozen=True)
+class RuntimeOptions:
+    """Device settings; precision is never `auto` here. cache_dir: compiled models, None: none."""
+
+    device: str = 'CPU'
+    device_fallback: bool = False
+    precision: str = 'f32'
+    threads: int = 0
+    cache_dir: Path | None = None
+
+
+class Network(Protocol):
+    """A compiled network."""
+
+    backend: str
+    device: str
+    precision: str
+
+    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
+        """Run once; tensors by role. The arrays belong to the caller."""
+
+    def submit(self, inputs: Mapping[str, NDArray[Any]]) -> Future[Tensors]:
+        """Start and return at once; several may be under way."""
+
+
+Loader = Callable[[NetworkSpec, RuntimeOptions], Network]
+
+# Name, module to import, file types it reads; the first usable one serves `auto`.
+BACKENDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    'openvino': ('openvino', ('.tflite', '.onnx', '.xml', '.pb')),
+    'onnxruntime': ('onnxruntime', ('.onnx',)),
+}
+
+
+def available() -> list[str]:
+    """The installed runtimes."""
+    return [name for name, (module, _) in BACKENDS.items() if find_spec(module)]
+
+
+def load_network(spec: NetworkSpec, options: RuntimeOptions, backend: str = 'auto') -> Network:
+    """Compile a model file.
+
+    Raises ModelError for a file that is missing, damaged or of another network, BackendError for
+    a runtime or device that is not there.
+    """
+    if not spec.path.is_file():
+        raise ModelError(f'model file {spec.path} does not exist')
+    return _loader(spec.path, backend)(spec, options)
+
+
+def _loader(path: Path, backend: str) -> Loader:
+    suffix = path.suffix.lower()
+    readers = [name for name, (_, suffixes) in BACKENDS.items() if suffix in suffixes]
+    if not readers:
+        known = sorted({s for _, suffixes in BACKENDS.values() for s in suffixes})
+        raise ModelError(f'{path.name}: unknown model format {suffix!r}; known: {", ".join(known)}')
+    if backend == 'auto':
+        usable = [name for name in readers if name in available()]
+        if not usable:
+            raise BackendError(
+                f'{path.name} needs {" or ".join(readers)}, and none of them is installed: '
+                f'pip install "pose3d_ros[{readers[0]}]"'
+            )
+        backend = usable[0]
+    if backend not in readers:
+        raise BackendError(
+            f'backend {backend} does not read {suffix} files ({path.name}); '
+            f'use {" or ".join(readers)}'
+        )
+    if backend not in available():
+        raise BackendError(
+            f'backend {backend} is not installed: pip install "pose3d_ros[{backend}]"'
+        )
+    module = import_module(f'.{backend}', __name__)
+    loader: Loader = module.load
+    return loader

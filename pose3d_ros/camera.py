@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pinhole cameras with distortion.
+
+Optical frame: x right, y down, z forward (REP-103). A pixel is u = fx * x / z + cx after
+distortion; the centre of the top-left pixel is (0, 0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from .errors import InputError
+
+Array = NDArray[Any]
+
+# Names of sensor_msgs/CameraInfo and the coefficients they may have.
+_COEFFICIENTS = {
+    '': (0,),
+    'none': (0,),
+    'plumb_bob': (0, 4, 5),
+    'rational_polynomial': (8, 12, 14),
+    'equidistant': (4,),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """Calibration of one camera.
+
+    K: (3, 3) pixels. size: width, height in pixels. model, D: distortion as in
+    sensor_msgs/CameraInfo (plumb_bob, rational_polynomial, equidistant, or none).
+    """
+
+    K: Array
+    size: tuple[int, int]
+    model: str = ''
+    D: Array = np.zeros(0)
+    assumed: bool = False
+    """The focal length is a guess that the user made, not a calibration."""
+
+    def __post_init__(self) -> None:
+        K, D = np.asarray(self.K, dtype=float), np.asarray(self.D, dtype=float).ravel()
+        if K.shape != (3, 3) or not np.isfinite(K).all() or not np.isfinite(D).all():
+            raise InputError('camera matrix and distortion must be finite numbers, K of shape 3x3')
+        if K[0, 0] <= 0 or K[1, 1] <= 0 or abs(K[2, 2] - 1) > 1e-6:
+            raise InputError(f'not a camera matrix (fx {K[0, 0]:g}, fy {K[1, 1]:g})')
+        if not np.any(D):
+            D = np.zeros(0)
+        elif self.model not in _COEFFICIENTS:
+            raise InputError(
+                f'distortion model {self.model!r} is unknown; known: '
+                f'{", ".join(m for m in _COEFFICIENTS if m)}'
+            )
+        elif len(D) not in _COEFFICIENTS[self.model]:
+            raise InputError(
+                f'{self.model or "no distortion model"} has '
+                f'{_COEFFICIENTS[self.model]} coefficients, not {len(D)}'
+            )
+        object.__setattr__(self, 'K', K)
+        object.__setattr__(self, 'D', D)
+
+    @classmethod
+    def from_info(
+        cls,
+        *,
+        K: Sequence[float],
+        D: Sequence[float],
+        P: Sequence[float],
+        model: str,
+        size: tuple[int, int],
+        image_size: tuple[int, int],
+        binning: tuple[int, int] = (0, 0),
+        roi: tuple[int, int, int, int] = (0, 0, 0, 0),
+        rectified: bool = False,
+    ) -> Camera | None:
+        """Camera of an image from the fields of a sensor_msgs/CameraInfo (REP-104).
+
+        size: of the calibration; image_size: of the image at hand; binning: x, y; roi: x offset,
+        y offset, width, height. Returns None if uncalibrated (K[0] is 0).
+
+        Raises InputError if the numbers make no sense or fit no image of that size.
+        """
+        matrix = np.asarray(K, dtype=float).reshape(3, 3)
+        if rectified and np.any(np.asarray(P, dtype=float)):
+            matrix = np.asarray(P, dtype=float).reshape(3, 4)[:, :3]
+        if matrix[0, 0] == 0:
+            return None
+        camera = cls(
+            K=matrix,
+            size=size if all(size) else image_size,
+            model='' if rectified else model,
+            D=np.zeros(0) if rectified else np.asarray(D, dtype=float),
+        )
+        if any(roi[:2]) or (roi[2] and roi[3] and roi[2:] != camera.size):
+            camera = camera.cropped(roi[0], roi[1], roi[2], roi[3])
+        if max(binning) > 1:
+            # A binned pixel is the mean of a block: centres move by half a block less half a pixel.
+            bx, by = max(binning[0], 1), max(binning[1], 1)
+            camera = camera.resized((camera.size[0] // bx, camera.size[1] // by))
+        return camera.resized(image_size)
+
+    @classmethod
+    def assume(cls, focal_px: float, size: tuple[int, int]) -> Camera:
+        """Camera with the image centre as principal point and a focal length the user named."""
+        width, height = size
+        K = np.array(
+            [[focal_px, 0, (width - 1) / 2], [0, focal_px, (height - 1) / 2], [0, 0, 1.0]]
+        )
+        return cls(K=K, size=size, assumed=True)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Camera:
+        """Read a calibration file as camera_calibration and camera_info_manager write it."""
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+            size = int(content['image_width']), int(content['image_height'])
+            K = np.asarray(content['camera_matrix']['data'], dtype=float).reshape(3, 3)
+            model = str(content.get('distortion_model', ''))
+            D = content.get('distortion_coefficients', {}).get('data', [])
+            return cls(K=K, size=size, model=model, D=np.asarray(D, dtype=float))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise InputError(f'cannot read the calibration {path}: {error}') from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f'{path} is not a camera calibration (image_width, image_height, camera_matrix, '
+                f'distortion_model, distortion_coefficients): {error!r}'
+            ) from error
+
+    def cropped(self, x: int, y: int, width: int, height: int) -> Camera:
+        """Camera of the part of the image that begins at pixel (x, y)."""
+        K = self.K.copy()
+        K[0, 2] -= x
+        K[1, 2] -= y
+        size = (width or self.size[0] - x, height or self.size[1] - y)
+        return replace(self, K=K, size=size)
+
+    def resized(self, size: tuple[int, int]) -> Camera:
+        """Camera of the whole image scaled to another size.
+
+        Raises InputError if the aspect ratio differs by more than a pixel's rounding.
+        """
+        if size == self.size:
+            return self
+        sx, sy = size[0] / self.size[0], size[1] / self.size[1]
+        if abs(sx / sy - 1) > 2 / min(*size, *self.size):
+            raise InputError(
+                f'the calibration is for {self.size[0]}x{self.size[1]}, '
+                f'the image is {size[0]}x{size[1]}: another aspect ratio'
+            )
+        scale = np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1]])
+        return replace(self, K=scale @ self.K, size=size)
+
+    @property
+    def focal(self) -> float:
+        """Mean focal length in pixels."""
+        return float(np.sqrt(self.K[0, 0] * self.K[1, 1]))
+
+    def rays(self, pixels: Array) -> Array:
+        """(N, 2) undistorted x/z, y/z of (N, 2) pixels; NaN stays NaN."""
+        pixels = np.asarray(pixels, dtype=float).reshape(-1, 2)
+        out = np.full(pixels.shape, np.nan)
+        good = np.isfinite(pixels).all(axis=1)
+        if not good.any():
+            return out
+        if not len(self.D):
+            rays = np.ones((int(good.sum()), 3))
+            rays[:, :2] = pixels[good]
+            out[good] = np.linalg.solve(self.K, rays.T).T[:, :2]
+            return out
+        points = np.ascontiguousarray(pixels[good][:, None])
+        criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-10)
+        if self.model == 'equidistant':
+            found = cv2.fisheye.undistortPoints(points, self.K, self.D, criteria=criteria)
+        else:
+            found = cv2.undistortPointsIter(points, self.K, self.D, None, None, criteria)
+        out[good] = found[:, 0]
+        # Far outside the image the distortion polynomial folds back; such points have no ray.
+        back = self.project(np.column_stack([out, np.ones(len(out))]))
+        off = np.abs(back - pixels).max(axis=1) > 1.0
+        out[off] = np.nan
+        return out
+
+    def project(self, xyz: Array) -> Array:
+        """(N, 2) pixels of (N, 3) points in the optical frame; NaN behind the camera."""
+        xyz = np.asarray(xyz, dtype=float).reshape(-1, 3)
+        out = np.full((len(xyz), 2), np.nan)
+        good = np.isfinite(xyz).all(axis=1) & (xyz[:, 2] > 1e-6)
+        if not good.any():
+            return out
+        if not len(self.D):
+            uvw = xyz[good] @ self.K.T
+            out[good] = uvw[:, :2] / uvw[:, 2:]
+            return out
+        points = np.ascontiguousarray(xyz[good][:, None])
+        zero = np.zeros(3)
+        if self.model == 'equidistant':
+            found, _ = cv2.fisheye.projectPoints(points, zero, zero, self.K, self.D)
+        else:
+            found, _ = cv2.projectPoints(points, zero, zero, self.K, self.D)
+        out[good] = found[:, 0]
+        return out

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Estimators: one file each, all behind one small interface.
+
+To add one, write a module with a class `Estimator` and a dataclass `Options`, and put its name
+into `ESTIMATORS`. An estimator knows joints, crops and decoding; it never imports a runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Protocol
+
+from ..config import PipelineConfig
+from ..errors import ConfigError
+from ..skeleton import Skeleton
+from ..types import Frame, Pose3D
+
+# Name of the setting -> module. A dotted name loads an estimator of another package.
+ESTIMATORS: dict[str, str] = {
+    'blazepose': 'pose3d_ros.estimators.blazepose',
+}
+
+
+@dataclass(frozen=True)
+class EstimatorInfo:
+    """What is told of a loaded estimator to the outside (EstimatorInfo.msg).
+
+    version: of the model, or its checksum. metric: the model itself predicts metres.
+    """
+
+    model: str
+    version: str
+    backend: str
+    device: str
+    precision: str
+    metric: bool
+
+
+class Estimator(Protocol):
+    """What every estimator offers.
+
+    Poses come raw: without ids, unsmoothed, and root-relative unless the estimator itself knows
+    where people are. Pipeline does the rest.
+    """
+
+    skeleton: Skeleton
+    info: EstimatorInfo
+
+    def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
+        """People of each frame. One batch: several cameras share the compiled networks.
+
+        State, if any, is kept per `Frame.source`.
+        """
+
+    def reset(self, source: str | None = None) -> None:
+        """Forget the state of one source, or of all."""
+
+    def configure(self, config: PipelineConfig) -> None:
+        """Take over changed live settings."""
+
+    def timings(self) -> dict[str, float]:
+        """Milliseconds of each stage of the last estimate()."""
+
+
+def _module(name: str) -> ModuleType:
+    if name not in ESTIMATORS and '.' not in name:
+        raise ConfigError(f'estimator {name!r} is unknown; choose one of {", ".join(ESTIMATORS)}')
+    target = ESTIMATORS.get(name, name)
+    try:
+        module = import_module(target)
+    except ModuleNotFoundError as error:
+        if error.name and target.startswith(error.name):
+            raise ConfigError(f'estimator {name!r}: there is no module {target}') from error
+        raise
+    for attribute in ('Estimator', 'Options'):
+        if not hasattr(module, attribute):
+            raise ConfigError(f'estimator {name!r}: module {target} has no {attribute}')
+    return module
+
+
+def options_of(name: str) -> type:
+    """The dataclass of the estimator's own settings."""
+    options: type = _module(name).Options
+    return options
+
+
+def create(config: PipelineConfig) -> Estimator:
+    """Load the configured estimator with its models.
+
+    Raises ConfigError, ModelError or BackendError.
+    """
+    estimator: Estimator = _module(config.estimator).Estimator(config)
+    return estimator

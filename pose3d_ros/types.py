@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The objects that travel through the package: a frame goes in, poses come out.
+
+Lengths are metres, angles radians, image points pixels with the centre of the top-left pixel at
+(0, 0), times integer nanoseconds. A missing number is NaN, never zero.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .camera import Camera
+from .errors import InputError
+from .skeleton import Skeleton
+
+Array = NDArray[Any]
+
+
+class JointStatus(IntEnum):
+    """What a joint's position rests on; the numbers are those of Joint3D.msg."""
+
+    INVALID = 0
+    MEASURED = 1
+    INFERRED = 2
+    PREDICTED = 3
+
+
+class TrackingState(IntEnum):
+    """The life of a track id; the numbers are those of Skeleton3D.msg."""
+
+    UNTRACKED = 0
+    NEW = 1
+    TRACKED = 2
+    PREDICTED = 3
+    LOST = 4
+
+
+class PositionSource(IntEnum):
+    """Where the absolute position comes from; the numbers are those of Skeleton3D.msg."""
+
+    RELATIVE = 0
+    ASSUMED = 1
+    METRIC = 2
+    PLANE = 3
+    DEPTH = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One image of one camera.
+
+    image: (H, W, 3) uint8, BGR. stamp_ns: acquisition time. frame_id: optical frame of the camera.
+    depth: (H, W) float32 metres along the optical axis, NaN where unknown.
+    source: key of the state (tracks, filters) that the frame belongs to, one per camera.
+    """
+
+    image: Array
+    stamp_ns: int = 0
+    frame_id: str = ''
+    camera: Camera | None = None
+    depth: Array | None = None
+    source: str = ''
+
+    def __post_init__(self) -> None:
+        shape, dtype = getattr(self.image, 'shape', None), getattr(self.image, 'dtype', None)
+        if shape is None or len(shape) != 3 or shape[2] != 3 or dtype != np.uint8:
+            raise InputError(f'an image must be (H, W, 3) uint8 BGR, not {shape} {dtype}')
+        if shape[0] == 0 or shape[1] == 0:
+            raise InputError(f'the image is empty ({shape[1]}x{shape[0]})')
+        if self.depth is not None and self.depth.shape != shape[:2]:
+            raise InputError(f'the depth image is {self.depth.shape}, the image {shape[:2]}')
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return int(self.image.shape[1]), int(self.image.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Pose3D:
+    """One person in one frame.
+
+    xyz: (J, 3) metres along the axes of the camera's optical frame (x right, y down, z forward);
+        from the camera if position_source is not RELATIVE, else from the skeleton's root.
+    confidence: (J,) 0..1, NaN where the model gives none.
+    pixels: (J, 2) in the source image, NaN where there is none; may lie outside the image.
+    status: (J,) values of JointStatus.
+    covariance: (J, 3, 3) square metres, same axes; None if unknown.
+    score: 0..1, that this is a person.
+    size_px: extent of the body in the image, the scale of pixel errors; NaN: unknown.
+    velocity: (3,) m/s of the root, NaN: unknown.
+    """
+
+    skeleton: Skeleton
+    xyz: Array
+    confidence: Array
+    pixels: Array
+    status: Array
+    covariance: Array | None = None
+    position_source: PositionSource = PositionSource.RELATIVE
+    score: float = float('nan')
+    size_px: float = float('nan')
+    track_id: int = 0
+    tracking_state: TrackingState = TrackingState.UNTRACKED
+    velocity: Array = dataclasses.field(default_factory=lambda: np.full(3, np.nan))
+
+    def __post_init__(self) -> None:
+        joints = len(self.skeleton.names)
+        expected = {
+            'xyz': (joints, 3),
+            'confidence': (joints,),
+            'pixels': (joints, 2),
+            'status': (joints,),
+            'velocity': (3,),
+        }
+        if self.covariance is not None:
+            expected['covariance'] = (joints, 3, 3)
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise InputError(
+                    f'{name} of a {self.skeleton.name} pose must be {shape}, '
+                    f'not {getattr(self, name).shape}'
+                )
+
+    @property
+    def root(self) -> Array:
+        """(3,) metres: the root joint, or the mean of the joints that stand for it."""
+        return np.asarray(self.xyz[list(self.skeleton.root)].mean(axis=0))
+
+    @property
+    def absolute(self) -> bool:
+        """Whether xyz is measured from the camera."""
+        return self.position_source != PositionSource.RELATIVE
+
+    def replace(self, **changes: Any) -> Pose3D:
+        """Copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def box(self, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+        """Pixel box x, y, width, height around the joints, cut at an image of that size."""
+        seen = self.pixels[np.isfinite(self.pixels).all(axis=1)]
+        if not len(seen):
+            return None
+        low = np.clip(np.floor(seen.min(axis=0)), 0, size)
+        high = np.clip(np.ceil(seen.max(axis=0)) + 1, 0, size)
+        if (high <= low).any():
+            return None
+        x, y = (int(v) for v in low)
+        return x, y, int(high[0]) - x, int(high[1]) - y
