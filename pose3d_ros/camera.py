@@ -8,7 +8,7 @@ distortion; the centre of the top-left pixel is (0, 0).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Camera:
     K: Array
     size: tuple[int, int]
     model: str = ''
-    D: Array = np.zeros(0)
+    D: Array = field(default_factory=lambda: np.zeros(0))
     assumed: bool = False
     """The focal length is a guess that the user made, not a calibration."""
 
