@@ -54,7 +54,7 @@ def fetch(entry: Entry, models_dir: str | Path = '', *, progress: bool = True) -
         if missing:
             _clean(root, entry.name)
             with (
-                tempfile.TemporaryDirectory(prefix=f'.{entry.name}.', dir=root) as name,
+                tempfile.TemporaryDirectory('.part', f'.{entry.name}.', root) as name,
                 filelock.FileLock(Path(name) / _LOCK),
             ):
                 part = Path(name)
@@ -212,7 +212,7 @@ def _locked(root: Path, name: str) -> Iterator[None]:
 
 def _clean(root: Path, name: str) -> None:
     """Remove what killed processes left: the folders whose lock nobody holds."""
-    for path in root.glob(f'.{name}.*/'):
+    for path in root.glob(f'.{name}.*.part'):
         with suppress(filelock.Timeout), filelock.FileLock(path / _LOCK).acquire(timeout=0):
             shutil.rmtree(path, ignore_errors=True)
 

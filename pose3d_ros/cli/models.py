@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pose3d models`: what is known, what is here, fetch and verify it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+from ..zoo import Entry, fetch, load_registry, models_folder, problems
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command and its own subcommands."""
+    parser = subparsers.add_parser(
+        'models',
+        help='list, fetch and verify model files',
+        description='Model files: what is known, what is stored here, fetch and verify it.',
+    )
+    actions = parser.add_subparsers(metavar='ACTION', required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        '--models-dir',
+        default='',
+        metavar='FOLDER',
+        help="where models are stored (default: $POSE3D_MODELS, else the user's data folder)",
+    )
+    common.add_argument(
+        '--verbose',
+        action='store_true',
+        default=argparse.SUPPRESS,
+        help='show the trace of an error',
+    )
+
+    def action(name: str, text: str, run: Any, **names: Any) -> argparse.ArgumentParser:
+        sub: argparse.ArgumentParser = actions.add_parser(
+            name, parents=[common], help=text, description=text[0].upper() + text[1:] + '.'
+        )
+        if names:
+            sub.add_argument('names', metavar='MODEL', **names)
+        sub.set_defaults(run=run)
+        return sub
+
+    every = 'default: all known models'
+    sub = action('list', 'list the known models', run_list)
+    sub.add_argument('--json', action='store_true', help='print JSON')
+    sub = action(
+        'info', 'show files, sources and licences of models', run_info, nargs='*', help=every
+    )
+    sub.add_argument('--json', action='store_true', help='print JSON')
+    sub = action('fetch', 'fetch models that are missing or damaged', run_fetch, nargs='*')
+    sub.add_argument('--all', action='store_true', help='fetch every known model')
+    sub.add_argument('--quiet', action='store_true', help='print nothing but errors')
+    sub = action('verify', 'check the stored files of models', run_verify, nargs='*', help=every)
+    sub.add_argument('--json', action='store_true', help='print JSON')
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """One line per model."""
+    root = models_folder(args.models_dir)
+    entries = load_registry().values()
+    if args.json:
+        return _print_json(
+            [
+                {'name': e.name, 'state': _state(e, root), 'estimator': e.estimator}
+                | {'skeleton': e.skeleton, 'size': e.size, 'licence': e.licence, 'title': e.title}
+                for e in entries
+            ]
+        )
+    _print_table(
+        [('MODEL', 'STATE', 'SIZE', 'LICENCE', 'SKELETON', 'WHAT IT IS')]
+        + [
+            (e.name, _state(e, root), _megabytes(e.size), e.licence, e.skeleton, e.title)
+            for e in entries
+        ]
+    )
+    print(f'\nStored in {root}')
+    return 0
+
+
+def run_info(args: argparse.Namespace) -> int:
+    """Everything that is known of a model."""
+    root = models_folder(args.models_dir)
+    entries = _entries(args.names)
+    if args.json:
+        return _print_json(
+            [
+                dataclasses.asdict(e) | {'state': _state(e, root), 'folder': str(root / e.name)}
+                for e in entries
+            ]
+        )
+    for number, entry in enumerate(entries):
+        if number:
+            print()
+        _print_info(entry, root)
+    return 0
+
+
+def run_fetch(args: argparse.Namespace) -> int:
+    """Fetch models; the licence is told before anything is transferred."""
+    if bool(args.names) == args.all:
+        raise ModelError(f'name models to fetch, or --all; known: {", ".join(load_registry())}')
+    for entry in _entries(args.names):
+        root = models_folder(args.models_dir)
+        here = _state(entry, root) == 'ready'
+        if not here and not args.quiet:
+            print(
+                f'{entry.name}: {entry.title}\n'
+                f'  licence {entry.licence}, from {entry.source}\n'
+                f'  {_megabytes(entry.download)} to download, {_megabytes(entry.size)} stored',
+                file=sys.stderr,
+            )
+        folder = fetch(entry, args.models_dir, progress=not args.quiet)
+        if not args.quiet:
+            print(f'{entry.name} is {"already here" if here else "ready"}: {folder}')
+    return 0
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """Check sizes and checksums: 0 if all is whole; models never fetched count if named."""
+    root = models_folder(args.models_dir)
+    report = {}
+    for entry in _entries(args.names):
+        state = _state(entry, root)
+        wrong = (
+            [] if state == 'not fetched' and not args.names else problems(entry, root / entry.name)
+        )
+        report[entry.name] = {'state': state, 'problems': wrong}
+    if args.json:
+        _print_json(report)
+    else:
+        for name, found in report.items():
+            print(f'{name}: {found["state"]}')
+            for line in found['problems']:
+                print(f'  {line}')
+    return 1 if any(found['problems'] for found in report.values()) else 0
+
+
+def _entries(names: Sequence[str]) -> list[Entry]:
+    registry = load_registry()
+    for name in names:
+        if name not in registry:
+            raise ModelError(f'model {name!r} is unknown; known: {", ".join(registry)}')
+    return [registry[name] for name in names or registry]
+
+
+def _state(entry: Entry, root: Path) -> str:
+    folder = root / entry.name
+    if not problems(entry, folder):
+        return 'ready'
+    here = any((folder / item.file).exists() for item in entry.stored)
+    return 'damaged' if here else 'not fetched'
+
+
+def _print_info(entry: Entry, root: Path) -> None:
+    print(entry.name)
+    rows = [
+        ('what it is', entry.title),
+        ('estimator', entry.estimator),
+        ('skeleton', entry.skeleton),
+        ('licence', entry.licence),
+        ('source', entry.source),
+        ('paper', entry.paper),
+        ('download', _megabytes(entry.download)),
+        ('state', f'{_state(entry, root)} ({root / entry.name})'),
+    ]
+    for label, text in rows:
+        if text:
+            print(f'  {label:<11}{text}')
+    print('  files')
+    files = [('ROLE', 'FILE', 'BYTES', 'INPUT', 'PRECISION', 'SHA-256')]
+    for role, item in entry.files.items():
+        size = f'{item.input[0]}x{item.input[1]}' if item.input else '-'
+        files.append((role, item.file, str(item.size), size, item.precision, item.sha256))
+    files += [('notice', n.file, str(n.size), '-', '-', n.sha256) for n in entry.notices]
+    _print_table(files, indent='    ')
+
+
+def _megabytes(size: int) -> str:
+    return f'{size / 1e6:.1f} MB'
+
+
+def _print_table(rows: Sequence[Sequence[str]], indent: str = '') -> None:
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print(indent + '  '.join(f'{cell:<{w}}' for cell, w in zip(row, widths)).rstrip())
+
+
+def _print_json(content: Any) -> int:
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+    return 0
