@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sensor_msgs/CameraInfo to Camera and back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..camera import Camera
+from ..errors import InputError
+from .types import Message, Types, fill, make_header
+
+
+def camera_of(info: Message, image_size: tuple[int, int], rectified: bool = False) -> Camera | None:
+    """Camera of an image of that size (width, height); None if uncalibrated.
+
+    Raises InputError if the numbers make no sense or fit no image of that size.
+    """
+    # ROS 1 writes the matrices with capital letters.
+    d, k, p = (
+        getattr(info, n, None) if hasattr(info, n) else getattr(info, n.upper()) for n in 'dkp'
+    )
+    roi = info.roi
+    return Camera.from_info(
+        K=k,
+        D=d,
+        P=p,
+        model=str(info.distortion_model),
+        size=(int(info.width), int(info.height)),
+        image_size=image_size,
+        binning=(int(info.binning_x), int(info.binning_y)),
+        roi=(int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)),
+        rectified=rectified,
+    )
+
+
+class Calibration:
+    """The last CameraInfo of a camera, and the Camera that it makes for images of a size."""
+
+    def __init__(self, rectified: bool = False) -> None:
+        self._rectified = rectified
+        self._info: Message | None = None
+        self._key: bytes = b''
+        self._size: tuple[int, int] | None = None
+        self._camera: Camera | None = None
+        self.problem = 'no camera_info has come'
+
+    @property
+    def received(self) -> bool:
+        """Whether any CameraInfo came."""
+        return self._info is not None
+
+    def update(self, info: Message) -> None:
+        """Take over a CameraInfo; one that repeats the last costs nothing later."""
+        key = _fingerprint(info)
+        if key != self._key:
+            self._info, self._key, self._size = info, key, None
+
+    def camera(self, size: tuple[int, int]) -> Camera | None:
+        """Camera for an image of that size, the same object as long as nothing changes.
+
+        None if there is none; `problem` says why, and is empty otherwise.
+        """
+        if self._info is None or size == self._size:
+            return self._camera
+        self._size, self._camera = size, None
+        try:
+            self._camera = camera_of(self._info, size, self._rectified)
+            self.problem = '' if self._camera else 'uncalibrated: K is zero in camera_info'
+        except InputError as error:
+            self.problem = str(error)
+        return self._camera
+
+
+def _fingerprint(info: Message) -> bytes:
+    parts = [
+        np.asarray(
+            getattr(info, n, None) if hasattr(info, n) else getattr(info, n.upper())
+        ).tobytes()
+        for n in 'dkp'
+    ]
+    roi = info.roi
+    rest = (
+        (info.width, info.height, info.distortion_model, info.binning_x, info.binning_y),
+        (roi.x_offset, roi.y_offset, roi.width, roi.height),
+    )
+    return b'|'.join([*parts, repr(rest).encode()])
+
+
+def info_message(types: Types, camera: Camera, *, stamp_ns: int, frame_id: str) -> Message:
+    """CameraInfo of a calibrated camera whose images are not rectified."""
+    message = types('sensor_msgs/msg/CameraInfo')(
+        header=make_header(types, stamp_ns, frame_id),
+        width=camera.size[0],
+        height=camera.size[1],
+        distortion_model=camera.model or 'plumb_bob',
+    )
+    projection = np.column_stack([camera.K, np.zeros(3)])
+    zeros = np.zeros(4 if camera.model == 'equidistant' else 5)
+    fill(message, 'd', camera.D if len(camera.D) else zeros)
+    for name, matrix in (('k', camera.K), ('r', np.eye(3)), ('p', projection)):
+        fill(message, name, matrix)
+    return message
