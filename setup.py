@@ -4,9 +4,11 @@
 Everything else stands in pyproject.toml.
 """
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
-DATA = ('config', 'msg', 'demo')
+DATA = [kind for kind in ('config', 'msg', 'demo') if Path(kind).is_dir()]
 
 setup(
     packages=find_packages(include=['pose3d_ros', 'pose3d_ros.*'])

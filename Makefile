@@ -1,0 +1,46 @@
+# `make demo` and `make test` set up everything that they need in this folder, in .venv.
+# PYTHON=python3.12 chooses another Python, VENV=folder another place for the environment.
+
+VENV ?= .venv
+STAMP := $(VENV)/.installed
+# A sourced ROS 2 puts its own packages and pytest plug-ins on PYTHONPATH: not for us.
+BIN := env -u PYTHONPATH $(VENV)/bin
+
+.PHONY: help setup demo test lint benchmark clean
+
+help:
+	@echo 'make demo       set up, run the bundled video through BlazePose, results in output/'
+	@echo 'make test       set up, check style and types, run all tests (those of ROS 2 if it is there)'
+	@echo 'make lint       style and types only'
+	@echo 'make benchmark  latency of each stage'
+	@echo 'make clean      remove what was made here, the virtual environment too'
+
+setup: $(STAMP)
+	@$(BIN)/pose3d models fetch blazepose
+
+$(STAMP): pyproject.toml setup.py .ci/venv
+	.ci/venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: setup
+	$(BIN)/pose3d demo
+
+# All parts run, and the result of the Python tests comes last.
+test: setup
+	@failed=; \
+	$(MAKE) --no-print-directory lint || failed="$$failed style-and-types"; \
+	.ci/ros || failed="$$failed ros"; \
+	$(BIN)/python -m pytest || failed="$$failed pytest"; \
+	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+benchmark: setup
+	$(BIN)/pose3d benchmark
+
+clean:
+	rm -rf $(VENV) build dist output *.egg-info .mypy_cache .pytest_cache .ruff_cache
