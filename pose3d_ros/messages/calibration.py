@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..camera import Camera
@@ -15,10 +17,7 @@ def camera_of(info: Message, image_size: tuple[int, int], rectified: bool = Fals
 
     Raises InputError if the numbers make no sense or fit no image of that size.
     """
-    # ROS 1 writes the matrices with capital letters.
-    d, k, p = (
-        getattr(info, n, None) if hasattr(info, n) else getattr(info, n.upper()) for n in 'dkp'
-    )
+    d, k, p = (_matrix(info, name) for name in 'dkp')
     roi = info.roi
     return Camera.from_info(
         K=k,
@@ -71,13 +70,13 @@ class Calibration:
         return self._camera
 
 
+def _matrix(info: Message, name: str) -> Any:
+    # ROS 1 names them with capital letters.
+    return getattr(info, name) if hasattr(info, name) else getattr(info, name.upper())
+
+
 def _fingerprint(info: Message) -> bytes:
-    parts = [
-        np.asarray(
-            getattr(info, n, None) if hasattr(info, n) else getattr(info, n.upper())
-        ).tobytes()
-        for n in 'dkp'
-    ]
+    parts = [np.asarray(_matrix(info, name)).tobytes() for name in 'dkp']
     roi = info.roi
     rest = (
         (info.width, info.height, info.distortion_model, info.binning_x, info.binning_y),

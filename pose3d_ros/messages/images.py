@@ -92,7 +92,7 @@ def _rows(message: Message, height: int, row: int) -> Array:
     step = int(message.step)
     if step < row:
         raise InputError(
-            f'step is {step}, but a row of {message.width} {message.encoding} pixels has {row} bytes'
+            f'step is {step}, but {message.width} pixels of {message.encoding} are {row} bytes'
         )
     # The padding of the last row may be left out.
     needed = step * (height - 1) + row

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..node_config import NodeConfig
-from ..types import Pose3D
+from ..types import Array, Pose3D
 from .types import Message, Types, make_header
 
 # Red, green, blue in 0..1; a person's colour goes by the track id.
@@ -77,7 +77,7 @@ class MarkerBuilder:
     def _person(
         self, pose: Pose3D, marker_id: int, header: Message, lifetime: Message, config: NodeConfig
     ) -> list[Message]:
-        finite = np.isfinite(pose.xyz).all(axis=1)
+        finite = np.asarray(np.isfinite(pose.xyz).all(axis=1))
         if not finite.any():
             return []
         known: list[bool] = finite.tolist()
@@ -139,7 +139,7 @@ def _label(pose: Pose3D) -> str:
     return ' '.join(parts)
 
 
-def _above(pose: Pose3D, finite: np.ndarray) -> list[float]:
+def _above(pose: Pose3D, finite: Array) -> list[float]:
     """A place over the head: beyond the joint that is farthest from the root."""
     known = pose.xyz[finite]
     names = pose.skeleton.by_meaning

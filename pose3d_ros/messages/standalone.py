@@ -30,7 +30,7 @@ _NUMPY = {'float32': 'f4', 'float64': 'f8', 'byte': 'u1', 'char': 'u1', 'bool': 
 
 
 def typestore(distro: str = 'jazzy') -> Typestore:
-    """rosbags' definitions of a ROS distribution with this package's added."""
+    """Definitions of a ROS distribution, as rosbags has them, with this package's added."""
     if distro not in DISTROS:
         raise ConfigError(f'peers must be one of {", ".join(DISTROS)}, not {distro!r}')
     store = get_typestore(Stores(f'ros2_{distro}'))
@@ -55,6 +55,7 @@ class StandaloneTypes:
         self._made: dict[str, type[Any]] = {}
 
     def __call__(self, name: str) -> type[Any]:
+        """The class of that name; ConfigError if there is none."""
         made = self._made.get(name)
         if made is None:
             if name not in self.store.fielddefs:

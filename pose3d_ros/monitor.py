@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counts, rates and latencies of a running node, for its diagnostics."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+WINDOW_S = 5.0
+
+
+class Window:
+    """The values of the last seconds."""
+
+    def __init__(self, seconds: float = WINDOW_S) -> None:
+        self._seconds = seconds
+        self._values: deque[tuple[float, float]] = deque(maxlen=4096)
+        self._began: float | None = None
+
+    def add(self, now: float, value: float = 0.0) -> None:
+        """Take a value in at a time in seconds of any clock that never goes back."""
+        if self._began is None:
+            self._began = now
+        self._values.append((now, value))
+        self._expire(now)
+
+    def rate(self, now: float) -> float:
+        """Values per second; 0 without any."""
+        self._expire(now)
+        if self._began is None or not self._values:
+            return 0.0
+        span = min(self._seconds, now - self._began)
+        # In the beginning n values span n - 1 intervals.
+        if now - self._began < self._seconds:
+            return (len(self._values) - 1) / span if len(self._values) > 1 and span > 0 else 0.0
+        return len(self._values) / span
+
+    def mean_and_p95(self, now: float) -> tuple[float, float] | None:
+        """Mean and 95th percentile; None without values."""
+        self._expire(now)
+        values = sorted(value for _, value in self._values)
+        if not values:
+            return None
+        return sum(values) / len(values), values[int(0.95 * (len(values) - 1) + 0.5)]
+
+    def _expire(self, now: float) -> None:
+        while self._values and now - self._values[0][0] > self._seconds:
+            self._values.popleft()
+
+
+@dataclass
+class SourceStats:
+    """What happened to the images of one camera."""
+
+    received: int = 0
+    processed: int = 0
+    dropped: int = 0
+    """Replaced by a newer one before their turn, or found the queue full."""
+    skipped: int = 0
+    """Not processed because paused or because nobody listens."""
+    bad: int = 0
+    """Could not be decoded."""
+    problem: str = ''
+    """Why the last image could not be decoded; empty if it could."""
+    backwards: int = 0
+    """Stamps before that of the image before."""
+    equal: int = 0
+    """Stamps equal to that of the image before."""
+    last_stamp_ns: int | None = None
+    last_frame_id: str = ''
+    size: tuple[int, int] | None = None
+    rate_in: float = 0.0
+    rate_out: float = 0.0
+    age_s: float | None = None
+    """Since the last image came; None before the first."""
+    people: int = 0
+    ended: int = 0
+    """Tracks that ended."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A snapshot of a runner's statistics."""
+
+    sources: dict[str, SourceStats]
+    latency_ms: dict[str, tuple[float, float]]
+    """Mean and 95th percentile by part, in the order of the way of an image."""
+    failures: int
+    failures_in_a_row: int
+    last_failure: str
+    resets: int
+    enabled: bool
+    gave_up: bool
+
+
+@dataclass
+class Throttle:
+    """Lets a message through when it is new, and again only after a while."""
+
+    period_s: float = 5.0
+    clock: Callable[[], float] = time.monotonic
+    _last: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self, key: str) -> bool:
+        """Whether to let it through now."""
+        now = self.clock()
+        if now - self._last.get(key, -1e9) < self.period_s:
+            return False
+        if len(self._last) > 100:  # messages with changing numbers must not pile up
+            self._last.clear()
+        self._last[key] = now
+        return True
