@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `pose3d` command: one module per subcommand."""

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where frames come from when no ROS is there: images, folders, videos, webcams.
+
+>>> for frame in open_source('walk.mp4'):
+...     poses = pipeline.process(frame)
+
+Stamps are those of the source: a video's own time stamps counted from its first frame (variable
+frame rates stay as they are), the clock for a webcam, `k / fps` for an image sequence. Images that
+are no sequence are unrelated: each is marked as a source of its own and they are a second apart.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .camera import Camera
+from .errors import InputError
+from .types import Frame
+
+IMAGE_SUFFIXES = (
+    *('.jpg', '.jpeg', '.jpe', '.png', '.bmp', '.dib', '.tif', '.tiff', '.webp', '.jp2'),
+    *('.ppm', '.pgm', '.pbm', '.pnm'),
+)
+OPTICAL_FRAME = 'camera_optical_frame'
+
+Array = NDArray[Any]
+
+
+@dataclass
+class Source:
+    """Frames in order, one pass at a time.
+
+    name: for titles and file names. kind: image, images, video or camera. fps: NaN if unknown.
+    length: number of frames promised, None if unknown. independent: frames are unrelated images,
+    so all state must be dropped between them. warnings: what went wrong without ending the run.
+    """
+
+    name: str
+    kind: str
+    fps: float
+    length: int | None
+    independent: bool
+    _frames: Callable[[Source], Iterator[Frame]]
+    warnings: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self._frames(self)
+
+
+def open_source(
+    spec: str | Path,
+    *,
+    camera: Camera | None = None,
+    sequence_fps: float | None = None,
+    frame_id: str = OPTICAL_FRAME,
+) -> Source:
+    """Open an image, a folder or glob of images, a video, a webcam index, or a stream address.
+
+    camera: calibration of all frames, scaled to their size. sequence_fps: images of a folder or
+    glob are consecutive frames at this rate (default: unrelated images).
+
+    Raises InputError if there is nothing usable; frames that turn out to be unusable later are
+    skipped and named in `warnings`, unless all of them are.
+    """
+    text = str(spec)
+    stamp = _Framer(camera, frame_id)
+    if re.fullmatch(r'\d+', text) or text.startswith('/dev/video'):
+        device = int(text) if text.isdigit() else text
+        return _camera(device, f'camera {text}', stamp)
+    if re.match(r'(rtsp|rtmp|https?|udp|tcp)://', text):
+        return _camera(text, text, stamp)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        files = [p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+        if not files:
+            raise InputError(f'{text}: no images in this folder ({" ".join(IMAGE_SUFFIXES)})')
+        return _images(path.resolve().name, files, sequence_fps, stamp)
+    if path.exists():
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            return _single_image(path, stamp)
+        return _video(path, stamp)
+    found = [Path(p) for p in glob.glob(str(path), recursive=True)]
+    files = [p for p in found if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+    if files:
+        return _images(text, files, sequence_fps, stamp)
+    if len(found) == 1 and found[0].is_file():
+        return _video(found[0], stamp)
+    if found:
+        raise InputError(f'{text}: matches {len(found)} files, none of them an image')
+    raise InputError(f'{text}: no such file, folder or pattern')
+
+
+def read_image(path: str | Path) -> Array:
+    """Read a picture as (H, W, 3) uint8 BGR, turned upright by its EXIF tag.
+
+    Grey, palette and 16-bit pictures are converted, transparency is dropped. Raises InputError if
+    the file is missing, empty, cut off, or no picture.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f'cannot read {path}: {error.strerror}') from error
+    if not content:
+        raise InputError(f'{path}: the file is empty')
+    if _is_cut_off(content):
+        raise InputError(f'{path}: the picture is cut off')
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise InputError(f'{path}: cannot be decoded ({error.err})') from error
+    if image is None or not image.size:
+        raise InputError(f'{path}: not a picture, or damaged')
+    return np.ascontiguousarray(image)
+
+
+def natural_key(path: Path) -> list[tuple[int, int | str]]:
+    """Sort key that puts frame_9 before frame_10."""
+    parts = re.split(r'(\d+)', str(path))
+    return [(0, int(part)) if part.isdigit() else (1, part.lower()) for part in parts]
+
+
+@dataclass
+class _Framer:
+    """Makes frames with the calibration fitted to the image at hand."""
+
+    camera: Camera | None
+    frame_id: str
+
+    def __call__(self, image: Array, stamp_ns: int, source: str) -> Frame:
+        height, width = image.shape[:2]
+        camera = self.camera.resized((width, height)) if self.camera else None
+        return Frame(image, stamp_ns, self.frame_id, camera, source=source)
+
+
+def _single_image(path: Path, framer: _Framer) -> Source:
+    image = read_image(path)
+
+    def frames(_: Source) -> Iterator[Frame]:
+        yield framer(image, 0, str(path))
+
+    return Source(path.name, 'image', float('nan'), 1, True, frames)
+
+
+def _images(name: str, files: Sequence[Path], fps: float | None, framer: _Framer) -> Source:
+    paths = sorted(files, key=natural_key)
+    if fps is not None and not fps > 0:
+        raise InputError(f'the rate of an image sequence must be above 0, not {fps:g}')
+
+    def frames(source: Source) -> Iterator[Frame]:
+        good = 0
+        for k, path in enumerate(paths):
+            try:
+                stamp = round(k * 1e9 / fps) if fps else k * 10**9
+                frame = framer(read_image(path), stamp, name if fps else str(path))
+            except InputError as error:
+                if len(paths) == 1:
+                    raise
+                source.warnings.append(f'skipped: {error}')
+                continue
+            good += 1
+            yield frame
+        if not good:
+            raise InputError(f'{name}: none of the {len(paths)} images can be used')
+
+    return Source(name, 'images', fps or float('nan'), len(paths), fps is None, frames)
+
+
+def _video(path: Path, framer: _Framer) -> Source:
+    try:
+        with path.open('rb') as file:
+            if not file.read(1):
+                raise InputError(f'{path}: the file is empty')
+    except OSError as error:
+        raise InputError(f'cannot read {path}: {error.strerror}') from error
+    capture = cv2.VideoCapture(str(path))
+    try:
+        if not capture.isOpened():
+            raise InputError(f'{path}: not a video, or damaged (its index may be cut off)')
+        rate, promised = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    finally:
+        capture.release()
+    fps = rate if 0 < rate < 10_000 else float('nan')
+    length = int(promised) if 0 < promised < 1e9 else None
+
+    def frames(source: Source) -> Iterator[Frame]:
+        video = cv2.VideoCapture(str(path))
+        count, stamp = 0, -1
+        step = round(1e9 / fps) if fps > 0 else 1
+        try:
+            while True:
+                good, image = video.read()
+                if not good:
+                    break
+                own = round(video.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+                # Some containers hold no time stamps; then the frame rate has to do.
+                stamp = own if own > stamp else stamp + step
+                count += 1
+                yield framer(image, stamp, path.name)
+        finally:
+            video.release()
+        if not count:
+            raise InputError(f'{path}: no frame of this video can be decoded')
+        # Counts are estimates in some containers, hence the tolerance.
+        if length is not None and count < length - max(1, length // 100):
+            source.warnings.append(
+                f'{path}: the video ends early, {count} of {length} frames could be read'
+            )
+
+    return Source(path.stem, 'video', fps, length, False, frames)
+
+
+def _camera(device: int | str, name: str, framer: _Framer) -> Source:
+    capture = cv2.VideoCapture(device)
+    if not capture.isOpened():
+        capture.release()
+        there = ', '.join(sorted(glob.glob('/dev/video*'))) or 'none'
+        raise InputError(f'{name} cannot be opened (video devices here: {there})')
+    # Keep the driver's queue short: a live view wants the newest picture.
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    rate = capture.get(cv2.CAP_PROP_FPS)
+
+    def frames(source: Source) -> Iterator[Frame]:
+        count = 0
+        try:
+            while True:
+                good, image = capture.read()
+                if not good:
+                    break
+                count += 1
+                yield framer(image, time.time_ns(), name)
+        finally:
+            capture.release()
+        if not count:
+            raise InputError(f'{name} delivers no pictures')
+        source.warnings.append(f'{name} stopped after {count} frames')
+
+    return Source(name, 'camera', rate if rate > 0 else float('nan'), None, False, frames)
+
+
+def _is_cut_off(content: bytes) -> bool:
+    """Whether a JPEG or PNG lacks its end; some decoders fill the rest with grey in silence."""
+    if content.startswith(b'\xff\xd8'):
+        return not _jpeg_has_end(content)
+    if content.startswith(b'\x89PNG\r\n\x1a\n'):
+        return not _png_has_end(content)
+    return False
+
+
+def _jpeg_has_end(content: bytes) -> bool:
+    # Walk from marker to marker: a search for the end marker could find a thumbnail's.
+    position = 2
+    while True:
+        position = content.find(b'\xff', position)
+        if position < 0 or position + 1 >= len(content):
+            return False
+        marker = content[position + 1]
+        if marker == 0xD9:
+            return True
+        if marker == 0xFF:
+            position += 1
+        elif marker == 0x00 or marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            position += 2
+        else:
+            position += 2 + int.from_bytes(content[position + 2 : position + 4], 'big')
+
+
+def _png_has_end(content: bytes) -> bool:
+    position = 8
+    while position + 12 <= len(content):
+        length = int.from_bytes(content[position : position + 4], 'big')
+        kind = content[position + 4 : position + 8]
+        position += 12 + length
+        if kind == b'IEND':
+            return position <= len(content)
+    return False
