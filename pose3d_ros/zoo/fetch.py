@@ -106,7 +106,7 @@ def _download(item: FileEntry, path: Path, progress: bool) -> None:
             downloader = pooch.HTTPDownloader(progressbar=progress, timeout=CONNECT_TIMEOUT_S)
             downloader(item.url, str(path), None)
     except OSError as error:  # the exceptions of requests are OSErrors, without a number
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise ModelError(f'cannot fetch {item.url}: {_reason(error)}') from error
 

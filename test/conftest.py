@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures for what is not in the repository: recorded results, clips, model files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from shared import DATA, PARITY
+
+from pose3d_ros.errors import ModelError
+from pose3d_ros.zoo import Model, find_model
+
+
+@pytest.fixture(scope='session')
+def parity_dir() -> Path:
+    """Recorded results of the published programs."""
+    if not PARITY.is_dir():
+        pytest.skip(f'no recorded results in {PARITY} (POSE3D_PARITY names another folder)')
+    return PARITY
+
+
+@pytest.fixture(scope='session')
+def data_dir() -> Path:
+    """Clips with ground truth, photographs, motion data."""
+    if not DATA.is_dir():
+        pytest.skip(f'no clips and images in {DATA} (POSE3D_DATA names another folder)')
+    return DATA
+
+
+@pytest.fixture(scope='session')
+def blazepose_model() -> Model:
+    """BlazePose's files, which `make test` fetches."""
+    try:
+        return find_model('blazepose')
+    except ModelError as error:
+        pytest.skip(str(error))

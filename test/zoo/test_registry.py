@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pose3d_ros.errors import ConfigError
+from pose3d_ros.estimators import ESTIMATORS
+from pose3d_ros.zoo import load_registry
+
+GOOD = {
+    'models': {
+        'toy': {
+            'estimator': 'blazepose',
+            'title': 'a toy',
+            'skeleton': 'coco_17',
+            'licence': 'MIT',
+            'source': 'https://example.org',
+            'wheel': {
+                'requirement': 'toy==1.0',
+                'file': 'toy-1.0-cp311-cp311-linux_x86_64.whl',
+                'size': 10,
+                'sha256': '0' * 64,
+            },
+            'files': {
+                'net': {
+                    'file': 'toy.onnx',
+                    'size': 3,
+                    'sha256': 'a' * 64,
+                    'url': 'https://example.org/toy.onnx',
+                    'input': [256, 192],
+                    'precision': 'bf16',
+                },
+                'other': {'file': 'b.onnx', 'size': 5, 'sha256': 'b' * 64, 'member': 'toy/b.onnx'},
+            },
+            'notices': [{'file': 'LICENSE', 'size': 1, 'sha256': 'c' * 64, 'member': 'LICENSE'}],
+        }
+    }
+}
+
+
+def write(path: Path, content: Any) -> Path:
+    path.write_text(yaml.safe_dump(content), encoding='utf-8')
+    return path
+
+
+def test_the_package_s_own_registry() -> None:
+    registry = load_registry()
+    assert 'blazepose' in registry
+    for name, entry in registry.items():
+        assert entry.name == name
+        assert entry.estimator in ESTIMATORS
+        assert entry.licence
+        assert entry.source.startswith('https://')
+    # Pinned by hand a second time: nobody should change a checksum in passing.
+    blazepose = registry['blazepose']
+    assert list(blazepose.files) == ['detector', 'landmarks']
+    assert blazepose.files['landmarks'].sha256.startswith('e9a5c5cb17f736fa')
+    assert blazepose.files['landmarks'].precision == 'mixed'
+    assert blazepose.files['detector'].sha256.startswith('9ba9dd3d42efaaba')
+    assert blazepose.wheel is not None
+    assert blazepose.wheel.sha256.startswith('05dc4a9e593655a7')
+
+
+def test_fields(tmp_path: Path) -> None:
+    entry = load_registry(write(tmp_path / 'models.yaml', GOOD))['toy']
+    assert entry.files['net'].input == (256, 192)
+    assert entry.files['net'].precision == 'bf16'
+    assert entry.files['other'].precision == 'f32'
+    assert entry.size == 3 + 5 + 1
+    assert entry.download == 3 + 10
+    assert [item.file for item in entry.stored] == ['toy.onnx', 'b.onnx', 'LICENSE']
+
+
+def toy(change: Callable[[dict[str, Any]], object]) -> Any:
+    content = copy.deepcopy(GOOD)
+    change(content['models']['toy'])
+    return content
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ([], 'mapping `models`'),
+        ({'models': ['toy']}, 'mapping `models`'),
+        ({'models': {'Toy': {}}}, 'lower-case'),
+        ({'models': {'../toy': {}}}, 'lower-case'),
+        ({'models': {'toy': 'here'}}, "model 'toy' must be a mapping"),
+        (toy(lambda m: m.pop('licence')), "model 'toy': licence is missing"),
+        (toy(lambda m: m.update(license='MIT')), "unknown key 'license'"),
+        (toy(lambda m: m.update(title=3)), 'title must be of type str, not 3'),
+        (toy(lambda m: m.update(skeleton='coco')), 'skeleton must be one of'),
+        (toy(lambda m: m.update(files={})), 'files is empty'),
+        (toy(lambda m: m.update(notices='LICENSE')), 'notices must be a list'),
+        (toy(lambda m: m.pop('wheel')), 'members of a wheel, but no wheel'),
+        (toy(lambda m: m['wheel'].update(requirement='toy>=1')), 'name==version'),
+        (toy(lambda m: m['files']['net'].update(file='../net')), 'plain file name'),
+        (toy(lambda m: m['files']['net'].update(file='b.onnx')), 'same name'),
+        (toy(lambda m: m['files']['net'].update(size=0)), 'size must be positive'),
+        (toy(lambda m: m['files']['net'].update(size='3')), 'size must be of type int'),
+        (toy(lambda m: m['files']['net'].update(sha256='abc')), '64 lower-case hex digits'),
+        (toy(lambda m: m['files']['net'].pop('url')), 'either a url or a member'),
+        (toy(lambda m: m['files']['net'].update(member='x')), 'either a url or a member'),
+        (toy(lambda m: m['files']['net'].update(url='gopher://x/y')), 'must begin with https'),
+        (toy(lambda m: m['files']['net'].update(precision='auto')), 'precision must be one of f32'),
+        (toy(lambda m: m['files']['net'].update(input=[256])), r'\[width, height\]'),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, content: Any, message: str) -> None:
+    path = write(tmp_path / 'models.yaml', content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_registry(path)
+    assert str(path) in str(caught.value)
+    assert '\n' not in str(caught.value)
+
+
+def test_unreadable_registry(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='cannot read the model registry'):
+        load_registry(tmp_path / 'none.yaml')
+    (tmp_path / 'bad.yaml').write_text('models: [')
+    with pytest.raises(ConfigError, match='cannot read the model registry'):
+        load_registry(tmp_path / 'bad.yaml')
