@@ -126,6 +126,18 @@ def _yuv420(conversion: int) -> Callable[[Message], Array]:
     return decode
 
 
+def _i420(message: Message) -> Array:
+    """As the others, but with the U plane, then the V plane, in rows of half the length."""
+    height, width, half = int(message.height), int(message.width), int(message.step) // 2
+    if width % 2 or height % 2:
+        raise InputError(f'an i420 image cannot be {width}x{height}: odd')
+    luma = _rows(message, height * 3 // 2, width)[:height]
+    data = np.frombuffer(message.data, dtype=np.uint8)[int(message.step) * height :]
+    chroma = np.lib.stride_tricks.as_strided(data, (height, width // 2), (half, 1), writeable=False)
+    planes = np.vstack([luma, chroma.reshape(height // 2, width)])
+    return np.asarray(cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420))
+
+
 # Y, U, V of ITU-R BT.601 in video range to B, G, R: what OpenCV uses for the other YUV formats.
 _BT601 = np.array([[1.164, 2.018, 0.0], [1.164, -0.391, -0.813], [1.164, 0.0, 1.596]])
 _BT601_OFFSET = -_BT601 @ np.array([16.0, 128.0, 128.0])
@@ -143,7 +155,7 @@ def _nv24(message: Message) -> Array:
 _PLANES: dict[str, Callable[[Message], Array]] = {
     'nv12': _yuv420(cv2.COLOR_YUV2BGR_NV12),
     'nv21': _yuv420(cv2.COLOR_YUV2BGR_NV21),
-    'i420': _yuv420(cv2.COLOR_YUV2BGR_I420),
+    'i420': _i420,
     'nv24': _nv24,
 }
 
