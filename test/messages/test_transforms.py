@@ -42,7 +42,7 @@ def test_all_joints_lead_back_to_the_camera():
         assert item.header.frame_id == 'body_1'
         assert item.transform.rotation.w == 1
         local = item.transform.translation
-        at = rotation.apply([local.x, local.y, local.z]) + (t.x, t.y, t.z)
+        at = rotation.apply([local.x, local.y, local.z]) + np.array([t.x, t.y, t.z])
         found[item.child_frame_id] = at
     index = pose.skeleton.index
     np.testing.assert_allclose(found['l_wrist_1'], pose.xyz[index('left_wrist')])
@@ -57,9 +57,8 @@ def test_all_joints_lead_back_to_the_camera():
 def test_links_of_every_skeleton(name):
     names = [link for link, _ in links(SKELETONS[name])]
     assert len(names) == len(set(names))
-    sides = 'shoulder elbow wrist hip knee ankle'.split()
+    sides = ['shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle']
     wanted = {'waist', 'torso', 'head', *(f'{s}_{part}' for s in 'lr' for part in sides)}
-    # mpii_16 and h36m_17 have no middle of the shoulders under that name; it is made of two.
     assert wanted <= set(names)
 
 

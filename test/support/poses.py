@@ -33,7 +33,7 @@ def random_person(rng, name='blazepose_33', **changes) -> Pose3D:
     joints = len(skeleton)
     fields = {
         'skeleton': skeleton,
-        'xyz': rng.normal(size=(joints, 3)) + (0, 0, 3),
+        'xyz': rng.normal((0, 0, 3), size=(joints, 3)),
         'confidence': rng.random(joints),
         'pixels': rng.uniform(0, 480, (joints, 2)),
         'status': np.full(joints, JointStatus.MEASURED, np.uint8),
