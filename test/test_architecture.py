@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may import what, and what every file has: rules that reviews forget."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pose3d_ros
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / 'pose3d_ros'
+MODULES = sorted(PACKAGE.rglob('*.py'))
+
+ROS = re.compile(
+    r'(rclpy|rcl_interfaces|cv_bridge|tf2_\w+|tf_transformations|lifecycle_msgs|launch\w*|ament_\w+'
+    r'|rosidl_\w+|builtin_interfaces|rosbag2_py|\w+_msgs|pose3d_ros\.(msg|srv))(\.|$)'
+)
+RUNTIMES = re.compile(r'(openvino|onnxruntime|torch|tensorflow|tflite\w*)(\.|$)')
+SHELLS = re.compile(r'pose3d_ros\.(ros|dds)(\.|$)')
+OURS = re.compile(r'pose3d_ros\.')
+
+# Modules without a test file of their name, and where they are tested instead.
+TESTED_ELSEWHERE = {
+    'errors.py': 'raised in the tests of every layer',
+}
+
+
+def name_of(path: Path) -> str:
+    """Dotted name of a module."""
+    parts = path.relative_to(ROOT).with_suffix('').parts
+    return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+def imports_of(path: Path) -> Iterator[tuple[str, int]]:
+    """Absolute name and line of everything that a module imports, import_module() included."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            start = '.'.join(base + (node.module.split('.') if node.module else []))
+            yield start, node.lineno
+            yield from ((f'{start}.{alias.name}', node.lineno) for alias in node.names)
+        elif isinstance(node, ast.Call):
+            called = getattr(node.func, 'attr', getattr(node.func, 'id', ''))
+            argument = node.args[0] if node.args else None
+            if called in ('import_module', '__import__') and isinstance(argument, ast.Constant):
+                yield str(argument.value), node.lineno
+
+
+def part_of(path: Path) -> str:
+    """The folder within the package, '' for modules at its top."""
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else ''
+
+
+def breaches(pattern: re.Pattern[str], allowed: tuple[str, ...]) -> list[str]:
+    """Imports that match, in modules outside the allowed parts."""
+    return [
+        f'{path.relative_to(ROOT)}:{line} imports {name}'
+        for path in MODULES
+        if part_of(path) not in allowed
+        for name, line in imports_of(path)
+        if pattern.match(name)
+    ]
+
+
+def test_the_walk_sees_imports() -> None:
+    found = {name for name, _ in imports_of(PACKAGE / 'zoo' / 'store.py')}
+    assert {'hashlib', 'platformdirs', 'pose3d_ros.errors', 'pose3d_ros.zoo.registry'} <= found
+    found = {name for name, _ in imports_of(PACKAGE / 'pipeline.py')}
+    assert 'pose3d_ros.estimators' in found
+    for name in ('rclpy', 'rclpy.node', 'sensor_msgs.msg', 'tf2_ros', 'pose3d_ros.msg'):
+        assert ROS.match(name)
+    for name in ('pose3d_ros.messages', 'pose3d_ros.ros', 'rosbags.typesys'):
+        assert not ROS.match(name)
+
+
+def test_ros_packages_are_imported_in_ros_only() -> None:
+    assert breaches(ROS, ('ros',)) == []
+
+
+def test_nothing_imports_the_shells() -> None:
+    assert breaches(SHELLS, ('ros', 'dds', 'cli')) == []
+    assert [
+        line
+        for path in MODULES
+        for name, number in imports_of(path)
+        for line in [f'{path.relative_to(ROOT)}:{number} imports {name}']
+        if (part_of(path) == 'ros' and name.startswith('pose3d_ros.dds'))
+        or (part_of(path) == 'dds' and name.startswith('pose3d_ros.ros'))
+    ] == []
+
+
+def test_runtimes_are_imported_in_backends_only() -> None:
+    assert breaches(RUNTIMES, ('backends', 'cli')) == []
+
+
+def test_backends_know_no_joints() -> None:
+    known = re.compile(r'pose3d_ros\.(backends|errors|resources)(\.|$)')
+    assert [
+        f'{path.relative_to(ROOT)}:{line} imports {name}'
+        for path in MODULES
+        if part_of(path) == 'backends'
+        for name, line in imports_of(path)
+        if OURS.match(name) and not known.match(name)
+    ] == []
+
+
+def test_importing_the_package_is_cheap() -> None:
+    code = 'import sys; old = set(sys.modules); import pose3d_ros; print(*set(sys.modules) - old)'
+    found = subprocess.run(
+        [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    heavy = {'numpy', 'cv2', 'yaml', 'scipy', 'openvino', 'onnxruntime', 'argparse', 'logging'}
+    assert heavy.isdisjoint(found)
+    assert {name for name in found if name.startswith('pose3d_ros')} == {'pose3d_ros'}
+
+
+@pytest.mark.parametrize('module', ['pose3d_ros.pipeline', 'pose3d_ros.cli.main'])
+def test_the_core_runs_without_optional_packages(module: str) -> None:
+    code = f'import sys; import {module}; print(*sys.modules)'
+    found = subprocess.run(
+        [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    optional = {'onnxruntime', 'cyclonedds', 'rosbags', 'matplotlib', 'rerun', 'rclpy', 'torch'}
+    assert optional.isdisjoint(found)
+
+
+def sources() -> list[Path]:
+    """Python files and scripts of the project."""
+    folders = ('pose3d_ros', 'test', 'benchmarks', 'launch')
+    found = [path for folder in folders for path in (ROOT / folder).rglob('*.py')]
+    found += [path for folder in ('test', 'benchmarks') for path in (ROOT / folder).rglob('*.sh')]
+    found += [path for path in (ROOT / '.ci').iterdir() if path.is_file()]
+    return sorted([*found, ROOT / 'setup.py'])
+
+
+def test_every_source_names_its_licence() -> None:
+    line = '# SPDX-License-Identifier: Apache-2.0'
+    lacking = []
+    for path in sources():
+        head = path.read_text(encoding='utf-8').splitlines()[:2]
+        if line not in (head[1:] if head and head[0].startswith('#!') else head[:1]):
+            lacking.append(str(path.relative_to(ROOT)))
+    assert lacking == []
+
+
+def has_code(path: Path) -> bool:
+    """Whether a module defines a function or a class. Private ones are their module's own affair."""
+    if path.name.startswith('_') and path.name != '__init__.py':
+        return False
+    body = ast.parse(path.read_text(encoding='utf-8')).body
+    return any(isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for n in body)
+
+
+def mirror(path: Path) -> list[Path]:
+    """Where the tests of a module may be: test/<package>/test_<module>.py."""
+    relative = path.relative_to(PACKAGE)
+    tests = ROOT / 'test' / relative.parent
+    if relative.name == '__init__.py':
+        return [tests.with_name(f'test_{tests.name}.py'), tests / f'test_{tests.name}.py']
+    return [tests / f'test_{relative.stem}.py']
+
+
+def test_tests_mirror_the_package() -> None:
+    untested = [
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        # What needs a ROS 2 is tested through the node, in test/ros.
+        if part_of(path) != 'ros' and has_code(path) and not any(p.is_file() for p in mirror(path))
+    ]
+    assert sorted(untested) == sorted(TESTED_ELSEWHERE)
+
+
+def test_layout() -> None:
+    # It would hide the generated messages of a ROS install.
+    assert not (PACKAGE / 'msg').exists()
+    folders = {path.parent for path in MODULES}
+    assert [str(f) for f in folders if not (f / '__init__.py').is_file()] == []
+
+
+def test_one_version() -> None:
+    manifest = ROOT / 'package.xml'
+    if not manifest.is_file():
+        pytest.skip('no package.xml')
+    found = re.search(r'<version>(.*?)</version>', manifest.read_text(encoding='utf-8'))
+    assert found is not None
+    assert found.group(1) == pose3d_ros.__version__
