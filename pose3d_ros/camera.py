@@ -111,9 +111,7 @@ class Camera:
     def assume(cls, focal_px: float, size: tuple[int, int]) -> Camera:
         """Camera with the image centre as principal point and a focal length the user named."""
         width, height = size
-        K = np.array(
-            [[focal_px, 0, (width - 1) / 2], [0, focal_px, (height - 1) / 2], [0, 0, 1.0]]
-        )
+        K = np.array([[focal_px, 0, (width - 1) / 2], [0, focal_px, (height - 1) / 2], [0, 0, 1.0]])
         return cls(K=K, size=size, assumed=True)
 
     @classmethod

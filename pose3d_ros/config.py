@@ -53,7 +53,9 @@ class Setting:
                 f'({type(value).__name__})'
             )
         if self.choices and value not in self.choices:
-            raise ConfigError(f'{self.name} must be one of {", ".join(self.choices)}, not {value!r}')
+            raise ConfigError(
+                f'{self.name} must be one of {", ".join(self.choices)}, not {value!r}'
+            )
         low, high = self.low, self.high
         if wanted in (int, float):
             if not math.isfinite(value) or not (
@@ -88,7 +90,9 @@ def settings_of(config: Any, prefix: str = '') -> Iterator[Setting]:
     """The settings of a dataclass (or an instance of one), in order."""
     for item in dataclasses.fields(config):
         if 'doc' in item.metadata:
-            yield Setting(name=prefix + item.name, default=cast(Value, item.default), **item.metadata)
+            yield Setting(
+                name=prefix + item.name, default=cast(Value, item.default), **item.metadata
+            )
 
 
 BACKENDS = ('auto', 'openvino', 'onnxruntime')
@@ -108,7 +112,9 @@ class PipelineConfig:
         'OpenVINO: CPU, GPU, NPU (VPU is an alias), AUTO, HETERO:..., MULTI:...; '
         'ONNX Runtime: cpu, cuda, tensorrt, openvino, rocm, coreml, dml',
     )
-    device_fallback: bool = setting(False, 'use the CPU, with one warning, if the device is missing')
+    device_fallback: bool = setting(
+        False, 'use the CPU, with one warning, if the device is missing'
+    )
     precision: str = setting(
         'auto', 'auto: the fastest that is known to do no harm to this model', choices=PRECISIONS
     )
@@ -128,14 +134,20 @@ class PipelineConfig:
     )
     image_is_rectified: bool = setting(False, 'images are undistorted already: use P instead of K')
     body_height_m: float = setting(
-        0.0, 'known body height that scales people; 0: as the model sees them', low=0, high=3, live=True
+        0.0,
+        'known body height that scales people; 0: as the model sees them',
+        low=0,
+        high=3,
+        live=True,
     )
 
     tracking: bool = setting(True, 'give people ids that last')
     track_max_missed_s: float = setting(
         0.5, 'a track ends when its person is unseen for so long', low=0, high=60, live=True
     )
-    max_gap_s: float = setting(1.0, 'a longer gap between stamps resets all state', low=0.01, live=True)
+    max_gap_s: float = setting(
+        1.0, 'a longer gap between stamps resets all state', low=0.01, live=True
+    )
     publish_predicted: bool = setting(
         False, 'also deliver people unseen now, extrapolated, until the track ends', live=True
     )
@@ -154,10 +166,18 @@ class PipelineConfig:
         80.0, 'one-euro speed coefficient of pixels, 1/body size', low=0, high=1000, live=True
     )
     smoothing_root_min_cutoff: float = setting(
-        0.5, 'one-euro minimum cutoff of absolute root positions, Hz', low=0.001, high=100, live=True
+        0.5,
+        'one-euro minimum cutoff of absolute root positions, Hz',
+        low=0.001,
+        high=100,
+        live=True,
     )
     smoothing_root_beta: float = setting(
-        1.0, 'one-euro speed coefficient of absolute root positions, 1/m', low=0, high=1000, live=True
+        1.0,
+        'one-euro speed coefficient of absolute root positions, 1/m',
+        low=0,
+        high=1000,
+        live=True,
     )
     smoothing_derivative_cutoff: float = setting(
         1.0, 'one-euro cutoff of the speed estimate, Hz', low=0.001, high=100, live=True

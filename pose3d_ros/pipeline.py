@@ -3,16 +3,33 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from . import estimators
-from .config import PipelineConfig
-from .skeleton import Skeleton
+from .camera import Camera
+from .config import PipelineConfig, settings_of
+from .errors import ConfigError, InputError
+from .placement import place
+from .skeleton import Skeleton, convert, get_skeleton
+from .smoothing import PoseSmoother
+from .tracking import Tracker, predicted
 from .types import Frame, Pose3D
 
 
+@dataclass
+class _Source:
+    """What is remembered of one camera."""
+
+    tracker: Tracker
+    smoothers: dict[int, PoseSmoother] = field(default_factory=dict)
+    stamp_ns: int | None = None
+
+
 class Pipeline:
-    """Estimate, place, track, smooth.
+    """Estimate, track, smooth, place.
 
     >>> pipeline = Pipeline(PipelineConfig(estimator='blazepose'))
     >>> poses = pipeline.process(frame)
@@ -30,10 +47,20 @@ class Pipeline:
     """Track ids that ended with the last call, by source."""
     resets: int
     """How often state was dropped because time went backwards or had a gap."""
+    calibration_error: dict[str, str]
+    """Why the calibration of the last frame could not be used, by source."""
 
     def __init__(self, config: PipelineConfig) -> None:
         """Load models; raises ConfigError, ModelError, BackendError."""
-        raise NotImplementedError
+        self.estimator = estimators.create(config)
+        self.skeleton = (
+            get_skeleton(config.skeleton) if config.skeleton else self.estimator.skeleton
+        )
+        self.info = self.estimator.info
+        self.config = config
+        self.timings, self.lost, self.resets, self.calibration_error = {}, {}, 0, {}
+        self._ids = itertools.count(1)
+        self._sources: dict[str, _Source] = {}
 
     def process(self, frame: Frame) -> list[Pose3D]:
         """People in one frame."""
@@ -41,12 +68,93 @@ class Pipeline:
 
     def process_batch(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
         """People in each of several frames (of different sources), networks run in batches."""
-        raise NotImplementedError
+        self.lost = {frame.source: [] for frame in frames}
+        sources = [self._source(frame) for frame in frames]
+        found = self.estimator.estimate(frames)
+        start = time.perf_counter()
+        out = [
+            [convert(pose, self.skeleton) for pose in self._finish(frame, source, poses)]
+            for frame, source, poses in zip(frames, sources, found)
+        ]
+        finish = (time.perf_counter() - start) * 1e3
+        self.timings = {**self.estimator.timings(), 'track+smooth+place': finish}
+        return out
+
+    def _source(self, frame: Frame) -> _Source:
+        """State of the frame's camera; a new one if its time jumped."""
+        source = self._sources.get(frame.source)
+        if source is not None and source.stamp_ns is not None:
+            step = (frame.stamp_ns - source.stamp_ns) * 1e-9
+            if step < 0 or step > self.config.max_gap_s:
+                self.resets += 1
+                self.lost[frame.source] = source.tracker.reset()
+                self.reset(frame.source)
+                source = None
+        if source is None:
+            source = self._sources[frame.source] = _Source(Tracker(self._ids))
+        source.stamp_ns = frame.stamp_ns
+        return source
+
+    def _finish(self, frame: Frame, source: _Source, poses: list[Pose3D]) -> list[Pose3D]:
+        config = self.config
+        camera = self._camera(frame)
+        if not config.tracking:
+            return [self._placed(frame, camera, pose) for pose in poses]
+        update = source.tracker.update(frame, poses, config.track_max_missed_s)
+        self.lost[frame.source].extend(update.lost)
+        for ended in update.lost:
+            source.smoothers.pop(ended, None)
+        out = []
+        for pose in update.poses:
+            if config.parity:
+                out.append(self._placed(frame, camera, pose))
+                continue
+            smoother = source.smoothers.get(pose.track_id)
+            if smoother is None:
+                smoother = source.smoothers[pose.track_id] = PoseSmoother(config)
+            pose = smoother.relative(pose, frame.stamp_ns)
+            pose = self._placed(frame, camera, pose)
+            out.append(smoother.root(pose, frame.stamp_ns) if pose.absolute else pose)
+        delivered = {pose.track_id: pose for pose in out}
+        for track in source.tracker.tracks:
+            track.delivered = delivered.get(track.id, track.delivered)
+        if config.publish_predicted:
+            out += [predicted(track, frame.stamp_ns) for track in update.missing]
+        return out
+
+    def _placed(self, frame: Frame, camera: Camera | None, pose: Pose3D) -> Pose3D:
+        if camera is None or pose.absolute or not self.config.placement:
+            return pose
+        return place(pose, camera, frame, self.config, self.info.size_sigma, self.info.metric)
+
+    def _camera(self, frame: Frame) -> Camera | None:
+        """The calibration for this very image, or the one that the user assumes."""
+        self.calibration_error.pop(frame.source, None)
+        if frame.camera is not None:
+            try:
+                return frame.camera.resized(frame.size)
+            except InputError as error:
+                self.calibration_error[frame.source] = str(error)
+        if self.config.focal_length_px:
+            return Camera.assume(self.config.focal_length_px, frame.size)
+        return None
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over changed live settings between two frames; ConfigError for any other change."""
-        raise NotImplementedError
+        for item in settings_of(PipelineConfig):
+            changed = getattr(config, item.name) != getattr(self.config, item.name)
+            if changed and not item.live:
+                raise ConfigError(f'{item.name} cannot change while the estimator is loaded')
+        self.estimator.configure(config)
+        self.config = config
+        for source in self._sources.values():
+            for smoother in source.smoothers.values():
+                smoother.configure(config)
 
     def reset(self, source: str | None = None) -> None:
         """Forget tracks, filters and regions of interest of one source, or of all."""
-        raise NotImplementedError
+        self.estimator.reset(source)
+        if source is None:
+            self._sources.clear()
+        else:
+            self._sources.pop(source, None)

@@ -53,7 +53,9 @@ class Skeleton:
         try:
             return self.names.index(name)
         except ValueError:
-            raise ConfigError(f'{self.name} has no joint {name!r}: {", ".join(self.names)}') from None
+            raise ConfigError(
+                f'{self.name} has no joint {name!r}: {", ".join(self.names)}'
+            ) from None
 
     @cached_property
     def mirror(self) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
+from platformdirs import user_cache_path
 
 from ..errors import BackendError, ModelError
 
@@ -85,6 +87,16 @@ BACKENDS: dict[str, tuple[str, tuple[str, ...]]] = {
     'openvino': ('openvino', ('.tflite', '.onnx', '.xml', '.pb')),
     'onnxruntime': ('onnxruntime', ('.onnx',)),
 }
+
+
+def cache_folder() -> Path | None:
+    """Where compiled models are kept ($POSE3D_CACHE or the user's cache); None if not writable."""
+    folder = Path(os.environ.get('POSE3D_CACHE') or user_cache_path('pose3d_ros')) / 'compiled'
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
 
 
 def available() -> list[str]:

@@ -29,6 +29,7 @@ class EstimatorInfo:
     """What is told of a loaded estimator to the outside (EstimatorInfo.msg).
 
     version: of the model, or its checksum. metric: the model itself predicts metres.
+    size_sigma: standard deviation of the predicted body size, relative to it.
     """
 
     model: str
@@ -37,6 +38,7 @@ class EstimatorInfo:
     device: str
     precision: str
     metric: bool
+    size_sigma: float = 0.1
 
 
 class Estimator(Protocol):

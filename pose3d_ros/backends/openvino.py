@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenVINO: TensorFlow Lite, ONNX, IR and frozen TensorFlow graphs on CPU, GPU and NPU."""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from openvino import opset8 as ops
+
+from ..errors import BackendError, ModelError
+from . import NetworkSpec, Port, RuntimeOptions, Tensors
+
+log = logging.getLogger(__name__)
+
+_PRECISION = {'f32': 'f32', 'bf16': 'bf16', 'f16': 'f16', 'int8': 'f32'}
+_CAPABILITY = {'bf16': 'BF16', 'f16': 'FP16', 'int8': 'INT8'}
+_WEIGHTED = ('Convolution', 'GroupConvolution', 'MatMul')
+_COMPOUND = ('AUTO', 'HETERO', 'MULTI', 'BATCH')
+
+
+@lru_cache(maxsize=1)
+def _core() -> Any:
+    return ov.Core()
+
+
+def load(spec: NetworkSpec, options: RuntimeOptions) -> _OpenVINONetwork:
+    """Compile a file for a device; see `backends.load_network`."""
+    device = _device(options)
+    precision = _precision(device, options.precision)
+    model = _read(spec)
+    inputs = _match(spec, spec.inputs, model.inputs, 'input')
+    outputs = _match(spec, spec.outputs, model.outputs, 'output')
+    sources = {role: port.get_node().input_value(0) for role, port in outputs.items()}
+    lowered = precision in ('bf16', 'f16')
+    try:
+        if options.precision == 'mixed' and lowered and spec.heads:
+            stages = _split(spec, model, inputs, sources, precision)
+        else:
+            whole = ov.Model(list(sources.values()), model.get_parameters(), spec.path.stem)
+            stages = [_Stage(whole, list(inputs), list(sources), precision)]
+        for stage in stages:
+            stage.compile(device, options, spec.batched)
+    except RuntimeError as error:
+        raise BackendError(
+            f'{spec.path.name} cannot be compiled for {device} in {precision}: {_first_line(error)}'
+        ) from error
+    reported = 'mixed' if len(stages) > 1 else precision
+    return _OpenVINONetwork(spec, stages, device, reported)
+
+
+class _Stage:
+    """A part of a network, compiled in one precision; roles in the order of its ports.
+
+    compiled: for a single item, and for any number of them. A free batch size costs a CPU up to a
+    millisecond per run, so that one person, the usual case, has a program of its own.
+    """
+
+    def __init__(self, model: Any, inputs: list[str], outputs: list[str], precision: str) -> None:
+        self.model, self.inputs, self.outputs, self.precision = model, inputs, outputs, precision
+        self.compiled: dict[bool, Any] = {}
+
+    def compile(self, device: str, options: RuntimeOptions, batched: bool) -> None:
+        settings: dict[str, Any] = {
+            'INFERENCE_PRECISION_HINT': _PRECISION[self.precision],
+            'PERFORMANCE_HINT': 'LATENCY',
+        }
+        # Compound devices take only what all of their parts know.
+        if options.threads and device == 'CPU':
+            settings['INFERENCE_NUM_THREADS'] = options.threads
+        if options.cache_dir is not None:
+            settings['CACHE_DIR'] = str(options.cache_dir)
+        for many in (False, True) if batched else (False,):
+            if batched:
+                for parameter in self.model.get_parameters():
+                    shape = ov.PartialShape(parameter.get_partial_shape())
+                    shape[0] = ov.Dimension() if many else ov.Dimension(1)
+                    parameter.set_partial_shape(shape)
+                self.model.validate_nodes_and_infer_types()
+            self.compiled[many] = _core().compile_model(self.model, device, settings)
+
+
+class _OpenVINONetwork:
+    """One or two compiled stages run one after the other."""
+
+    backend = 'openvino'
+
+    def __init__(
+        self, spec: NetworkSpec, stages: list[_Stage], device: str, precision: str
+    ) -> None:
+        self.device, self.precision = device, precision
+        self._spec, self._stages = spec, stages
+        # One set of requests per call under way, kept apart for single items and batches.
+        self._idle: dict[bool, queue.SimpleQueue[list[Any]]] = {
+            many: queue.SimpleQueue() for many in stages[0].compiled
+        }
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix=spec.path.stem)
+
+    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
+        many = self._spec.batched and len(next(iter(inputs.values()))) > 1
+        try:
+            requests = self._idle[many].get_nowait()
+        except queue.Empty:
+            requests = [stage.compiled[many].create_infer_request() for stage in self._stages]
+        tensors: dict[str, NDArray[Any]] = dict(inputs)
+        try:
+            for stage, request in zip(self._stages, requests):
+                self._feed(stage, request, tensors)
+                request.infer()
+                self._collect(stage, request, tensors)
+        except RuntimeError as error:
+            raise BackendError(
+                f'inference of {self._spec.path.name} on {self.device} failed: {_first_line(error)}'
+            ) from error
+        self._idle[many].put(requests)
+        return {role: tensors[role] for role in self._spec.outputs}
+
+    def submit(self, inputs: Mapping[str, NDArray[Any]]) -> Future[Tensors]:
+        # The runtime lets go of the interpreter lock while it computes, so a thread is enough.
+        return self._threads.submit(self, inputs)
+
+    @staticmethod
+    def _feed(stage: _Stage, request: Any, tensors: Mapping[str, NDArray[Any]]) -> None:
+        for index, role in enumerate(stage.inputs):
+            array = np.ascontiguousarray(tensors[role], dtype=np.float32)
+            request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
+
+    @staticmethod
+    def _collect(stage: _Stage, request: Any, tensors: dict[str, NDArray[Any]]) -> None:
+        for index, role in enumerate(stage.outputs):
+            tensors[role] = request.get_output_tensor(index).data.copy()
+
+
+def _read(spec: NetworkSpec) -> Any:
+    try:
+        return _core().read_model(str(spec.path))
+    except RuntimeError as error:
+        raise ModelError(
+            f'{spec.path} cannot be read as a model (damaged or not a '
+            f'{spec.path.suffix} file): {_first_line(error)}'
+        ) from error
+
+
+def _match(
+    spec: NetworkSpec, wanted: Mapping[str, Port], ports: Sequence[Any], kind: str
+) -> dict[str, Any]:
+    """The port of each role, by name where one is given, else by shape."""
+    found = {}
+    for role, port in wanted.items():
+        fitting = [p for p in ports if port.fits(_shape(p))]
+        if port.name:
+            fitting = [p for p in fitting if port.name in p.get_names()]
+        if len(fitting) != 1:
+            described = ', '.join(f'{p.any_name if p.names else "?"} {_shape(p)}' for p in ports)
+            raise ModelError(
+                f'{spec.path.name} is another network: {len(fitting)} {kind}s fit '
+                f'{role} {port.name} {list(port.shape)}; it has {described}'
+            )
+        found[role] = fitting[0]
+    return found
+
+
+def _shape(port: Any) -> list[int | None]:
+    shape = port.get_partial_shape()
+    if shape.rank.is_dynamic:
+        return []
+    return [None if size.is_dynamic else size.get_length() for size in shape]
+
+
+def _split(
+    spec: NetworkSpec, model: Any, inputs: Mapping[str, Any], sources: dict[str, Any], low: str
+) -> list[_Stage]:
+    """Front in low precision, the last weighted layer of each head in f32.
+
+    The activations at the cut leave the front unrounded, which is what saves the heads.
+    """
+    cuts: dict[str, Any] = {}
+    roles: dict[str, str] = {}
+    for role in spec.heads:
+        activation = _last_weighted(spec, role, sources[role].get_node()).input_value(0)
+        name = activation.get_node().get_friendly_name()
+        cuts[name], roles[role] = activation, name
+    rest = [role for role in sources if role not in spec.heads]
+    front = ov.Model(
+        [*cuts.values(), *(sources[role] for role in rest)],
+        model.get_parameters(),
+        f'{spec.path.stem}_front',
+    )
+    # A second reading, because one graph cannot serve two models once it is cut.
+    other = _read(spec)
+    ports = _match(spec, spec.outputs, other.outputs, 'output')
+    parameters: dict[str, Any] = {}
+    heads = []
+    for role in spec.heads:
+        source = ports[role].get_node().input_value(0)
+        layer = _last_weighted(spec, role, source.get_node())
+        name = roles[role]
+        if name not in parameters:
+            shape = layer.input_value(0).get_partial_shape()
+            parameters[name] = ops.parameter(shape, np.float32, name=name)
+        layer.input(0).replace_source_output(parameters[name].output(0))
+        heads.append(source)
+    back = ov.Model(heads, list(parameters.values()), f'{spec.path.stem}_heads')
+    return [
+        _Stage(front, list(inputs), [*cuts, *rest], low),
+        _Stage(back, list(parameters), list(spec.heads), 'f32'),
+    ]
+
+
+def _last_weighted(spec: NetworkSpec, role: str, node: Any) -> Any:
+    while node.get_type_name() not in _WEIGHTED:
+        if node.get_type_name() in ('Parameter', 'Constant') or not node.inputs():
+            raise ModelError(f'{spec.path.name}: {role} has no weighted layer to keep in f32')
+        node = node.input_value(0).get_node()
+    return node
+
+
+def devices() -> list[str]:
+    """Devices that this machine offers."""
+    return [str(name) for name in _core().available_devices]
+
+
+def _device(options: RuntimeOptions) -> str:
+    """The device in OpenVINO's spelling; BackendError lists the available ones."""
+    device = options.device.upper().replace('VPU', 'NPU')
+    kind, _, parts = device.partition(':')
+    present = devices()
+    if kind in _COMPOUND:
+        missing = [p for p in parts.split(',') if p and not _present(p.split('(')[0], present)]
+        if kind in ('HETERO', 'MULTI') and not parts:
+            raise BackendError(f'device {options.device}: name its parts, as in {kind}:GPU,CPU')
+    else:
+        missing = [] if _present(device, present) else [device]
+    if not missing:
+        return device
+    text = f'device {options.device} is not available to OpenVINO; available: {", ".join(present)}'
+    if not options.device_fallback:
+        raise BackendError(text)
+    log.warning('%s; using CPU', text)
+    return 'CPU'
+
+
+def _present(device: str, present: Sequence[str]) -> bool:
+    return any(device in (name, name.split('.')[0]) for name in present)
+
+
+def _precision(device: str, wanted: str) -> str:
+    """What to compute in; `mixed` becomes the device's low precision, or f32 where there is none."""
+    first = device.split(':')[-1].split(',')[0] if ':' in device else device
+    first = 'CPU' if first == 'AUTO' else first
+    try:
+        able = _core().get_property(first, 'OPTIMIZATION_CAPABILITIES')
+    except RuntimeError:
+        able = ['FP32']
+    if wanted == 'mixed':
+        return next((low for low in ('bf16', 'f16') if _CAPABILITY[low] in able), 'f32')
+    if wanted != 'f32' and _CAPABILITY[wanted] not in able:
+        raise BackendError(
+            f'device {device} does not compute in {wanted}; it offers {", ".join(able)}'
+        )
+    return wanted
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(('Exception from', 'Check '))]
+    return (told or lines or [type(error).__name__])[0][:300]

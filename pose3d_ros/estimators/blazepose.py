@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BlazePose GHUM (arXiv 2006.10204) for several people: detector, regions of interest, landmarks.
+
+Each person has a slot: a region of interest (ROI) that follows the landmarks from frame to frame.
+The detector runs when nobody is followed, when somebody was just lost, and now and then while
+there is room for more people.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from ..backends import Network, NetworkSpec, Port, RuntimeOptions, cache_folder, load_network
+from ..config import PipelineConfig, setting
+from ..filters import OneEuro, OneEuroSettings
+from ..geometry import yaw
+from ..skeleton import SKELETONS
+from ..types import Array, Frame, JointStatus, Pose3D
+from ..zoo import find_model
+from . import EstimatorInfo
+from . import _blazepose_parts as parts
+
+_LANDMARK_FILTER = OneEuroSettings(0.05, 80.0)
+_AUXILIARY_FILTER = OneEuroSettings(0.01, 10.0)
+_WORLD_FILTER = OneEuroSettings(0.1, 40.0)
+_HIPS = [23, 24]
+_BODY = parts.PUBLISHED
+
+# Standard deviation of x, y, z in metres of joints that are seen, root-relative, measured on the
+# rendered clips of the test data; see docs/estimators.md.
+_SIGMA = np.full((_BODY, 3), (0.05, 0.06, 0.10))
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of this estimator."""
+
+    detector_interval: int = setting(
+        10, 'frames between two runs of the detector while there is room for more people',
+        low=1, high=1000, live=True,
+    )  # fmt: skip
+    min_presence: float = setting(
+        0.5, 'a region whose presence is not over this holds nobody', low=0, high=1, live=True
+    )
+    max_overlap: float = setting(
+        0.4, 'two results whose keypoint similarity (OKS) is over this are one person',
+        low=0.05, high=1, live=True,
+    )  # fmt: skip
+    yaw_correction: bool = setting(
+        True,
+        'turn people seen off the optical axis by their bearing (calibrated cameras)',
+        live=True,
+    )
+
+
+@dataclass(eq=False)
+class _Slot:
+    """One person being followed. roi: (4,) of the next frame. age: frames with landmarks."""
+
+    roi: Array
+    age: int = 0
+    velocity: Array = field(default_factory=lambda: np.zeros(2))
+    stamp_ns: int = 0
+    auxiliary: OneEuro = field(default_factory=lambda: OneEuro(_AUXILIARY_FILTER))
+    landmarks: Array = field(default_factory=lambda: np.zeros((parts.LANDMARKS, 5)))
+    world: Array = field(default_factory=lambda: np.zeros((parts.LANDMARKS, 3)))
+    presence: float = 0.0
+
+    @property
+    def radius(self) -> float:
+        """Of the body's circle in pixels, from the unfiltered auxiliary landmarks."""
+        centre, end = self.landmarks[[parts.HIP_CENTRE, parts.CIRCLE_POINT], :2]
+        return float(math.hypot(end[0] - centre[0], end[1] - centre[1]))
+
+
+@dataclass
+class _Published:
+    """The filters of the published package, with what it forgets to reset."""
+
+    landmarks: OneEuro = field(default_factory=lambda: OneEuro(_LANDMARK_FILTER))
+    world: OneEuro = field(default_factory=lambda: OneEuro(_WORLD_FILTER))
+    visibility: Array | None = None
+
+
+@dataclass
+class _State:
+    """What is remembered of one camera."""
+
+    slots: list[_Slot] = field(default_factory=list)
+    since_detection: int = 0
+    published: _Published = field(default_factory=_Published)
+
+
+class Estimator:
+    """See the module; `config.parity` follows the published package, one person and all."""
+
+    def __init__(self, config: PipelineConfig) -> None:
+        """Load both networks; raises ModelError, BackendError, ConfigError."""
+        self.skeleton = SKELETONS['blazepose_33']
+        model = find_model(
+            config.model or 'blazepose', 'detector', 'landmarks', models_dir=config.models_dir
+        )
+        self._detector = self._load(
+            config,
+            NetworkSpec(
+                model.files['detector'],
+                {'image': Port((None, 224, 224, 3))},
+                {'boxes': Port((None, 2254, 12)), 'scores': Port((None, 2254, 1))},
+            ),
+            model.precision['detector'],
+        )
+        self._landmarks = self._load(
+            config,
+            NetworkSpec(
+                model.files['landmarks'],
+                {'image': Port((None, 256, 256, 3))},
+                {
+                    'landmarks': Port((None, 195)),
+                    'presence': Port((None, 1)),
+                    'heatmaps': Port((None, 64, 64, 39)),
+                    'world': Port((None, 117)),
+                },
+                heads=('landmarks', 'presence', 'world'),
+            ),
+            model.precision['landmarks'],
+        )
+        self.info = EstimatorInfo(
+            model=model.name,
+            version=model.version,
+            backend=self._landmarks.backend,
+            device=self._landmarks.device,
+            precision=self._landmarks.precision,
+            metric=True,
+        )
+        self._states: dict[str, _State] = {}
+        self._timings: dict[str, float] = {}
+        self.configure(config)
+        self._warm_up()
+
+    @staticmethod
+    def _load(config: PipelineConfig, spec: NetworkSpec, precision: str) -> Network:
+        options = RuntimeOptions(
+            device=config.device,
+            device_fallback=config.device_fallback,
+            precision=precision if config.precision == 'auto' else config.precision,
+            threads=config.threads,
+            cache_dir=cache_folder(),
+        )
+        return load_network(spec, options, config.backend)
+
+    def _warm_up(self) -> None:
+        """Run each network once, so that the first person does not wait for it."""
+        self._detector({'image': np.zeros((1, 224, 224, 3), np.float32)})
+        for count in (1, 2):
+            self._landmarks({'image': np.zeros((count, 256, 256, 3), np.float32)})
+
+    def configure(self, config: PipelineConfig) -> None:
+        """Take over live settings."""
+        self._config = config
+        self._options = Options(**config.options)
+        self._limit = 1 if config.parity else config.max_people
+
+    def reset(self, source: str | None = None) -> None:
+        """Forget everybody."""
+        if source is None:
+            self._states.clear()
+        else:
+            self._states.pop(source, None)
+
+    def timings(self) -> dict[str, float]:
+        """Milliseconds: crop, detector, landmarks, decode."""
+        return self._timings
+
+    def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
+        """People of each frame; see `estimators.Estimator`."""
+        self._timings = dict.fromkeys(('crop', 'detector', 'landmarks', 'decode'), 0.0)
+        states = [self._states.setdefault(frame.source, _State()) for frame in frames]
+        fresh: list[list[_Slot]] = []
+        for frame, state in zip(frames, states):
+            state.since_detection += 1
+            due = not state.slots or (
+                not self._config.parity
+                and len(state.slots) < self._limit
+                and state.since_detection >= self._interval(state)
+            )
+            fresh.append(self._detect(frame, state) if due else [])
+        kept = self._follow(frames, [s.slots + new for s, new in zip(states, fresh)])
+        for k, (frame, state) in enumerate(zip(frames, states)):
+            lost = any(slot not in kept[k] for slot in state.slots)
+            state.slots = self._distinct(frame, kept[k])
+            if lost and not self._config.parity and state.since_detection > 0:
+                # Somebody left or was hidden: look again in the same frame.
+                found = self._follow([frame], [self._detect(frame, state)])[0]
+                state.slots = self._distinct(frame, state.slots + found)
+        return [self._deliver(frame, state) for frame, state in zip(frames, states)]
+
+    def _interval(self, state: _State) -> int:
+        return self._options.detector_interval
+
+    def _detect(self, frame: Frame, state: _State) -> list[_Slot]:
+        """New slots for people who are not followed yet."""
+        state.since_detection = 0
+        start = time.perf_counter()
+        image = cv2.cvtColor(parts.detector_input(frame.image), cv2.COLOR_BGR2RGB)
+        tensor = image[None].astype(np.float32)
+        tensor *= 2 / 255
+        tensor -= 1
+        self._clock('crop', start)
+        start = time.perf_counter()
+        raw = self._detector({'image': tensor})
+        self._clock('detector', start)
+        start = time.perf_counter()
+        found = parts.decode_detections(
+            raw['boxes'][0], raw['scores'][0, :, 0], self._config.min_score
+        )
+        found = parts.to_frame(found, frame.size)
+        slots: list[_Slot] = []
+        for row in found:
+            roi = parts.roi_from_points(row[5:7], row[7:9])
+            if len(state.slots) + len(slots) >= self._limit:
+                break
+            if roi[2] > 1 and not any(_same_region(roi, slot.roi) for slot in state.slots):
+                slots.append(_Slot(roi, stamp_ns=frame.stamp_ns))
+            if self._config.parity:
+                break
+        self._clock('decode', start)
+        return slots
+
+    def _follow(
+        self, frames: Sequence[Frame], slots: Sequence[Sequence[_Slot]]
+    ) -> list[list[_Slot]]:
+        """Run the landmark network on all regions of all frames; slots that hold somebody."""
+        start = time.perf_counter()
+        todo = [(k, slot) for k, group in enumerate(slots) for slot in group]
+        kept: list[list[_Slot]] = [[] for _ in frames]
+        if not todo:
+            return kept
+        tensor = np.empty((len(todo), parts.CROP_SIZE, parts.CROP_SIZE, 3), np.float32)
+        for item, (k, slot) in zip(tensor, todo):
+            image = cv2.cvtColor(parts.crop(frames[k].image, slot.roi), cv2.COLOR_BGR2RGB)
+            np.multiply(image, np.float32(1 / 255), out=item)
+        self._clock('crop', start)
+        start = time.perf_counter()
+        raw = self._landmarks({'image': tensor})
+        self._clock('landmarks', start)
+        start = time.perf_counter()
+        rois = np.array([slot.roi for _, slot in todo])
+        points = parts.decode_landmarks(raw['landmarks'], raw['heatmaps'], rois)
+        worlds = parts.decode_world(raw['world'], rois)
+        limit = 0.5 if self._config.parity else self._options.min_presence
+        for (k, slot), landmarks, world, presence in zip(todo, points, worlds, raw['presence']):
+            if not (
+                presence[0] > limit and np.isfinite(landmarks).all() and np.isfinite(world).all()
+            ):
+                continue
+            slot.landmarks, slot.world, slot.presence = landmarks, world, float(presence[0])
+            kept[k].append(slot)
+        self._clock('decode', start)
+        return kept
+
+    def _distinct(self, frame: Frame, slots: list[_Slot]) -> list[_Slot]:
+        """One slot per body: of two on the same one, that whose motion led there stays."""
+        ranked = sorted(slots, key=lambda slot: (slot.age == 0, self._surprise(frame, slot)))
+        kept: list[_Slot] = []
+        for slot in ranked:
+            overlaps = (
+                parts.oks(slot.landmarks, other.landmarks, max(slot.radius, other.radius))
+                for other in kept
+            )
+            if all(overlap <= self._options.max_overlap for overlap in overlaps):
+                kept.append(slot)
+        for slot in kept:
+            self._advance(frame, slot)
+        return [slot for slot in slots if any(slot is other for other in kept)]
+
+    @staticmethod
+    def _surprise(frame: Frame, slot: _Slot) -> float:
+        """How far, in body sizes, the hips are from where the slot's motion leads."""
+        dt = (frame.stamp_ns - slot.stamp_ns) * 1e-9
+        expected = slot.roi[:2] + slot.velocity * dt
+        miss = slot.landmarks[parts.HIP_CENTRE, :2] - expected
+        return float(np.hypot(*miss)) / max(float(slot.roi[2]), 1.0)
+
+    @staticmethod
+    def _advance(frame: Frame, slot: _Slot) -> None:
+        """Next region from the filtered auxiliary landmarks."""
+        if slot.age and slot.stamp_ns == frame.stamp_ns:
+            return
+        points = slot.landmarks[[parts.HIP_CENTRE, parts.CIRCLE_POINT], :3]
+        size = 2 * slot.radius
+        if size > 1e-6:
+            points = slot.auxiliary(points, frame.stamp_ns, 1 / size)
+        dt = (frame.stamp_ns - slot.stamp_ns) * 1e-9
+        before = slot.roi[:2]
+        slot.roi = parts.roi_from_points(points[0, :2], points[1, :2])
+        if slot.age and dt > 0:
+            slot.velocity = 0.7 * slot.velocity + 0.3 * (slot.roi[:2] - before) / dt
+        slot.age += 1
+        slot.stamp_ns = frame.stamp_ns
+
+    def _deliver(self, frame: Frame, state: _State) -> list[Pose3D]:
+        start = time.perf_counter()
+        if self._config.parity:
+            if not state.slots:
+                # The published package forgets these two on a loss, and only these.
+                state.published.landmarks.reset()
+            poses = [self._as_published(frame, state.published, slot) for slot in state.slots]
+        else:
+            poses = [self._pose(frame, slot) for slot in state.slots]
+        self._clock('decode', start)
+        return poses
+
+    def _pose(self, frame: Frame, slot: _Slot) -> Pose3D:
+        landmarks, xyz = slot.landmarks[:_BODY], slot.world[:_BODY]
+        confidence = np.minimum(landmarks[:, 3], landmarks[:, 4])
+        if frame.camera is not None and self._options.yaw_correction:
+            hips = frame.camera.rays(landmarks[_HIPS, :2].mean(axis=0))
+            if np.isfinite(hips).all():
+                xyz = yaw(xyz, math.atan(hips[0, 0]))
+        low = np.minimum(confidence, 1.0)
+        variance = (_SIGMA * (1 + (1 - low))[:, None]) ** 2
+        covariance = np.zeros((_BODY, 3, 3))
+        covariance[:, range(3), range(3)] = variance
+        return self._make(frame, slot, landmarks[:, :2], xyz, confidence, covariance)
+
+    def _as_published(self, frame: Frame, filters: _Published, slot: _Slot) -> Pose3D:
+        landmarks = slot.landmarks[:_BODY]
+        size = 2 * slot.radius
+        points = landmarks[:, :3]
+        if size > 1e-6:
+            points = filters.landmarks(points, frame.stamp_ns, 1 / size)
+        world = filters.world(slot.world[:_BODY], frame.stamp_ns)
+        visibility = landmarks[:, 3]
+        if filters.visibility is not None:
+            visibility = 0.1 * visibility + 0.9 * filters.visibility
+        filters.visibility = visibility
+        return self._make(frame, slot, points[:, :2], world, visibility.copy(), None)
+
+    def _make(
+        self,
+        frame: Frame,
+        slot: _Slot,
+        pixels: Array,
+        xyz: Array,
+        confidence: Array,
+        covariance: Array | None,
+    ) -> Pose3D:
+        seen = (
+            (pixels >= -0.5).all(axis=1)
+            & (pixels <= np.subtract(frame.size, 0.5)).all(axis=1)
+            & (slot.landmarks[:_BODY, 3:] >= 0.5).all(axis=1)
+        )
+        status = np.where(seen, JointStatus.MEASURED, JointStatus.INFERRED).astype(np.uint8)
+        return Pose3D(
+            skeleton=self.skeleton,
+            xyz=xyz,
+            confidence=confidence,
+            pixels=pixels.copy(),
+            status=status,
+            covariance=covariance,
+            score=slot.presence,
+            size_px=2 * slot.radius,
+        )
+
+    def _clock(self, stage: str, start: float) -> None:
+        self._timings[stage] += (time.perf_counter() - start) * 1e3
+
+
+def _same_region(a: Array, b: Array) -> bool:
+    """Whether a detection is a person who is followed already.
+
+    Not by overlap: people side by side share most of their squares.
+    """
+    near = math.hypot(a[0] - b[0], a[1] - b[1]) < 0.15 * max(a[2], b[2])
+    return near and 0.5 < a[2] / max(b[2], 1e-6) < 2.0
