@@ -155,7 +155,7 @@ def test_every_source_names_its_licence() -> None:
 
 
 def has_code(path: Path) -> bool:
-    """Whether a module defines a function or a class. Private ones are their module's own affair."""
+    """Whether a module, other than a private one, defines a function or a class."""
     if path.name.startswith('_') and path.name != '__init__.py':
         return False
     body = ast.parse(path.read_text(encoding='utf-8')).body
