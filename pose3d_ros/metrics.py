@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from .geometry import procrustes
+
 Array = NDArray[Any]
 
 
@@ -59,26 +61,9 @@ def pa_mpjpe(predicted: Array, truth: Array) -> Array:
         good = np.isfinite(p).all(axis=-1)
         # Three points are the least that fix a rotation.
         if good.sum() >= 3:
-            scale, rotation, translation = procrustes(p[good], t[good])
-            moved = scale * p[good] @ rotation.T + translation
+            moved = procrustes(p[good], t[good])(p[good])
             out[k] = np.linalg.norm(moved - t[good], axis=1).mean()
     return out.reshape(shape[:-2])
-
-
-def procrustes(source: Array, target: Array) -> tuple[float, Array, Array]:
-    """Scale s, rotation R and translation t with s R x + t nearest to the target, (N, 3) each.
-
-    Least squares over proper rotations, no reflection (Umeyama, PAMI 1991).
-    """
-    mean_s, mean_t = source.mean(axis=0), target.mean(axis=0)
-    centred_s, centred_t = source - mean_s, target - mean_t
-    u, singular, vt = np.linalg.svd(centred_t.T @ centred_s)
-    signs = np.ones(3)
-    signs[-1] = np.sign(np.linalg.det(u @ vt)) or 1.0
-    rotation = (u * signs) @ vt
-    spread = (centred_s**2).sum()
-    scale = float((singular * signs).sum() / spread) if spread > 0 else 1.0
-    return scale, rotation, mean_t - scale * rotation @ mean_s
 
 
 def mpjve(predicted: Array, truth: Array) -> Array:

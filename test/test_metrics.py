@@ -49,14 +49,6 @@ def test_pa_mpjpe_does_not_forgive_a_mirrored_body(truth):
     assert (metrics.pa_mpjpe(truth * [-1, 1, 1], truth) > 0.1).all()
 
 
-def test_procrustes_finds_the_motion(truth):
-    turn = Rotation.from_euler('z', 40, degrees=True).as_matrix()
-    scale, rotation, translation = metrics.procrustes(truth[0], 2 * truth[0] @ turn.T + [0, 0, 5])
-    assert scale == pytest.approx(2)
-    assert rotation == pytest.approx(turn)
-    assert translation == pytest.approx([0, 0, 5])
-
-
 def test_pck_and_auc_count_joints(truth):
     predicted = truth.copy()
     predicted[:, 0] += [0.2, 0, 0]
