@@ -178,7 +178,7 @@ class Camera:
         if self.model == 'equidistant':
             found = cv2.fisheye.undistortPoints(points, self.K, self.D, criteria=criteria)
         else:
-            found = cv2.undistortPointsIter(points, self.K, self.D, None, None, criteria)
+            found = _undistort(points, self.K, self.D, criteria)
         out[good] = found[:, 0]
         # Far outside the image the distortion polynomial folds back; such points have no ray.
         back = self.project(np.column_stack([out, np.ones(len(out))]))
@@ -205,3 +205,10 @@ class Camera:
             found, _ = cv2.projectPoints(points, zero, zero, self.K, self.D)
         out[good] = found[:, 0]
         return out
+
+
+def _undistort(points: Array, K: Array, D: Array, criteria: tuple[int, int, float]) -> Array:
+    """Normalised points (N, 1, 2), iterated until they fit: the name of it changed in OpenCV 5."""
+    if hasattr(cv2, 'undistortPointsIter'):
+        return np.asarray(cv2.undistortPointsIter(points, K, D, None, None, criteria))
+    return np.asarray(cv2.undistortPoints(points, K, D, criteria=criteria))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Absolute placement: root-relative joints and their pixels, put in front of a calibrated camera."""
+"""Absolute placement: root-relative joints and their pixels, put in front of a camera."""
 
 from __future__ import annotations
 

@@ -252,7 +252,7 @@ def _present(device: str, present: Sequence[str]) -> bool:
 
 
 def _precision(device: str, wanted: str) -> str:
-    """What to compute in; `mixed` becomes the device's low precision, or f32 where there is none."""
+    """What to compute in; `mixed` becomes the low precision of the device, f32 if it has none."""
     first = device.split(':')[-1].split(',')[0] if ':' in device else device
     first = 'CPU' if first == 'AUTO' else first
     try:

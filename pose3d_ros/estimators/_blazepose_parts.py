@@ -193,3 +193,25 @@ def oks(a: Array, b: Array, radius: float) -> float:
     squared = ((a[OKS_JOINTS, :2] - b[OKS_JOINTS, :2]) ** 2).sum(axis=1)
     variance = (2 * _OKS_SIGMAS * max(radius, 1e-6)) ** 2
     return float(np.exp(-squared / (2 * variance)).mean())
+
+
+# The same joints as a stick figure: trunk, arms, legs, head.
+_BONES = np.array(
+    [(1, 2), (1, 3), (3, 5), (2, 4), (4, 6), (1, 7), (2, 8), (7, 8), (7, 9), (9, 11), (8, 10),
+     (10, 12), (0, 1), (0, 2)]
+)  # fmt: skip
+
+
+def covered(a: Array, b: Array, radius: float) -> float:
+    """Share of the joints of a that lie on the body of b; both (39, >=2), radius of b in pixels.
+
+    A false region on somebody's body gives any pose there, turned or shrunk, which no joint by
+    joint comparison finds.
+    """
+    points, joints = a[OKS_JOINTS, :2], b[OKS_JOINTS, :2]
+    start, along = joints[_BONES[:, 0]], joints[_BONES[:, 1]] - joints[_BONES[:, 0]]
+    offset = points[:, None] - start
+    share = (offset * along).sum(axis=2) / np.maximum((along**2).sum(axis=1), 1e-9)
+    gap = offset - np.clip(share, 0, 1)[..., None] * along
+    nearest = np.sqrt((gap**2).sum(axis=2)).min(axis=1)
+    return float((nearest < 0.2 * radius).mean())

@@ -31,6 +31,8 @@ _AUXILIARY_FILTER = OneEuroSettings(0.01, 10.0)
 _WORLD_FILTER = OneEuroSettings(0.1, 40.0)
 _HIPS = [23, 24]
 _BODY = parts.PUBLISHED
+_YOUNG = 10  # frames after which a slot has proved itself
+_COVERED = 0.75
 
 # Standard deviation of x, y, z in metres of joints that are seen, root-relative, measured on the
 # rendered clips of the test data; see docs/estimators.md.
@@ -266,18 +268,23 @@ class Estimator:
 
     def _distinct(self, frame: Frame, slots: list[_Slot]) -> list[_Slot]:
         """One slot per body: of two on the same one, that whose motion led there stays."""
-        ranked = sorted(slots, key=lambda slot: (slot.age == 0, self._surprise(frame, slot)))
+        ranked = sorted(slots, key=lambda slot: (slot.age < _YOUNG, self._surprise(frame, slot)))
         kept: list[_Slot] = []
         for slot in ranked:
-            overlaps = (
-                parts.oks(slot.landmarks, other.landmarks, max(slot.radius, other.radius))
-                for other in kept
-            )
-            if all(overlap <= self._options.max_overlap for overlap in overlaps):
+            if not any(self._same_body(slot, other) for other in kept):
                 kept.append(slot)
         for slot in kept:
             self._advance(frame, slot)
-        return [slot for slot in slots if any(slot is other for other in kept)]
+        return [slot for slot in slots if slot in kept]
+
+    def _same_body(self, slot: _Slot, other: _Slot) -> bool:
+        radius = max(slot.radius, other.radius)
+        if parts.oks(slot.landmarks, other.landmarks, radius) > self._options.max_overlap:
+            return True
+        return (
+            slot.age < _YOUNG
+            and parts.covered(slot.landmarks, other.landmarks, other.radius) > _COVERED
+        )
 
     @staticmethod
     def _surprise(frame: Frame, slot: _Slot) -> float:
