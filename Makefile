@@ -35,9 +35,11 @@ test: setup
 	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
 lint: $(STAMP)
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	@failed=; \
+	$(BIN)/ruff check || failed=1; \
+	$(BIN)/ruff format --check || failed=1; \
+	$(BIN)/mypy || failed=1; \
+	[ -z "$$failed" ]
 
 benchmark: setup
 	$(BIN)/pose3d benchmark
