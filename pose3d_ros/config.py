@@ -57,7 +57,7 @@ class Setting:
                 f'{self.name} must be one of {", ".join(self.choices)}, not {value!r}'
             )
         low, high = self.low, self.high
-        if wanted in (int, float):
+        if isinstance(value, (int, float)):
             if not math.isfinite(value) or not (
                 (low is None or value >= low) and (high is None or value <= high)
             ):
@@ -226,7 +226,7 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], origin: str = '') -> 
         if key not in allowed:
             raise ConfigError(f'{where}unknown setting {estimator}.{key}{_hint(key, allowed)}')
         chosen[key] = _checked(allowed[key], value, where)
-    return kind(**plain, options=chosen)
+    return kind(**plain, options=chosen)  # type: ignore[call-arg]
 
 
 def load_yaml(kind: type[T], path: str | Path) -> T:

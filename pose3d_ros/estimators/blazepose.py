@@ -165,7 +165,7 @@ class Estimator:
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""
         self._config = config
-        self._options = Options(**config.options)
+        self._options = Options(**config.options)  # type: ignore[arg-type]
         self._limit = 1 if config.parity else config.max_people
 
     def reset(self, source: str | None = None) -> None:
@@ -385,4 +385,4 @@ def _same_region(a: Array, b: Array) -> bool:
     Not by overlap: people side by side share most of their squares.
     """
     near = math.hypot(a[0] - b[0], a[1] - b[1]) < 0.15 * max(a[2], b[2])
-    return near and 0.5 < a[2] / max(b[2], 1e-6) < 2.0
+    return near and bool(0.5 < a[2] / max(b[2], 1e-6) < 2.0)
