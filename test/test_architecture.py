@@ -163,12 +163,16 @@ def has_code(path: Path) -> bool:
 
 
 def mirror(path: Path) -> list[Path]:
-    """Where the tests of a module may be: test/<package>/test_<module>.py."""
+    """The tests of a module: test/<package>/test_<module>.py, or several that begin so."""
     relative = path.relative_to(PACKAGE)
     tests = ROOT / 'test' / relative.parent
     if relative.name == '__init__.py':
-        return [tests.with_name(f'test_{tests.name}.py'), tests / f'test_{tests.name}.py']
-    return [tests / f'test_{relative.stem}.py']
+        return [*tests.parent.glob(f'test_{tests.name}.py'), *tests.glob(f'test_{tests.name}.py')]
+    return [
+        *tests.glob(f'test_{relative.stem}.py'),
+        *tests.glob(f'test_{relative.stem}_*.py'),
+        *tests.glob(f'test_parity_{relative.stem}*.py'),
+    ]
 
 
 def test_tests_mirror_the_package() -> None:
@@ -176,7 +180,7 @@ def test_tests_mirror_the_package() -> None:
         str(path.relative_to(PACKAGE))
         for path in MODULES
         # What needs a ROS 2 is tested through the node, in test/ros.
-        if part_of(path) != 'ros' and has_code(path) and not any(p.is_file() for p in mirror(path))
+        if part_of(path) != 'ros' and has_code(path) and not mirror(path)
     ]
     assert sorted(untested) == sorted(TESTED_ELSEWHERE)
 
