@@ -65,7 +65,7 @@ def plot_3d(axes: Axes3D, poses: Sequence[Pose3D], camera: Camera | None = None)
             axes.plot(*line.T, color='0.35', linewidth=1.2)
         axes.plot([0, 0], [0, 0], [0, floor], color='0.75', linewidth=1, linestyle=':')
         everything += outline
-    _frame(axes, np.concatenate([np.zeros((0, 3)), *everything]), floor, absolute)
+    _frame(axes, np.concatenate([np.zeros((0, 3)), *everything]), floor)
 
 
 def side_by_side(frame: Frame, poses: Sequence[Pose3D]) -> Array:
@@ -100,6 +100,16 @@ def _plotted(poses: Sequence[Pose3D], camera: Camera | None, size: tuple[int, in
     plot_3d(axes, poses, camera)
     canvas.draw()
     rgba = np.asarray(canvas.buffer_rgba())
+    # The box of a 3D plot fills its axes badly: stretch them until what is drawn fills the picture.
+    rows, columns = np.nonzero((rgba[..., :3] < 255).any(axis=2))
+    height, width = rgba.shape[:2]
+    left, right = columns.min() / width, (columns.max() + 1) / width
+    low, high = 1 - (rows.max() + 1) / height, 1 - rows.min() / height
+    zoom = 0.95 / max(right - left, high - low)
+    corner = 0.5 - zoom * (left + right) / 2, 0.5 - zoom * (low + high) / 2
+    axes.set_position((*corner, zoom, zoom))
+    canvas.draw()
+    rgba = np.asarray(canvas.buffer_rgba())
     picture: Array = cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGR)
     if picture.shape[1::-1] != size:
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
@@ -115,14 +125,14 @@ def _matplotlib() -> tuple[Any, Any]:
     return Figure, FigureCanvasAgg
 
 
-def _frame(axes: Axes3D, points: Array, floor: float, absolute: bool) -> None:
+def _frame(axes: Axes3D, points: Array, floor: float) -> None:
     """Axes of equal scale around the points, with labels."""
     low, high = np.array([-1.0, 0, floor]), np.array([1.0, 1, floor + 1.8])
     if len(points):
         low, high = points.min(axis=0) - _MARGIN, points.max(axis=0) + _MARGIN
     low[2] = floor
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-    axes.set_box_aspect(high - low, zoom=1.06 if absolute else 0.98)
+    axes.set_box_aspect(high - low)
     axes.set_xlabel('x right [m]', labelpad=2)
     axes.set_ylabel('z forward [m]', labelpad=6)
     axes.set_zlabel('-y up [m]', labelpad=-2)

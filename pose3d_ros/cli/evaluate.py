@@ -12,7 +12,7 @@ from ..config import settings_of
 from ..evaluate import JOINTS, Clip, ClipResult, evaluate_clip, find_clips, mean_scores
 from ..outputs.files import write_text
 from .loading import make_pipeline
-from .options import add_pipeline_options, config_from, progress, table
+from .options import add_pipeline_options, config_from, frames_bar, table
 
 # Column title, key of the scores, number format.
 COLUMNS = (
@@ -95,10 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _evaluate(pipeline: Any, clip: Clip) -> ClipResult:
-    def bar(frames: Any) -> Any:
-        return progress(frames, desc=clip.name, total=len(clip.xyz), unit='frame')
-
-    return evaluate_clip(pipeline, clip, bar)
+    return evaluate_clip(pipeline, clip, frames_bar(clip.name, len(clip.xyz)))
 
 
 def text_table(results: list[ClipResult]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import yaml
@@ -139,11 +139,20 @@ def _estimator_settings() -> str:
     return '\n'.join(lines) + '\n'
 
 
-def progress(items: Iterable[T], **settings: Any) -> Iterable[T]:
-    """A progress bar on stderr where that is a terminal, else nothing."""
-    bar: Iterable[T] = tqdm(
-        items, file=sys.stderr, disable=None, dynamic_ncols=True, leave=False, **settings
-    )
+def frames_bar(
+    name: str, total: int | None, note: Callable[[], str] | None = None
+) -> Callable[[Iterable[T]], Iterator[T]]:
+    """A progress bar over frames with their rate; note: written behind, asked at every frame."""
+
+    def bar(frames: Iterable[T]) -> Iterator[T]:
+        settings: dict[str, Any] = {'desc': name, 'total': total, 'unit': ' frames'}
+        with tqdm(file=sys.stderr, disable=None, dynamic_ncols=True, **settings) as shown:
+            for frame in frames:
+                yield frame
+                if note is not None and not shown.disable:
+                    shown.set_postfix_str(note(), refresh=False)
+                shown.update()
+
     return bar
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -62,6 +63,8 @@ def writing(target: str | Path) -> Iterator[None]:
     """Turn failures of the system into an OutputError that names the file and the reason."""
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         raise OutputError(f'cannot write {target}: {reason[0].lower()}{reason[1:]}') from error
@@ -84,7 +87,23 @@ def write_bytes(target: str | Path, content: bytes) -> Path:
         raise
 
 
-def open_text(part: PartFile) -> IO[Any]:
+class StandardOutput:
+    """Takes the place of a PartFile for results that go down a pipe."""
+
+    target = Path('standard output')
+
+    def commit(self) -> Path:
+        """Hand over what is buffered."""
+        sys.stdout.flush()
+        return self.target
+
+    def discard(self) -> None:
+        """Nothing to remove."""
+
+
+def open_text(part: PartFile | StandardOutput) -> IO[Any]:
     """Open a part file for text."""
+    if isinstance(part, StandardOutput):
+        return os.fdopen(os.dup(sys.stdout.fileno()), 'w', buffering=1, encoding='utf-8')
     with writing(part.target):
         return part.path.open('w', encoding='utf-8', newline='')

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
@@ -17,7 +18,7 @@ from ..errors import InputError
 from ..estimators import EstimatorInfo
 from ..skeleton import Skeleton, get_skeleton
 from ..types import Frame, JointStatus, Pose3D, PositionSource, TrackingState
-from .files import PartFile, open_text, writing
+from .files import PartFile, StandardOutput, open_text, writing
 
 Array = NDArray[Any]
 
@@ -38,12 +39,12 @@ _UPPER = np.triu_indices(3)
 
 
 class JsonLines:
-    """One line that explains the file, then one line per frame."""
+    """One line that explains the file, then one line per frame; `-` is standard output."""
 
     def __init__(
         self, path: str | Path, skeleton: Skeleton, info: EstimatorInfo, source: str
     ) -> None:
-        self._part = PartFile(path)
+        self._part = PartFile(path) if str(path) != '-' else StandardOutput()
         self._file = open_text(self._part)
         self._line(
             {
@@ -108,8 +109,9 @@ class Csv:
         """Add a frame."""
         rows = []
         for pose in poses:
-            head = (index, frame.stamp_ns, frame.source, pose.track_id)
-            head += (_cell(pose.score, _SHARE), pose.position_source.name.lower())
+            placed = pose.position_source.name.lower()
+            score = _cell(pose.score, _SHARE)
+            head = (index, frame.stamp_ns, frame.source, pose.track_id, score, placed)
             spread = pose.covariance
             for joint, name in enumerate(pose.skeleton.names):
                 upper = np.full(6, np.nan) if spread is None else spread[joint][_UPPER]
@@ -224,7 +226,9 @@ def _plain(values: Array, decimals: int) -> Any:
     rounded = np.round(np.asarray(values, dtype=float), decimals)
     if np.isfinite(rounded).all():
         return rounded.tolist()
-    return np.where(np.isfinite(rounded), rounded.astype(object), None).tolist()
+    mixed = rounded.astype(object)
+    mixed[~np.isfinite(rounded)] = None
+    return mixed.tolist()
 
 
 def _number(value: float, decimals: int) -> float | None:
@@ -241,7 +245,5 @@ def _cell(value: float, decimals: int) -> str:
 
 def _close_quietly(file: Any) -> None:
     # Closing writes what is buffered, and on a full disk that fails again.
-    try:
+    with contextlib.suppress(OSError):
         file.close()
-    except OSError:
-        pass

@@ -43,7 +43,7 @@ class AnnotatedVideo:
     def __init__(
         self, path: str | Path, fps: float = math.nan, render: Callable[..., Array] | None = None
     ) -> None:
-        """fps: of the source, NaN if unknown. render: (frame, poses) -> picture, instead of ours."""
+        """fps: of the source, NaN if unknown. render: (frame, poses) -> picture, if not ours."""
         self._part = PartFile(path)
         self._fps = fps if fps > 0 else _DEFAULT_FPS
         self._render = render

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames of a source through the pipeline into writers, with the time that each stage takes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .outputs import Writer
+from .pipeline import Pipeline
+from .sources import Source
+from .types import Frame, Pose3D
+
+Progress = Callable[[Iterable[Frame]], Iterable[Frame]]
+
+
+@dataclass
+class Summary:
+    """What a run did. stages: milliseconds of each frame by stage, in the order of their work."""
+
+    frames: int = 0
+    people: int = 0
+    most_people: int = 0
+    with_people: int = 0
+    absolute: int = 0
+    ids: set[int] = field(default_factory=set)
+    stages: dict[str, list[float]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+    def add(self, poses: Sequence[Pose3D], stages: dict[str, float]) -> None:
+        """Count one frame."""
+        self.frames += 1
+        self.people += len(poses)
+        self.most_people = max(self.most_people, len(poses))
+        self.with_people += bool(poses)
+        self.absolute += sum(pose.absolute for pose in poses)
+        self.ids |= {pose.track_id for pose in poses if pose.track_id}
+        for name, value in stages.items():
+            self.stages.setdefault(name, []).append(value)
+
+    def mean_ms(self, *without: str) -> float:
+        """Mean milliseconds per frame of all stages but those named."""
+        return sum(
+            float(np.sum(values)) for name, values in self.stages.items() if name not in without
+        ) / max(self.frames, 1)
+
+
+def run_offline(
+    pipeline: Pipeline,
+    source: Source,
+    writers: Sequence[Writer] = (),
+    *,
+    max_frames: int = 0,
+    progress: Progress = iter,
+    each: Callable[[int, Frame, list[Pose3D]], None] | None = None,
+) -> Summary:
+    """Process a source from a clean state; writers are closed at the end.
+
+    Ctrl-C and SIGTERM end the run after the frame at hand, and what was written is kept, whole.
+    After an error nothing is kept: a file with its name is a complete one. each: called with every
+    frame and its people. max_frames: 0 for all.
+
+    Raises what the source, the pipeline or a writer raises.
+    """
+    summary = Summary()
+    pipeline.reset()
+    try:
+        with _stop_on_signals() as stopped:
+            for index, (frame, decoding) in enumerate(_timed(progress(source))):
+                poses = pipeline.process(frame)
+                stages = {'decode image': decoding, **pipeline.timings}
+                if source.independent:
+                    pipeline.reset(frame.source)
+                start = time.perf_counter()
+                for writer in writers:
+                    writer.write(index, frame, poses)
+                if writers:
+                    stages['write'] = (time.perf_counter() - start) * 1e3
+                if each is not None:
+                    each(index, frame, poses)
+                summary.add(poses, stages)
+                if stopped.is_set():
+                    summary.interrupted = True
+                    break
+                if max_frames and summary.frames >= max_frames:
+                    break
+            for writer in writers:
+                writer.close()
+    except BaseException:
+        for writer in writers:
+            writer.discard()
+        raise
+    summary.warnings += source.warnings
+    return summary
+
+
+def _timed(frames: Iterable[Frame]) -> Iterator[tuple[Frame, float]]:
+    """Each frame with the milliseconds that it took to get it."""
+    iterator = iter(frames)
+    while True:
+        start = time.perf_counter()
+        frame = next(iterator, None)
+        if frame is None:
+            return
+        yield frame, (time.perf_counter() - start) * 1e3
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; a second one interrupts as usual."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def stop(number: int, _: Any) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
