@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from .draw import overlay
 from .messages import (
     MarkerBuilder,
     SkeletonBuilder,
@@ -111,7 +112,7 @@ class NodeCore:
         log: Log = lambda level, line: logging.getLogger(__name__).log(level, line),
         gave_up: Callable[[str], None] = lambda reason: None,
         unpack: Callable[[Any], Message] = lambda payload: payload,
-        draw: Callable[[Array, Sequence[Pose3D]], Array] | None = None,
+        draw: Callable[[Array, Sequence[Pose3D]], Array] = overlay,
     ) -> None:
         self.pipeline = pipeline
         self._types = types
@@ -306,7 +307,7 @@ class NodeCore:
             transforms = camera.transforms.transforms(poses, config=config, lost=lost, **stamp)
             if transforms:
                 self._shell.broadcast(transforms)
-        if self._draw is not None and self._listens(name, 'debug_image', config):
+        if self._listens(name, 'debug_image', config):
             drawn = self._draw(frame.image, result.poses)
             self._shell.publish(
                 name,

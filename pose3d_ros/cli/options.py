@@ -68,6 +68,12 @@ def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
         _add_setting(groups[title], item)
 
 
+def add_settings(group: Any, settings: Iterable[Setting]) -> None:
+    """Settings as options of a group."""
+    for item in settings:
+        _add_setting(group, item)
+
+
 def _add_setting(group: Any, item: Setting) -> None:
     flag = '--' + item.name.replace('_', '-')
     # No default here: only what was typed overrides the file.
@@ -92,13 +98,18 @@ def _add_setting(group: Any, item: Setting) -> None:
 
 
 def config_from(args: argparse.Namespace, **defaults: Any) -> PipelineConfig:
-    """The configuration: defaults, then --params-file, then --set, then single options.
+    """The pipeline's configuration; see read_config."""
+    return read_config(args, PipelineConfig, **defaults)
+
+
+def read_config(args: argparse.Namespace, kind: type[T], **defaults: Any) -> T:
+    """Settings of a kind: defaults, then --params-file, then --set, then single options.
 
     Raises ConfigError that names the origin of what is wrong.
     """
     values: dict[str, Any] = dict(defaults)
     if args.params_file:
-        values |= _from_file(args.params_file)
+        values |= _from_file(args.params_file, kind)
     for item in args.set:
         name, equals, text = item.partition('=')
         if not equals:
@@ -110,15 +121,15 @@ def config_from(args: argparse.Namespace, **defaults: Any) -> PipelineConfig:
     for key, value in vars(args).items():
         if key.startswith('setting_') and value is not None:
             values[key.removeprefix('setting_')] = value
-    return from_mapping(PipelineConfig, values)
+    return from_mapping(kind, values)
 
 
-def _from_file(path: str) -> dict[str, Any]:
-    """Settings of a file that may serve the node too; those of topics are not for us."""
+def _from_file(path: str, kind: type[Any]) -> dict[str, Any]:
+    """Settings of a file that may serve the node too; those of topics are not for the pipeline."""
     values = without_ros_parameters(read_yaml(path))
     # Checked as a whole first, so that an error names the file.
     from_mapping(NodeConfig, values, origin=path)
-    ours = {item.name for item in settings_of(PipelineConfig)}
+    ours = {item.name for item in settings_of(kind)}
     nodes = {item.name for item in settings_of(NodeConfig)} - ours
     return {key: value for key, value in values.items() if key not in nodes}
 

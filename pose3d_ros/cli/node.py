@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pose3d node`: the ROS 2 node, without a ROS installation."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..config import PipelineConfig, read_yaml, settings_of
+from ..errors import ConfigError
+from ..messages.standalone import DISTROS
+from ..node_config import NodeConfig
+from .loading import make_pipeline
+from .logs import log_to_stderr
+from .options import add_pipeline_options, add_settings, read_config
+
+EPILOG = """\
+Topics: image (or image/compressed) and camera_info in; ~/skeletons, ~/markers, ~/debug_image,
+~/estimator_info, /diagnostics and, with --publish-tf, /tf out. All are remapped with -r as in ROS:
+
+  pose3d node --params-file config/estimator.yaml -r image:=/camera/image_raw \\
+      -r camera_info:=/camera/camera_info
+
+SIGHUP reads the parameters file again and takes over the live settings; SIGINT and SIGTERM end."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        'node',
+        help='the ROS 2 node, without a ROS installation',
+        description='Subscribes to a camera topic and publishes 3D skeletons, over DDS, '
+        'for ROS 2 nodes and tools on the network.',
+        epilog=EPILOG,
+    )
+    add_network_options(parser, default_name='pose3d')
+    add_pipeline_options(parser)
+    # autostart is for nodes with a life cycle.
+    ours = {'autostart', *(item.name for item in settings_of(PipelineConfig))}
+    group = parser.add_argument_group('node')
+    add_settings(group, [s for s in settings_of(NodeConfig) if s.name not in ours])
+    parser.set_defaults(run=run)
+
+
+def add_network_options(parser: argparse.ArgumentParser, default_name: str) -> None:
+    """Options of every command that is a node."""
+    group = parser.add_argument_group('network')
+    group.add_argument(
+        '-r',
+        '--remap',
+        metavar='FROM:=TO',
+        action='append',
+        default=[],
+        help='rename a topic, as in -r image:=/camera/image_raw (may be repeated)',
+    )
+    group.add_argument(
+        '--name', default=default_name, help=f'name of the node (default: {default_name})'
+    )
+    group.add_argument('--namespace', default='/', help='namespace of the node (default: /)')
+    group.add_argument(
+        '--domain', type=int, metavar='N', help='DDS domain (default: $ROS_DOMAIN_ID, else 0)'
+    )
+    group.add_argument(
+        '--peers',
+        choices=DISTROS,
+        default='jazzy',
+        help='ROS 2 distribution of the other nodes (default: jazzy)',
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the node until it is told to end."""
+    from ..dds.names import Names
+    from ..dds.node import StandaloneNode
+    from ..dds.participant import DdsNode
+    from ..dds.qos import Overrides
+
+    log_to_stderr(args.verbose)
+    names = Names.parse(args.name, args.namespace, args.remap)
+    config = read_config(args, NodeConfig)
+    raw = read_yaml(args.params_file) if args.params_file else {}
+    use_sim_time = raw.get('use_sim_time', False)
+    if not isinstance(use_sim_time, bool):
+        raise ConfigError(f'use_sim_time must be true or false, not {use_sim_time!r}')
+    overrides = Overrides.of(raw)
+    pipeline = make_pipeline(config, offline=args.offline)
+    node = DdsNode(names, domain=args.domain, distro=args.peers, overrides=overrides)
+    StandaloneNode(
+        node,
+        pipeline,
+        config,
+        read_config=(lambda: read_config(args, NodeConfig)) if args.params_file else None,
+        use_sim_time=use_sim_time,
+    ).run()
+    return 0

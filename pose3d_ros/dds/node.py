@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The estimator as a node on the wire: the shell of NodeCore where no ROS is installed."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from ..errors import InputError, Pose3DError
+from ..messages import stamp_of
+from ..messages.diagnostics import diagnostic_array
+from ..messages.types import Message
+from ..node_config import NodeConfig
+from ..node_core import IMAGE_TYPES, INFO_TYPE, OUTPUTS, NodeCore, input_topic, output_topic
+from ..pipeline import Pipeline
+from ..types import Array
+from .participant import DdsNode, Publisher, Subscription
+from .qos import LATCHED, RESULT, SENSOR_DATA, TRANSFORMS, Profile
+from .transforms import TransformBuffer
+
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+TF = 'tf2_msgs/msg/TFMessage'
+
+_log = logging.getLogger('pose3d')
+
+
+class StandaloneNode:
+    """Subscribes, runs the core, publishes. Owns nothing but its topics.
+
+    read_config: reads the settings again, for SIGHUP.
+    """
+
+    def __init__(
+        self,
+        node: DdsNode,
+        pipeline: Pipeline,
+        config: NodeConfig,
+        *,
+        read_config: Callable[[], NodeConfig] | None = None,
+        use_sim_time: bool = False,
+    ) -> None:
+        self._node = node
+        self._read_config = read_config
+        self._reload = threading.Event()
+        self._sim_time_ns: int | None = None
+        self._failure = ''
+        self._warned: set[str] = set()
+        if use_sim_time:
+            node.subscribe('/clock', 'rosgraph_msgs/msg/Clock', SENSOR_DATA, self._on_clock)
+            self._sim_time_ns = 0
+        compressed = config.image_transport == 'compressed'
+        image_type = IMAGE_TYPES[config.image_transport]
+        self._core = NodeCore(
+            config,
+            pipeline,
+            node.types,
+            self,
+            clock=self._now,
+            log=_log.log,
+            gave_up=self._gave_up,
+            unpack=lambda raw: node.types.deserialize(raw, image_type),
+        )
+        self._outputs: dict[tuple[str, str], Publisher] = {}
+        self._tf: Publisher | None = None
+        self._buffer = TransformBuffer(node) if config.target_frame else None
+        self._images: dict[str, Subscription] = {}
+        self._topics: dict[str, str] = {}
+        for camera in config.camera_names:
+            for output, type_name in OUTPUTS.items():
+                self._outputs[camera, output] = node.publisher(
+                    output_topic(camera, output), type_name, RESULT
+                )
+            self._subscribe(camera, image_type, '/compressed' if compressed else '')
+        self._info = node.publisher('~/estimator_info', INFO_TYPE, LATCHED)
+        self._info.publish(self._core.info())
+        self._diagnostics = node.publisher(
+            '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', Profile(depth=10)
+        )
+        self._ensure_tf(config)
+        node.every(config.diagnostics_period_s, self._diagnose)
+        node.every(0.2, self._housekeeping)
+
+    @property
+    def core(self) -> NodeCore:
+        """The node without its topics."""
+        return self._core
+
+    def run(self) -> None:
+        """Serve until SIGINT or SIGTERM, or until the estimator gave up (Pose3DError)."""
+        info = self._core.pipeline.info
+        _log.info(
+            '%s: %s on %s %s (%s), images from %s',
+            self._node.names.full,
+            info.model,
+            info.backend,
+            info.device,
+            info.precision,
+            ', '.join(self._topics.values()),
+        )
+        with _Signals(self._node.stop, self._reload.set):
+            self._core.activate()
+            self._node.spin()
+            self.close()
+        if self._failure:
+            raise Pose3DError(f'the estimator failed too often: {self._failure}')
+
+    def close(self) -> None:
+        """Stop the estimator, say goodbye on the topics, leave the network."""
+        if not self._core.deactivate():
+            _log.warning('an inference did not end in time')
+        self._node.close()
+
+    def listeners(self, camera: str, output: str) -> int:
+        """Subscribers of an output."""
+        return self._outputs[camera, output].listeners()
+
+    def publish(self, camera: str, output: str, message: Message) -> None:
+        """Send a message."""
+        self._outputs[camera, output].publish(message)
+
+    def broadcast(self, transforms: list[Message]) -> None:
+        """Send transforms to /tf."""
+        if self._tf is not None:
+            self._tf.publish(self._node.types(TF)(transforms=transforms))
+
+    def lookup(
+        self, target: str, source: str, stamp_ns: int, timeout_s: float
+    ) -> tuple[Array, Array]:
+        """Rotation and translation from source to target; LookupError if unknown."""
+        assert self._buffer is not None
+        return self._buffer.lookup(target, source, stamp_ns, timeout_s)
+
+    def _subscribe(self, camera: str, image_type: str, suffix: str) -> None:
+        image = input_topic(camera, 'image')
+        self._topics[camera] = self._node.names.topic(image) + suffix
+
+        def on_info(raw: bytes) -> None:
+            try:
+                info = self._node.types.deserialize(raw, CAMERA_INFO)
+            except InputError as error:
+                _log.warning('%s', error)
+                return
+            self._core.camera_info(camera, info)
+
+        # Before the images, so that the first of them finds its calibration.
+        self._node.subscribe(input_topic(camera, 'camera_info'), CAMERA_INFO, SENSOR_DATA, on_info)
+        self._images[camera] = self._node.subscribe(
+            image, image_type, SENSOR_DATA, lambda raw: self._core.image(camera, raw), suffix=suffix
+        )
+
+    def _ensure_tf(self, config: NodeConfig) -> None:
+        if config.publish_tf and self._tf is None:
+            self._tf = self._node.publisher('/tf', TF, TRANSFORMS)
+
+    def _on_clock(self, raw: bytes) -> None:
+        message = self._node.types.deserialize(raw, 'rosgraph_msgs/msg/Clock')
+        # A Clock holds a time as a header holds its stamp.
+        self._sim_time_ns = stamp_of(_Stamped(message.clock))
+
+    def _now(self) -> int:
+        return time.time_ns() if self._sim_time_ns is None else self._sim_time_ns
+
+    def _gave_up(self, reason: str) -> None:
+        self._failure = reason
+        self._node.stop()
+
+    def _housekeeping(self) -> None:
+        if self._reload.is_set():
+            self._reload.clear()
+            self._reconfigure()
+
+    def _reconfigure(self) -> None:
+        if self._read_config is None:
+            _log.warning('there is no parameters file to read again')
+            return
+        try:
+            config = self._read_config()
+            self._ensure_tf(config)
+            self._core.configure(config)
+        except Pose3DError as error:
+            _log.error('settings unchanged: %s', error)
+            return
+        _log.info('settings taken over')
+
+    def _diagnose(self) -> None:
+        qos: dict[str, list[str]] = {camera: [] for camera in self._images}
+        for camera, subscription in self._images.items():
+            policy = subscription.incompatible()
+            if policy:
+                qos[camera].append(f'{self._topics[camera]}: {policy} of its publisher')
+        for (camera, output), publisher in self._outputs.items():
+            policy = publisher.incompatible()
+            if policy:
+                topic = self._node.names.topic(output_topic(camera, output))
+                qos[camera].append(f'{topic}: {policy} of a subscriber')
+        for line in {line for lines in qos.values() for line in lines} - self._warned:
+            _log.warning('incompatible QoS on %s', line)
+            self._warned.add(line)
+        found = self._core.diagnostics(
+            self._topics, qos, {camera: s.lost() for camera, s in self._images.items()}
+        )
+        self._diagnostics.publish(
+            diagnostic_array(
+                self._node.types, found, stamp_ns=self._now(), node=self._node.names.full
+            )
+        )
+
+
+class _Stamped:
+    def __init__(self, stamp: Any) -> None:
+        self.stamp = stamp
+
+
+class _Signals:
+    """SIGINT and SIGTERM stop, SIGHUP reloads; as before when left.
+
+    A second SIGINT while stopping changes nothing: a launcher may send several.
+    """
+
+    def __init__(self, stop: Callable[[], None], reload: Callable[[], None]) -> None:
+        self._actions = {signal.SIGINT: stop, signal.SIGTERM: stop}
+        if hasattr(signal, 'SIGHUP'):
+            self._actions[signal.SIGHUP] = reload
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in self._actions:
+            self._before[number] = signal.signal(number, self._handle)
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._actions[signal.Signals(number)]()

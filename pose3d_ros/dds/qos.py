@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quality of service: the profiles that ROS 2 users expect, and overrides from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cyclonedds.qos import Policy, Qos
+from cyclonedds.util import duration
+
+from ..errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What can be chosen; history is always the last `depth` samples."""
+
+    reliable: bool = True
+    transient_local: bool = False
+    depth: int = 10
+
+    def qos(self, user_data: bytes = b'') -> Qos:
+        """As Cyclone DDS wants it."""
+        policies: list[Any] = [
+            Policy.Reliability.Reliable(duration(milliseconds=100))
+            if self.reliable
+            else Policy.Reliability.BestEffort,
+            Policy.Durability.TransientLocal
+            if self.transient_local
+            else Policy.Durability.Volatile,
+            Policy.History.KeepLast(self.depth),
+            # ROS 2 speaks XCDR1.
+            Policy.DataRepresentation(
+                use_cdrv0_representation=True, use_xcdrv2_representation=False
+            ),
+        ]
+        if user_data:
+            policies.append(Policy.Userdata(user_data))
+        return Qos(*policies)
+
+
+SENSOR_DATA = Profile(reliable=False, depth=5)
+RESULT = Profile(depth=10)
+LATCHED = Profile(transient_local=True, depth=1)
+TRANSFORMS = Profile(depth=100)
+STATIC_TRANSFORMS = Profile(transient_local=True, depth=100)
+
+# The numbers of the DDS specification.
+POLICIES = {
+    2: 'durability',
+    4: 'deadline',
+    8: 'liveliness',
+    11: 'reliability',
+    12: 'destination order',
+    13: 'history',
+    23: 'data representation',
+}
+
+_CHOICES: dict[str, dict[str, dict[str, Any]]] = {
+    'reliability': {'reliable': {'reliable': True}, 'best_effort': {'reliable': False}},
+    'durability': {
+        'transient_local': {'transient_local': True},
+        'volatile': {'transient_local': False},
+    },
+    'history': {'keep_last': {}},
+}
+
+
+class Overrides:
+    """The `qos_overrides` of a ROS parameters file.
+
+    qos_overrides:
+      /camera/image:
+        subscription: {reliability: reliable, depth: 1}
+    """
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        self._changes: dict[tuple[str, str], dict[str, Any]] = {}
+        for topic, kinds in _mapping('qos_overrides', values or {}).items():
+            for kind, policies in _mapping(f'qos_overrides.{topic}', kinds).items():
+                where = f'qos_overrides.{topic}.{kind}'
+                if kind not in ('subscription', 'publisher'):
+                    raise ConfigError(f'{where}: must be subscription or publisher')
+                changes: dict[str, Any] = {}
+                for policy, value in _mapping(where, policies).items():
+                    changes |= _change(f'{where}.{policy}', policy, value)
+                self._changes[topic, kind] = changes
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any]) -> Overrides:
+        """From all the raw parameters of a file, nested or with dots."""
+        nested: dict[str, Any] = {}
+        for key, value in parameters.items():
+            head, _, rest = key.partition('.')
+            if head != 'qos_overrides':
+                continue
+            if not rest:
+                nested |= _mapping(key, value)
+                continue
+            topic, _, rest = rest.partition('.')
+            kind, _, policy = rest.partition('.')
+            at = nested.setdefault(topic, {})
+            if policy:
+                at.setdefault(kind, {})[policy] = value
+            elif kind:
+                at.setdefault(kind, {}).update(_mapping(key, value))
+            else:
+                at.update(_mapping(key, value))
+        return cls(nested)
+
+    def apply(self, profile: Profile, topic: str, kind: str) -> Profile:
+        """The profile of an endpoint; topic: full name; kind: subscription or publisher."""
+        return replace(profile, **self._changes.get((topic, kind), {}))
+
+
+def _mapping(where: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f'{where} must be a mapping, not {value!r}')
+    return dict(value)
+
+
+def _change(where: str, policy: str, value: Any) -> dict[str, Any]:
+    if policy == 'depth':
+        if type(value) is not int or not 1 <= value <= 10000:
+            raise ConfigError(f'{where} must be a whole number in [1, 10000], not {value!r}')
+        return {'depth': value}
+    if policy not in _CHOICES:
+        raise ConfigError(f'{where}: must be one of depth, {", ".join(_CHOICES)}')
+    choices = _CHOICES[policy]
+    if value not in choices:
+        raise ConfigError(f'{where} must be one of {", ".join(choices)}, not {value!r}')
+    return choices[value]
