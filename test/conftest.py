@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+
+# Not a setting of pytest: Humble's has none for it. An installed package goes before the checkout.
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[1]))
+
 from shared import DATA, PARITY
 
 from pose3d_ros.errors import ModelError
