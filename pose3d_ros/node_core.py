@@ -98,7 +98,8 @@ class NodeCore:
     """One node: cameras in, messages out.
 
     unpack: makes the image message of what image() was given (in the worker: only images that are
-    processed cost anything). draw: the image for ~/debug_image.
+    processed cost anything). decode: BGR of such an Image; InputError if that cannot be. draw: the
+    image for ~/debug_image.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class NodeCore:
         log: Log = lambda level, line: logging.getLogger(__name__).log(level, line),
         gave_up: Callable[[str], None] = lambda reason: None,
         unpack: Callable[[Any], Message] = lambda payload: payload,
+        decode: Callable[[Message], Array] = decode_image,
         draw: Callable[[Array, Sequence[Pose3D]], Array] = overlay,
     ) -> None:
         self.pipeline = pipeline
@@ -121,6 +123,7 @@ class NodeCore:
         self._log = log
         self._throttle = Throttle()
         self._unpack = unpack
+        self._decode = decode
         self._draw = draw
         self._skeletons = SkeletonBuilder(types)
         self._cameras = {
@@ -235,7 +238,7 @@ class NodeCore:
             image = decode_compressed(message)
         else:
             camera.encoding = str(message.encoding)
-            image = decode_image(message)
+            image = self._decode(message)
         stamp_ns = stamp_of(message.header)
         if stamp_ns == 0:
             stamp_ns = arrival.received_ns

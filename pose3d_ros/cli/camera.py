@@ -11,6 +11,7 @@ from typing import Any
 
 from ..camera import Camera
 from ..errors import ConfigError
+from ..playback import play
 from ..sources import OPTICAL_FRAME, open_source
 from .logs import log_to_stderr
 from .node import add_network_options
@@ -66,7 +67,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Publish until the source ends or until told to end."""
-    from ..dds.camera import CameraNode, play
+    from ..dds.camera import CameraNode
     from ..dds.names import Names
     from ..dds.participant import DdsNode
 
