@@ -177,7 +177,7 @@ def open_writers(args: argparse.Namespace, pipeline: Pipeline, source: Source) -
 
 def _bag(path: str, pipeline: Pipeline) -> Writer:
     try:
-        writer: Writer = import_module('pose3d_ros.outputs.bag').BagFile(path, pipeline)
+        writer: Writer = import_module('pose3d_ros.bag').BagWriter(path, pipeline)
     except ModuleNotFoundError as error:
         if error.name and not error.name.startswith('rosbags'):
             raise

@@ -310,7 +310,7 @@ class DdsNode:
         return self._topics[key]
 
     def _user_data(self, type_name: str) -> bytes:
-        if self._old or type_name == GRAPH_TYPE:
+        if self._old:
             return b''
         return f'typehash={self.types.type_hash(type_name)};'.encode()
 

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recorded bag through the pipeline: image topics in, the same and the results out.
+
+Every image is processed, in its order, so that equal input gives equal output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.interfaces import Connection, MessageDefinitionFormat
+from rosbags.rosbag1 import ReaderError as Rosbag1Error
+from rosbags.rosbag2 import ReaderError as Rosbag2Error
+from rosbags.serde import SerdeError
+
+from .bag import BagFile, ResultTopics, write_info
+from .camera import Camera
+from .errors import InputError
+from .messages import decode_compressed, decode_image, stamp_of
+from .messages.calibration import Calibration
+from .messages.standalone import typestore
+from .messages.types import Message
+from .node_config import NodeConfig
+from .pipeline import Pipeline
+from .types import Frame
+
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An image topic of a bag, and the topic of its calibration (empty: none)."""
+
+    image: str
+    camera_info: str
+    name: str = ''
+    """Names the results, when there are several."""
+
+
+@dataclass
+class BagSummary:
+    """What a run did."""
+
+    images: int = 0
+    people: int = 0
+    warnings: list[str] = field(default_factory=list)
+    damage: str = ''
+    """Why the recording could not be read to its end; empty if it could."""
+
+
+class Recording:
+    """A bag of ROS 2 (MCAP, SQLite; folder or file) or of ROS 1, open for reading.
+
+    Raises InputError if it is none, or damaged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser()
+        if not self.path.exists():
+            raise InputError(f'{self.path}: no such bag')
+        try:
+            self._reader = AnyReader([self.path], default_typestore=typestore())
+            self._reader.open()
+        except FileNotFoundError as error:
+            raise InputError(f'{self.path}: not a bag (no metadata.yaml)') from error
+        except Exception as error:  # a damaged file may fail in any way
+            raise InputError(f'{self.path}: not a readable bag: {error}') from error
+        self.ros1 = not self._reader.is2
+        self.connections = sorted(self._reader.connections, key=lambda c: (c.topic, c.id))
+
+    @property
+    def message_count(self) -> int:
+        """Messages of all topics, as far as the bag knows."""
+        return int(self._reader.message_count)
+
+    def topics(self, *types: str) -> list[str]:
+        """Topics of some types."""
+        return sorted({c.topic for c in self.connections if c.msgtype in types})
+
+    def count(self, topics: Sequence[str]) -> int:
+        """Messages on some topics."""
+        return sum(c.msgcount for c in self.connections if c.topic in topics)
+
+    def messages(self) -> Iterator[tuple[Connection, int, bytes]]:
+        """Connection, time in nanoseconds, serialised message; InputError where it is damaged."""
+        try:
+            yield from self._reader.messages()
+        except GeneratorExit:
+            raise
+        except Exception as error:
+            raise InputError(f'{self.path}: damaged: {error}') from error
+
+    def decode(self, connection: Connection, data: bytes) -> Message:
+        """The message; InputError if it is damaged."""
+        try:
+            return self._reader.deserialize(data, connection.msgtype)
+        except (AnyReaderError, SerdeError, Rosbag1Error, Rosbag2Error, IndexError) as error:
+            raise InputError(f'broken message on {connection.topic}: {error}') from error
+
+    def definition(self, connection: Connection) -> tuple[str, str]:
+        """Text of the message's definition, and its hash."""
+        store = self._reader.typestore
+        digest = connection.digest or store.hash_rihs01(connection.msgtype)
+        if connection.msgdef.format != MessageDefinitionFormat.NONE:
+            return connection.msgdef.data, digest
+        return store.generate_msgdef(connection.msgtype, ros_version=2)[0], digest
+
+    def close(self) -> None:
+        """Close the files."""
+        with suppress(AnyReaderError):
+            self._reader.close()
+
+
+def find_streams(
+    recording: Recording, images: Sequence[str] = (), camera_info: str = ''
+) -> list[Stream]:
+    """The image topics to process: those asked for, else the only one.
+
+    A topic that is there raw and compressed counts once, as raw. The calibration is on
+    camera_info, or beside the image as ROS has it.
+    """
+    known = recording.topics(IMAGE, COMPRESSED)
+    if not known:
+        there = ', '.join(sorted({c.topic for c in recording.connections})) or 'none at all'
+        raise InputError(f'{recording.path}: no image topics; topics: {there}')
+    missing = [topic for topic in images if topic not in known]
+    if missing:
+        raise InputError(
+            f'{recording.path}: no image topic {missing[0]}; there: {", ".join(known)}'
+        )
+    chosen = list(images)
+    if not chosen:
+        chosen = [t for t in known if t.removesuffix('/compressed') not in set(known) - {t}]
+        chosen = [t for t in chosen if not t.endswith('/compressedDepth')]
+        if len(chosen) != 1:
+            raise InputError(
+                f'{recording.path}: several image topics, choose with --image: {", ".join(known)}'
+            )
+    infos = recording.topics(CAMERA_INFO)
+    if camera_info and camera_info not in infos:
+        raise InputError(
+            f'{recording.path}: no camera_info topic {camera_info}; there: '
+            f'{", ".join(infos) or "none"}'
+        )
+    streams = []
+    for topic in chosen:
+        base = topic.removesuffix('/compressed')
+        parent = base.rpartition('/')[0]
+        found = camera_info or next((t for t in infos if t == f'{parent}/camera_info'), '')
+        name = parent.strip('/').replace('/', '_') or base.strip('/')
+        streams.append(Stream(topic, found, name))
+    if len({stream.name for stream in streams}) < len(streams):
+        streams = [
+            Stream(s.image, s.camera_info, s.image.strip('/').replace('/', '_')) for s in streams
+        ]
+    return streams
+
+
+class BagRun:
+    """Takes a recording message by message; writes into a bag."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        bag: BagFile,
+        pipeline: Pipeline,
+        config: NodeConfig,
+        streams: Sequence[Stream],
+        *,
+        node: str = '/pose3d',
+        camera: Camera | None = None,
+        copy: bool = True,
+    ) -> None:
+        self._recording, self._bag, self._pipeline, self._config = recording, bag, pipeline, config
+        self._node, self._camera = node, camera
+        self._streams = {stream.image: stream for stream in streams}
+        self._calibrations = {s.image: Calibration(config.image_is_rectified) for s in streams}
+        several = len(streams) > 1
+        self._results = {
+            s.image: ResultTopics(
+                bag,
+                pipeline,
+                config,
+                f'{node}/{s.name}' if several else node,
+                s.name if several else '',
+            )
+            for s in streams
+        }
+        self._copies: dict[int, Connection] = {}
+        if copy and not recording.ros1:
+            self._copy_connections()
+        self._info_written = False
+        self.summary = BagSummary()
+
+    def run(self, each: Callable[[], object] = lambda: None) -> BagSummary:
+        """Process everything; each: called after every image."""
+        try:
+            for connection, time_ns, data in self._recording.messages():
+                # Before all else, so that a replay has it first.
+                if not self._info_written:
+                    write_info(self._bag, self._pipeline, self._node, time_ns)
+                    self._info_written = True
+                copied = self._copies.get(id(connection))
+                if copied is not None:
+                    self._bag.put_raw(copied, data, time_ns)
+                self._take(connection, time_ns, data)
+                if connection.topic in self._streams:
+                    each()
+        except InputError as error:
+            self.summary.damage = str(error)
+        return self.summary
+
+    def _take(self, connection: Connection, time_ns: int, data: bytes) -> None:
+        try:
+            for stream in self._streams.values():
+                if connection.topic == stream.camera_info:
+                    info = self._recording.decode(connection, data)
+                    self._calibrations[stream.image].update(info)
+            if connection.topic in self._streams:
+                self._image(connection, time_ns, data)
+        except InputError as error:
+            self.summary.warnings.append(f'{connection.topic} at {time_ns * 1e-9:.3f} s: {error}')
+
+    def _image(self, connection: Connection, time_ns: int, data: bytes) -> None:
+        message = self._recording.decode(connection, data)
+        decode = decode_compressed if connection.msgtype == COMPRESSED else decode_image
+        image = decode(message)
+        size = (int(image.shape[1]), int(image.shape[0]))
+        camera = self._camera.resized(size) if self._camera is not None else None
+        frame = Frame(
+            image=image,
+            stamp_ns=stamp_of(message.header) or time_ns,
+            frame_id=str(message.header.frame_id) or self._config.camera_frame,
+            camera=camera or self._calibrations[connection.topic].camera(size),
+            source=connection.topic,
+        )
+        poses = self._pipeline.process(frame)
+        lost = self._pipeline.lost.get(frame.source, [])
+        self._results[connection.topic].write(frame, poses, lost, time_ns)
+        self.summary.images += 1
+        self.summary.people += len(poses)
+
+    def _copy_connections(self) -> None:
+        """Take over all topics but those of results of an earlier run."""
+        own = set(self._bag.topics) | {f'{self._node}/estimator_info'}
+        for connection in self._recording.connections:
+            if connection.topic not in own:
+                msgdef, digest = self._recording.definition(connection)
+                self._copies[id(connection)] = self._bag.adopt(
+                    connection.topic, connection.msgtype, msgdef, digest, connection.ext
+                )
