@@ -133,6 +133,13 @@ class PipelineConfig:
         0.0, 'assumed focal length for cameras without calibration; 0: none is assumed', low=0
     )
     image_is_rectified: bool = setting(False, 'images are undistorted already: use P instead of K')
+    reprojection_weight: float = setting(
+        0.5,
+        'how far placed joints are pulled sideways onto the rays of their pixels',
+        low=0,
+        high=1,
+        live=True,
+    )
     body_height_m: float = setting(
         0.0,
         'known body height that scales people; 0: as the model sees them',
@@ -143,7 +150,7 @@ class PipelineConfig:
 
     tracking: bool = setting(True, 'give people ids that last')
     track_max_missed_s: float = setting(
-        0.5, 'a track ends when its person is unseen for so long', low=0, high=60, live=True
+        1.0, 'a track ends when its person is unseen for so long', low=0, high=60, live=True
     )
     max_gap_s: float = setting(
         1.0, 'a longer gap between stamps resets all state', low=0.01, live=True

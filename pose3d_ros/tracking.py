@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from .appearance import appearance, difference
 from .types import Frame, JointStatus, Pose3D, TrackingState
 
 Array = NDArray[Any]
@@ -20,7 +21,7 @@ Array = NDArray[Any]
 # Mean joint distance, in body sizes, over which two poses are not the same person. It grows with
 # the time that somebody was not seen, up to the limit.
 _GATE, _GATE_GROWTH, _GATE_LIMIT = 0.35, 0.5, 0.8
-_SIZE_WEIGHT, _LOOK_WEIGHT, _ROOT_WEIGHT = 0.3, 0.6, 0.2
+_SIZE_WEIGHT, _LOOK_WEIGHT, _ROOT_WEIGHT = 0.3, 1.5, 0.2
 _LOOK_RATE = 0.1
 _FAR = 1e6
 
@@ -77,7 +78,12 @@ class Tracker:
     def update(self, frame: Frame, poses: Sequence[Pose3D], max_missed_s: float) -> Update:
         """Give ids to the people of a frame, which is newer than the last one."""
         several = len(poses) > 1 or len(self.tracks) > 1 or any(t.missed for t in self.tracks)
-        looks = [_look(frame, pose) if several or not self.tracks else None for pose in poses]
+        looks = [
+            appearance(frame.image, pose.pixels, pose.skeleton)
+            if several or not self.tracks
+            else None
+            for pose in poses
+        ]
         matched = self._match(frame, poses, looks)
         out: list[Pose3D] = []
         for k, (pose, look) in enumerate(zip(poses, looks)):
@@ -177,9 +183,7 @@ def _cost(track: Track, pose: Pose3D, look: Array | None, stamp_ns: int) -> floa
         expected = track.pose.root + np.nan_to_num(track.pose.velocity) * min(max(age, 0.0), 0.5)
         far = float(np.linalg.norm(pose.root - expected))
         cost += _ROOT_WEIGHT * min(far, 2.0) if math.isfinite(far) else 0.0
-    if look is not None and track.look is not None:
-        cost += _LOOK_WEIGHT * float(np.abs(look - track.look).mean())
-    return cost
+    return cost + _LOOK_WEIGHT * difference(look, track.look)
 
 
 def _size(pose: Pose3D) -> float:
@@ -198,40 +202,3 @@ def _crowded(pose: Pose3D, poses: Sequence[Pose3D]) -> bool:
         and abs(float(np.nanmean(other.pixels[:, 0]) - centre[0])) < 0.35 * _size(pose)
         for other in poses
     )
-
-
-_GRID = np.array([(u, v) for v in (0.15, 0.4, 0.65, 0.9) for u in (0.25, 0.5, 0.75)])
-_ALONG = np.linspace(0.2, 0.8, 5)
-
-
-def _look(frame: Frame, pose: Pose3D) -> Array | None:
-    """(6,) mean colours 0..1 of the trunk and the thighs; NaN-free, None if they are not seen."""
-    index = pose.skeleton.by_meaning
-    try:
-        corners = pose.pixels[[index[n] for n in ('left_shoulder', 'right_shoulder')]]
-        hips = pose.pixels[[index[n] for n in ('left_hip', 'right_hip')]]
-        knees = pose.pixels[[index[n] for n in ('left_knee', 'right_knee')]]
-    except KeyError:
-        return None
-    u, v = _GRID[:, :1], _GRID[:, 1:]
-    trunk = (1 - v) * ((1 - u) * corners[0] + u * corners[1]) + v * (
-        (1 - u) * hips[0] + u * hips[1]
-    )
-    along = _ALONG[:, None, None]
-    thighs = ((1 - along) * hips + along * knees).reshape(-1, 2)
-    colours = [_colour(frame.image, points) for points in (trunk, thighs)]
-    if any(colour is None for colour in colours):
-        return None
-    return np.concatenate([c for c in colours if c is not None])
-
-
-def _colour(image: Array, points: Array) -> Array | None:
-    if not np.isfinite(points).all():
-        return None
-    cells = np.rint(points).astype(np.int64)
-    height, width = image.shape[:2]
-    inside = (cells >= 0).all(axis=1) & (cells[:, 0] < width) & (cells[:, 1] < height)
-    if inside.sum() < 4:
-        return None
-    cells = cells[inside]
-    return np.asarray(image[cells[:, 1], cells[:, 0]].mean(axis=0) / 255)

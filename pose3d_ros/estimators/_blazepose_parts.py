@@ -214,4 +214,4 @@ def covered(a: Array, b: Array, radius: float) -> float:
     share = (offset * along).sum(axis=2) / np.maximum((along**2).sum(axis=1), 1e-9)
     gap = offset - np.clip(share, 0, 1)[..., None] * along
     nearest = np.sqrt((gap**2).sum(axis=2)).min(axis=1)
-    return float((nearest < 0.2 * radius).mean())
+    return float((nearest < 0.13 * radius).mean())

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from ..appearance import appearance, difference
 from ..backends import Network, NetworkSpec, Port, RuntimeOptions, cache_folder, load_network
 from ..config import PipelineConfig, setting
 from ..filters import OneEuro, OneEuroSettings
@@ -30,9 +31,14 @@ _LANDMARK_FILTER = OneEuroSettings(0.05, 80.0)
 _AUXILIARY_FILTER = OneEuroSettings(0.01, 10.0)
 _WORLD_FILTER = OneEuroSettings(0.1, 40.0)
 _HIPS = [23, 24]
+_TRUNK = [11, 12, 23, 24]
 _BODY = parts.PUBLISHED
 _YOUNG = 10  # frames after which a slot has proved itself
+_PROBATION = 3
 _COVERED = 0.75
+_SEARCH_FRAMES = 45  # for so long after a loss the detector runs more often
+_SEARCH_INTERVAL = 3
+_LOOK_WEIGHT = 3.0
 
 # Standard deviation of x, y, z in metres of joints that are seen, root-relative, measured on the
 # rendered clips of the test data; see docs/estimators.md.
@@ -51,9 +57,13 @@ class Options:
         0.5, 'a region whose presence is not over this holds nobody', low=0, high=1, live=True
     )
     max_overlap: float = setting(
-        0.4, 'two results whose keypoint similarity (OKS) is over this are one person',
-        low=0.05, high=1, live=True,
-    )  # fmt: skip
+        0.9,
+        'two results whose keypoint similarity (OKS) is over this are one person; half of it '
+        'for somebody just found',
+        low=0.05,
+        high=1,
+        live=True,
+    )
     yaw_correction: bool = setting(
         True,
         'turn people seen off the optical axis by their bearing (calibrated cameras)',
@@ -63,12 +73,20 @@ class Options:
 
 @dataclass(eq=False)
 class _Slot:
-    """One person being followed. roi: (4,) of the next frame. age: frames with landmarks."""
+    """One person being followed.
+
+    roi: (4,) of the next frame. age: frames with landmarks. trunk, speed: (4, 2) pixels and px/s
+    of shoulders and hips as they were. doubt: mean surprise of the last frames. look: colours of
+    the clothes while nobody stood close.
+    """
 
     roi: Array
     age: int = 0
-    velocity: Array = field(default_factory=lambda: np.zeros(2))
     stamp_ns: int = 0
+    trunk: Array | None = None
+    speed: Array = field(default_factory=lambda: np.zeros((4, 2)))
+    doubt: float = 0.0
+    look: Array | None = None
     auxiliary: OneEuro = field(default_factory=lambda: OneEuro(_AUXILIARY_FILTER))
     landmarks: Array = field(default_factory=lambda: np.zeros((parts.LANDMARKS, 5)))
     world: Array = field(default_factory=lambda: np.zeros((parts.LANDMARKS, 3)))
@@ -79,6 +97,23 @@ class _Slot:
         """Of the body's circle in pixels, from the unfiltered auxiliary landmarks."""
         centre, end = self.landmarks[[parts.HIP_CENTRE, parts.CIRCLE_POINT], :2]
         return float(math.hypot(end[0] - centre[0], end[1] - centre[1]))
+
+    def surprise(self, stamp_ns: int) -> float:
+        """How far, in body radii, the trunk is from where its motion led, now and lately."""
+        if self.trunk is None:
+            return 0.0
+        expected = self.trunk + self.speed * ((stamp_ns - self.stamp_ns) * 1e-9)
+        miss = self.landmarks[_TRUNK, :2] - expected
+        return self.doubt + float(np.hypot(miss[:, 0], miss[:, 1]).mean()) / max(self.radius, 1.0)
+
+    def follow_trunk(self, stamp_ns: int) -> None:
+        """Take over where the trunk is now."""
+        trunk = self.landmarks[_TRUNK, :2]
+        dt = (stamp_ns - self.stamp_ns) * 1e-9
+        if self.trunk is not None and dt > 0:
+            self.doubt = 0.8 * self.surprise(stamp_ns)
+            self.speed = 0.85 * self.speed + 0.15 * (trunk - self.trunk) / dt
+        self.trunk = trunk
 
 
 @dataclass
@@ -96,6 +131,7 @@ class _State:
 
     slots: list[_Slot] = field(default_factory=list)
     since_detection: int = 0
+    since_loss: int = _SEARCH_FRAMES
     published: _Published = field(default_factory=_Published)
 
 
@@ -186,6 +222,7 @@ class Estimator:
         fresh: list[list[_Slot]] = []
         for frame, state in zip(frames, states):
             state.since_detection += 1
+            state.since_loss += 1
             due = not state.slots or (
                 not self._config.parity
                 and len(state.slots) < self._limit
@@ -195,7 +232,10 @@ class Estimator:
         kept = self._follow(frames, [s.slots + new for s, new in zip(states, fresh)])
         for k, (frame, state) in enumerate(zip(frames, states)):
             lost = any(slot not in kept[k] for slot in state.slots)
+            before = len(state.slots)
             state.slots = self._distinct(frame, kept[k])
+            if len(state.slots) < before:
+                state.since_loss = 0
             if lost and not self._config.parity and state.since_detection > 0:
                 # Somebody left or was hidden: look again in the same frame.
                 found = self._follow([frame], [self._detect(frame, state)])[0]
@@ -203,7 +243,8 @@ class Estimator:
         return [self._deliver(frame, state) for frame, state in zip(frames, states)]
 
     def _interval(self, state: _State) -> int:
-        return self._options.detector_interval
+        interval = self._options.detector_interval
+        return min(interval, _SEARCH_INTERVAL) if state.since_loss < _SEARCH_FRAMES else interval
 
     def _detect(self, frame: Frame, state: _State) -> list[_Slot]:
         """New slots for people who are not followed yet."""
@@ -223,11 +264,13 @@ class Estimator:
         )
         found = parts.to_frame(found, frame.size)
         slots: list[_Slot] = []
+        # Who was lost behind somebody comes back close to them.
+        near = 0.05 if state.since_loss < _SEARCH_FRAMES else 0.15
         for row in found:
             roi = parts.roi_from_points(row[5:7], row[7:9])
             if len(state.slots) + len(slots) >= self._limit:
                 break
-            if roi[2] > 1 and not any(_same_region(roi, slot.roi) for slot in state.slots):
+            if roi[2] > 1 and not any(_same_region(roi, slot.roi, near) for slot in state.slots):
                 slots.append(_Slot(roi, stamp_ns=frame.stamp_ns))
             if self._config.parity:
                 break
@@ -268,31 +311,46 @@ class Estimator:
 
     def _distinct(self, frame: Frame, slots: list[_Slot]) -> list[_Slot]:
         """One slot per body: of two on the same one, that whose motion led there stays."""
-        ranked = sorted(slots, key=lambda slot: (slot.age < _YOUNG, self._surprise(frame, slot)))
+        if len(slots) > 1:
+            ranked = sorted(slots, key=lambda slot: (slot.age < _YOUNG, self._doubt(frame, slot)))
+        else:
+            ranked = slots
         kept: list[_Slot] = []
         for slot in ranked:
             if not any(self._same_body(slot, other) for other in kept):
                 kept.append(slot)
         for slot in kept:
             self._advance(frame, slot)
+            if len(slots) > 1 or slot.look is None:
+                self._remember(frame, slot, kept)
         return [slot for slot in slots if slot in kept]
 
-    def _same_body(self, slot: _Slot, other: _Slot) -> bool:
-        radius = max(slot.radius, other.radius)
-        if parts.oks(slot.landmarks, other.landmarks, radius) > self._options.max_overlap:
-            return True
-        return (
-            slot.age < _YOUNG
-            and parts.covered(slot.landmarks, other.landmarks, other.radius) > _COVERED
-        )
+    def _doubt(self, frame: Frame, slot: _Slot) -> float:
+        """That a slot still shows its own person: by motion and by the colours of the clothes."""
+        doubt = slot.surprise(frame.stamp_ns)
+        if slot.look is not None:
+            now = appearance(frame.image, slot.landmarks[:_BODY, :2], self.skeleton)
+            doubt += _LOOK_WEIGHT * difference(now, slot.look)
+        return doubt
 
-    @staticmethod
-    def _surprise(frame: Frame, slot: _Slot) -> float:
-        """How far, in body sizes, the hips are from where the slot's motion leads."""
-        dt = (frame.stamp_ns - slot.stamp_ns) * 1e-9
-        expected = slot.roi[:2] + slot.velocity * dt
-        miss = slot.landmarks[parts.HIP_CENTRE, :2] - expected
-        return float(np.hypot(*miss)) / max(float(slot.roi[2]), 1.0)
+    def _remember(self, frame: Frame, slot: _Slot, slots: Sequence[_Slot]) -> None:
+        """Learn the colours of somebody who stands alone."""
+        for other in slots:
+            apart = math.hypot(*(slot.roi[:2] - other.roi[:2]))
+            if other is not slot and apart < 0.35 * max(slot.radius, other.radius) * 2:
+                return
+        now = appearance(frame.image, slot.landmarks[:_BODY, :2], self.skeleton)
+        if now is not None:
+            slot.look = now if slot.look is None else 0.9 * slot.look + 0.1 * now
+
+    def _same_body(self, slot: _Slot, other: _Slot) -> bool:
+        """Whether a slot shows the person of another one, which is the surer of the two."""
+        overlap = parts.oks(slot.landmarks, other.landmarks, max(slot.radius, other.radius))
+        if slot.age >= _YOUNG:
+            # People who pass each other look alike for a moment; one body twice, for good.
+            return overlap > self._options.max_overlap
+        covered = parts.covered(slot.landmarks, other.landmarks, other.radius)
+        return overlap > self._options.max_overlap / 2 or covered > _COVERED
 
     @staticmethod
     def _advance(frame: Frame, slot: _Slot) -> None:
@@ -303,11 +361,8 @@ class Estimator:
         size = 2 * slot.radius
         if size > 1e-6:
             points = slot.auxiliary(points, frame.stamp_ns, 1 / size)
-        dt = (frame.stamp_ns - slot.stamp_ns) * 1e-9
-        before = slot.roi[:2]
         slot.roi = parts.roi_from_points(points[0, :2], points[1, :2])
-        if slot.age and dt > 0:
-            slot.velocity = 0.7 * slot.velocity + 0.3 * (slot.roi[:2] - before) / dt
+        slot.follow_trunk(frame.stamp_ns)
         slot.age += 1
         slot.stamp_ns = frame.stamp_ns
 
@@ -319,7 +374,8 @@ class Estimator:
                 state.published.landmarks.reset()
             poses = [self._as_published(frame, state.published, slot) for slot in state.slots]
         else:
-            poses = [self._pose(frame, slot) for slot in state.slots]
+            sure = [slot for slot in state.slots if not _on_probation(slot, state.slots)]
+            poses = [self._pose(frame, slot) for slot in sure]
         self._clock('decode', start)
         return poses
 
@@ -379,10 +435,19 @@ class Estimator:
         self._timings[stage] += (time.perf_counter() - start) * 1e3
 
 
-def _same_region(a: Array, b: Array) -> bool:
-    """Whether a detection is a person who is followed already.
+def _on_probation(slot: _Slot, slots: Sequence[_Slot]) -> bool:
+    """Somebody just found beside somebody known may be a false reading of that body."""
+    return slot.age < _PROBATION and any(
+        other.age >= _YOUNG
+        and math.hypot(*(slot.roi[:2] - other.roi[:2])) < 0.4 * max(slot.roi[2], other.roi[2])
+        for other in slots
+    )
+
+
+def _same_region(a: Array, b: Array, near: float) -> bool:
+    """Whether a detection is a person who is followed already; near: in ROI sizes.
 
     Not by overlap: people side by side share most of their squares.
     """
-    near = math.hypot(a[0] - b[0], a[1] - b[1]) < 0.15 * max(a[2], b[2])
-    return near and bool(0.5 < a[2] / max(b[2], 1e-6) < 2.0)
+    apart = math.hypot(a[0] - b[0], a[1] - b[1])
+    return apart < near * max(a[2], b[2]) and 0.5 < a[2] / max(b[2], 1e-6) < 2.0
