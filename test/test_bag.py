@@ -144,9 +144,10 @@ def test_full_disk(tmp_path):
     bag = BagWriter(tmp_path / 'walk.mcap', Pipeline(CONFIG), image='raw')
     # The file under the writer, replaced by the full disk.
     bag._writer.storage.bio.close()
-    bag._writer.storage.bio = Path('/dev/full').open('wb', buffering=0)
-    with pytest.raises(OutputError, match=r'walk\.mcap: no space left on device'):
-        fill(bag, count=5)
+    with Path('/dev/full').open('wb', buffering=0) as full:
+        bag._writer.storage.bio = full
+        with pytest.raises(OutputError, match=r'walk\.mcap: no space left on device'):
+            fill(bag, count=5)
     assert list(tmp_path.iterdir()) == []
 
 
