@@ -20,7 +20,7 @@ def person(x: float, y: float = 240, **changes: object) -> Pose3D:
         skeleton=COCO,
         xyz=np.zeros((17, 3)),
         confidence=np.ones(17),
-        pixels=BODY + (x, y),
+        pixels=BODY + np.array([x, y]),
         status=np.full(17, JointStatus.MEASURED, np.uint8),
         size_px=200.0,
     )
