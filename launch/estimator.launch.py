@@ -23,28 +23,23 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 SHARE = get_package_share_path('pose3d_ros')
 BOOL = ['', 'true', 'false']
 
+CAMERA = "prefix of a camera driver's topics, as in /camera: images are <camera>/image_raw"
+IMAGE = 'topic of the images; empty: `image`, or what `camera` says'
+INFO = 'topic of the calibration; empty: `camera_info` beside the image topic'
+FRAME = "RViz's fixed frame; empty: target_frame, or that of rviz_config"
+
 # Argument, description, default, choices.
 ARGUMENTS = [
     ('namespace', 'namespace of the node', '', None),
     ('name', 'name of the node', 'pose3d_estimator', None),
-    (
-        'camera',
-        "prefix of a camera driver's topics, as in /camera: image_topic is then <camera>/image_raw",
-        '',
-        None,
-    ),
-    ('image_topic', 'topic of the images; empty: `image`, or what `camera` says', '', None),
-    (
-        'camera_info_topic',
-        'topic of the calibration; empty: `camera_info` beside the image topic',
-        '',
-        None,
-    ),
+    ('camera', CAMERA, '', None),
+    ('image_topic', IMAGE, '', None),
+    ('camera_info_topic', INFO, '', None),
     ('params_file', 'file with parameters', str(SHARE / 'config' / 'estimator.yaml'), None),
     ('use_sim_time', 'take the time from /clock', '', BOOL),
     ('rviz', 'start RViz too', 'false', ['true', 'false']),
     ('rviz_config', "RViz's configuration", str(SHARE / 'config' / 'pose3d.rviz'), None),
-    ('fixed_frame', "RViz's fixed frame; empty: target_frame, or that of rviz_config", '', None),
+    ('fixed_frame', FRAME, '', None),
     ('respawn', 'start the node again if it ends by itself', 'false', ['true', 'false']),
     ('log_level', 'lowest level of log lines', 'info', ['debug', 'info', 'warn', 'error', 'fatal']),
 ]
@@ -52,14 +47,10 @@ ARGUMENTS = [
 PARAMETERS = [
     ('estimator', 'name of the estimator', str, None),
     ('model', 'registered model or path of a model file', str, None),
+    ('models_dir', 'where models are stored', str, None),
     ('backend', 'inference runtime', str, ['', 'auto', 'openvino', 'onnxruntime']),
     ('device', 'inference device, as CPU, GPU, NPU, AUTO', str, None),
-    (
-        'precision',
-        'precision of inference',
-        str,
-        ['', 'auto', 'f32', 'mixed', 'bf16', 'f16', 'int8'],
-    ),
+    ('precision', 'of inference', str, ['', 'auto', 'f32', 'mixed', 'bf16', 'f16', 'int8']),
     ('image_transport', 'compressed: <image_topic>/compressed', str, ['', 'raw', 'compressed']),
     ('target_frame', "publish in this frame instead of the camera's", str, None),
     ('publish_tf', 'broadcast transforms of people', bool, BOOL),

@@ -46,6 +46,7 @@ class EstimatorNode(LifecycleNode):
         self._state = 'unconfigured'
         self._problem = ''
         self._gave_up = ''
+        self._answer_impossible_transitions()
         self._settings = Parameters(self, self._reconfigure)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         # Something for the executor's thread that the worker can trigger.
@@ -128,6 +129,23 @@ class EstimatorNode(LifecycleNode):
         super().on_error(state)
         return SUCCESS
 
+    def _answer_impossible_transitions(self) -> None:
+        """Rclpy raises for a transition that the state does not have, and the caller waits."""
+        service = getattr(self, '_service_change_state', None)
+        if service is None:
+            return
+        change_state = service.callback
+
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                return change_state(request, response)
+            except Exception as error:
+                self.get_logger().error(f'no such transition from {self._state}: {error}')
+                response.success = False
+                return response
+
+        service.callback = answer
+
     @property
     def _loaded(self) -> Session:
         assert self._session is not None
@@ -204,7 +222,7 @@ class EstimatorNode(LifecycleNode):
         )  # fmt: skip
 
     def _once(self, seconds: float, callback: Callable[[], None]) -> Any:
-        """Call once in the executor's thread; by the steady clock, since simulated time may rest."""
+        """Call once in the executor's thread; by the steady clock: simulated time may rest."""
 
         def fire() -> None:
             self.destroy_timer(timer)

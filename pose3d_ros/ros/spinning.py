@@ -17,6 +17,33 @@ from rclpy.signals import SignalHandlerOptions
 DEADLINE_S = 1.7
 
 
+class Spinner:
+    """Runs a node's callbacks in a thread of its own."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(node)
+        self._stop = False
+        self._thread = threading.Thread(target=self._spin, name='executor', daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Wait for the callback at hand, end the thread."""
+        self._stop = True
+        self._executor.create_task(lambda: None)  # wakes it
+        self._thread.join()
+        self._executor.shutdown()
+
+    def _spin(self) -> None:
+        while not self._stop:
+            try:
+                self._executor.spin_once()
+            except Exception as error:
+                # One callback's failure must not be the node's.
+                self._node.get_logger().error(f'{type(error).__name__}: {error}')
+
+
 def run(make_node: Callable[[], Node], stop: threading.Event) -> int:
     """Make a node and spin it until `stop` is set; the exit code.
 
@@ -29,29 +56,14 @@ def run(make_node: Callable[[], Node], stop: threading.Event) -> int:
         print(f'cannot start: {error}', file=sys.stderr)
         return 1
     node = make_node()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-
-    def spin() -> None:
-        while not stop.is_set():
-            try:
-                executor.spin_once()
-            except Exception as error:
-                # One callback's failure is not the node's; rclpy raises for a mere transition
-                # that does not fit the state.
-                node.get_logger().error(f'{type(error).__name__}: {error}')
-
-    spinner = threading.Thread(target=spin, name='executor', daemon=True)
-    spinner.start()
+    spinner = Spinner(node)
     # The main thread only waits, because Python runs signal handlers in no other.
     stop.wait()
     watchdog = threading.Timer(DEADLINE_S, os._exit, args=(0,))
     watchdog.daemon = True
     watchdog.start()
-    executor.create_task(lambda: None)  # wakes it
-    spinner.join()
+    spinner.stop()
     node.destroy_node()
-    executor.shutdown()
     rclpy.try_shutdown()
     watchdog.cancel()
     return 0
