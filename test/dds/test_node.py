@@ -411,6 +411,19 @@ def test_simulated_time(network):
     assert stamp_of(bench.exchange(got, stamp_ns=0).header) == 77 * S + 5
 
 
+def test_missing_images_are_counted(network):
+    bench = Bench(network)
+    diagnostics = bench.listen('/diagnostics', DIAGNOSTICS)
+    bench.ready()
+    for k in range(60):
+        bench.stamp_ns += S // 30 if k in (30, 40) else 0
+        bench.send(image=ONE[:48, :64])
+        bench.node.spin_once(0.01)
+    bench.spin_until(
+        lambda: diagnostics and "key='lost in transport', value='2'" in str(diagnostics)
+    )
+
+
 def test_nothing_is_computed_for_nobody(network):
     bench = Bench(network)
     diagnostics = bench.listen('/diagnostics', DIAGNOSTICS)
