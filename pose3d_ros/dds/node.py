@@ -4,20 +4,20 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
+import struct
 import time
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 from ..errors import InputError, Pose3DError
 from ..messages import stamp_of
 from ..messages.diagnostics import diagnostic_array
 from ..messages.types import Message
+from ..monitor import GapCounter
 from ..node_config import NodeConfig
 from ..node_core import IMAGE_TYPES, INFO_TYPE, OUTPUTS, NodeCore, input_topic, output_topic
 from ..pipeline import Pipeline
+from ..signals import Signals
 from ..types import Array
 from .participant import DdsNode, Publisher, Subscription
 from .qos import LATCHED, RESULT, SENSOR_DATA, TRANSFORMS, Profile
@@ -32,7 +32,7 @@ _log = logging.getLogger('pose3d')
 class StandaloneNode:
     """Subscribes, runs the core, publishes. Owns nothing but its topics.
 
-    read_config: reads the settings again, for SIGHUP.
+    signals: when to end, and when to read the settings again with read_config.
     """
 
     def __init__(
@@ -41,12 +41,13 @@ class StandaloneNode:
         pipeline: Pipeline,
         config: NodeConfig,
         *,
+        signals: Signals,
         read_config: Callable[[], NodeConfig] | None = None,
         use_sim_time: bool = False,
     ) -> None:
         self._node = node
         self._read_config = read_config
-        self._reload = threading.Event()
+        self._signals = signals
         self._sim_time_ns: int | None = None
         self._failure = ''
         self._warned: set[str] = set()
@@ -69,6 +70,7 @@ class StandaloneNode:
         self._tf: Publisher | None = None
         self._buffer = TransformBuffer(node) if config.target_frame else None
         self._images: dict[str, Subscription] = {}
+        self._gaps: dict[str, GapCounter] = {}
         self._topics: dict[str, str] = {}
         for camera in config.camera_names:
             for output, type_name in OUTPUTS.items():
@@ -83,7 +85,7 @@ class StandaloneNode:
         )
         self._ensure_tf(config)
         node.every(config.diagnostics_period_s, self._diagnose)
-        node.every(0.2, self._housekeeping)
+        node.every(0.1, self._housekeeping)
 
     @property
     def core(self) -> NodeCore:
@@ -91,7 +93,7 @@ class StandaloneNode:
         return self._core
 
     def run(self) -> None:
-        """Serve until SIGINT or SIGTERM, or until the estimator gave up (Pose3DError)."""
+        """Serve until told to end, or until the estimator gave up (Pose3DError)."""
         info = self._core.pipeline.info
         _log.info(
             '%s: %s on %s %s (%s), images from %s',
@@ -102,10 +104,9 @@ class StandaloneNode:
             info.precision,
             ', '.join(self._topics.values()),
         )
-        with _Signals(self._node.stop, self._reload.set):
-            self._core.activate()
-            self._node.spin()
-            self.close()
+        self._core.activate()
+        self._node.spin()
+        self.close()
         if self._failure:
             raise Pose3DError(f'the estimator failed too often: {self._failure}')
 
@@ -149,8 +150,14 @@ class StandaloneNode:
 
         # Before the images, so that the first of them finds its calibration.
         self._node.subscribe(input_topic(camera, 'camera_info'), CAMERA_INFO, SENSOR_DATA, on_info)
+        gaps = self._gaps[camera] = GapCounter()
+
+        def on_image(raw: bytes) -> None:
+            gaps.add(_stamp_of(raw))
+            self._core.image(camera, raw)
+
         self._images[camera] = self._node.subscribe(
-            image, image_type, SENSOR_DATA, lambda raw: self._core.image(camera, raw), suffix=suffix
+            image, image_type, SENSOR_DATA, on_image, suffix=suffix
         )
 
     def _ensure_tf(self, config: NodeConfig) -> None:
@@ -170,8 +177,10 @@ class StandaloneNode:
         self._node.stop()
 
     def _housekeeping(self) -> None:
-        if self._reload.is_set():
-            self._reload.clear()
+        if self._signals.stopped.is_set():
+            self._node.stop()
+        if self._signals.reload.is_set():
+            self._signals.reload.clear()
             self._reconfigure()
 
     def _reconfigure(self) -> None:
@@ -201,9 +210,11 @@ class StandaloneNode:
         for line in {line for lines in qos.values() for line in lines} - self._warned:
             _log.warning('incompatible QoS on %s', line)
             self._warned.add(line)
-        found = self._core.diagnostics(
-            self._topics, qos, {camera: s.lost() for camera, s in self._images.items()}
-        )
+        lost = {
+            camera: max(subscription.lost(), self._gaps[camera].missing)
+            for camera, subscription in self._images.items()
+        }
+        found = self._core.diagnostics(self._topics, qos, lost)
         self._diagnostics.publish(
             diagnostic_array(
                 self._node.types, found, stamp_ns=self._now(), node=self._node.names.full
@@ -211,32 +222,14 @@ class StandaloneNode:
         )
 
 
+def _stamp_of(raw: bytes) -> int:
+    """The stamp of a serialised message that begins with a header; 0 if it is too short."""
+    if len(raw) < 12:
+        return 0
+    sec, nanosec = struct.unpack_from('<iI' if raw[1] & 1 else '>iI', raw, 4)
+    return int(sec) * 1_000_000_000 + int(nanosec)
+
+
 class _Stamped:
     def __init__(self, stamp: Any) -> None:
         self.stamp = stamp
-
-
-class _Signals:
-    """SIGINT and SIGTERM stop, SIGHUP reloads; as before when left.
-
-    A second SIGINT while stopping changes nothing: a launcher may send several.
-    """
-
-    def __init__(self, stop: Callable[[], None], reload: Callable[[], None]) -> None:
-        self._actions = {signal.SIGINT: stop, signal.SIGTERM: stop}
-        if hasattr(signal, 'SIGHUP'):
-            self._actions[signal.SIGHUP] = reload
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in self._actions:
-            self._before[number] = signal.signal(number, self._handle)
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._actions[signal.Signals(number)]()
