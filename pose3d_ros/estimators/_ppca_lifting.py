@@ -45,7 +45,8 @@ class Prior:
     """M components of K basis shapes for J joints.
 
     mu: (M, 3, J) mm. e: (M, K, 3, J) orthonormal. sigma: (M, K) inverse standard deviations of the
-    coefficients, noise: (M,) that of the rest, 1/mm. joints: J names (h36m_17 comes first).
+    coefficients, noise: (M,) that of the rest, 1/mm. joints: J names (h36m_17 comes first). share:
+    (M,) of all poses; equal if empty.
     """
 
     mu: Array
@@ -53,6 +54,11 @@ class Prior:
     sigma: Array
     noise: Array
     joints: tuple[str, ...] = H36M.names
+    share: Array = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        if not self.share.size:
+            object.__setattr__(self, 'share', np.full(len(self.mu), 1 / len(self.mu)))
 
     @classmethod
     def load(cls, path: str | Path) -> Prior:
@@ -74,11 +80,18 @@ class Prior:
         if missing:
             raise ModelError(f'{path} is no pose prior: {", ".join(missing)} missing')
         names = H36M.names if joints is None else tuple(str(name) for name in joints)
-        return cls.from_arrays(data['mu'], data['e'], data['sigma'], names, str(path))
+        share = np.asarray(data.get('share', np.zeros(0)), dtype=float)
+        return cls.from_arrays(data['mu'], data['e'], data['sigma'], names, share, str(path))
 
     @classmethod
     def from_arrays(
-        cls, mu: Array, e: Array, sigma: Array, joints: tuple[str, ...], origin: str = 'prior'
+        cls,
+        mu: Array,
+        e: Array,
+        sigma: Array,
+        joints: tuple[str, ...],
+        share: Array,
+        origin: str = 'prior',
     ) -> Prior:
         """From the layout of the files: mu (M, 3J), e (M, K, 3J), sigma (M, K + 1)."""
         mu, e, sigma = (np.asarray(a, dtype=float) for a in (mu, e, sigma))
@@ -91,11 +104,13 @@ class Prior:
             )
         if not all(np.isfinite(a).all() for a in (mu, e, sigma)) or (sigma <= 0).any():
             raise ModelError(f'{origin} is no prior: sigma must be positive, all numbers finite')
+        if share.size and (share.shape != (len(mu),) or not (share > 0).all()):
+            raise ModelError(f'{origin} is no prior: share must be {len(mu)} positive numbers')
         if joints[: len(H36M)] != H36M.names:
             raise ModelError(f'{origin}: the first 17 joints must be those of {H36M.name}')
         parts = len(mu), 3, len(joints)
         shapes = e.reshape(len(mu), -1, 3, len(joints))
-        return cls(mu.reshape(parts), shapes, sigma[:, :-1], sigma[:, -1], joints)
+        return cls(mu.reshape(parts), shapes, sigma[:, :-1], sigma[:, -1], joints, share)
 
     def __len__(self) -> int:
         return len(self.mu)
@@ -365,3 +380,30 @@ def blend(shape: Array, fit: Fit, points: Array, weights: Array) -> Array:
     limbs = body[:, LIMBS[:, 0]] - body[:, LIMBS[:, 1]]
     total = float(np.sqrt((limbs**2).sum()))
     return body * (_SIZE / total)
+
+
+def lift_as_published(
+    lifter: Lifter, pixels: Array, seen: Array, *, faults: bool = False, exact: bool = False
+) -> list[Array | None]:
+    """(3, 17) mm for each of P people, None for those with too few joints.
+
+    pixels: (P, 17, 2), x right and y down. seen: (P, 17). x right, y away from the camera, z up.
+    faults: everybody is scaled by the joints that are seen of the first person, and only if nobody
+    has enough joints there is no result. exact: least squares, slow.
+    """
+    enough = seen.sum(axis=1) >= MIN_JOINTS
+    if faults:
+        enough = np.full(len(seen), enough.any())
+    out: list[Array | None] = []
+    for points, mask, usable in zip(np.nan_to_num(pixels), seen, enough):
+        if not usable:
+            out.append(None)
+            continue
+        w, _ = normalise(points, seen[0] if faults else mask)
+        padded = np.zeros((len(lifter.prior.joints), 2))
+        padded[: len(H36M)] = w
+        known = np.zeros(len(padded), dtype=bool)
+        known[: len(H36M)] = mask
+        fit = (lifter.fit_least_squares if exact else lifter.fit)(padded, known)
+        out.append(blend(lifter.shape(fit)[:, : len(H36M)], fit, w, mask.astype(float)))
+    return out

@@ -25,23 +25,22 @@ _CACHED_MASKS = 24
 class Posterior:
     """shape: (3, J) mm as seen: x right, y away from the camera, z up; about an arbitrary origin.
 
-    mm_per_unit: of the image points. angle: heading in radians, 0: the back is seen. cost: negative
-    log likelihood of the image points up to a constant; comparable for the same joints only.
+    mm_per_unit: of the image points. cost: negative log likelihood of the image points up to a
+    constant; comparable for the same joints only.
     """
 
     shape: Array
     mm_per_unit: float
-    angle: float
-    component: int
     cost: float
 
 
 @dataclass(frozen=True, eq=False)
 class _System:
-    """Of n joints seen: see `_ppca_lifting._System`; here the mean shape is on the other side.
+    """Of n joints seen: as `_ppca_lifting._System`, with the mean shape beside the basis.
 
-    mean_x, mean_y: (M, n) of the mean shape, less what its vertical part explains. mean_cost:
-    (M, A/2, 2), determinant: (M, A/2) logarithm.
+    The offsets are eliminated from forms. mean_start: (M, k) coefficients by the heights of the
+    mean shape. mean_white: (M, A/2, 2, 2n) whitened mean, horizontal and vertical. mean_cost:
+    (M, A/2, 2). determinant: (M, A/2), logarithm of the covariance's.
     """
 
     bx: Array
@@ -51,8 +50,6 @@ class _System:
     back: Array
     forms: Array
     mean_start: Array
-    mean_x: Array
-    mean_y: Array
     mean_white: Array
     mean_cost: Array
     determinant: Array
@@ -62,40 +59,34 @@ class _System:
 class PosteriorLifter:
     """Fits a prior to image points; remembers the matrices of the masks that it met.
 
-    spread: (J,) factors on the standard deviation of each observed joint.
+    noise_mm: standard deviation of image points, at the body; 0: the prior's. What comes out is the
+    mean over the most probable hypotheses, components and angles, at most so many.
     """
 
     prior: Prior
-    shares: Array | None = None
-    spread: Array | None = None
-    angles: int = 64
-    shape_weight: float = 1.0
-    noise: float = 0.0
-    evidence: float = 1.0
-    hypotheses: int = 24
+    noise_mm: float = 0.0
+    angles: int = 48
+    hypotheses: int = 64
     _systems: OrderedDict[bytes, _System] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         theta = 2 * np.pi * np.arange(self.angles) / self.angles
         self.c, self.t = np.sin(theta), np.cos(theta)
         prior = self.prior
-        noise = np.full(len(prior), 1 / self.noise) if self.noise else prior.noise
-        self._noise = noise
-        self._decay = (self.shape_weight * prior.sigma / noise[:, None]) ** 2
-        spread = np.ones(len(prior.joints)) if self.spread is None else self.spread
-        self._weight = 1 / spread
-        shares = np.ones(len(prior)) if self.shares is None else self.shares
-        self._shares = np.log(shares / shares.sum())
+        known = np.full(len(prior), 1 / self.noise_mm) if self.noise_mm else prior.noise
+        self._precision = known**2
+        self._decay = (prior.sigma / known[:, None]) ** 2
+        self._log_share = np.log(prior.share)
 
     def fit(self, points: Array, seen: Array) -> Posterior:
         """Most probable pose for points (J, 2), x right, y down, seen (J,) of them observed."""
         system = self._system(seen)
         prior, half = self.prior, self.angles // 2
         count, n = len(prior), int(seen.sum())
-        weight = self._weight[seen]
-        w = points[seen]
-        w = (w - (weight**2 @ w) / (weight**2).sum()) * weight[:, None]
+        w = points[seen] - points[seen].mean(axis=0)
         scale = float(np.sqrt((w**2).mean()))
+        if not scale > 0:
+            raise ValueError('all joints are in one place')
         w_x, w_y = w[:, 0] / scale, w[:, 1] / scale
         start = system.gain @ w_y
         along_x = np.einsum('mnk,mk->mn', system.bx, start)
@@ -104,7 +95,7 @@ class PosteriorLifter:
         t = self.t.reshape(2, half).T[None, :, :, None]
         residual = w_x - c * along_x[:, None, None] - t * along_y[:, None, None]
         white = residual @ system.forms
-        noise = self._noise[:, None, None] ** 2
+        noise = self._precision[:, None, None]
         ww = noise * ((white * residual).sum(axis=-1)
                       + np.einsum('i,mij,j->m', w_y, system.left, w_y)[:, None, None])  # fmt: skip
         vertical = np.einsum('mi,i->m', system.mean_white[:, 0, 0, n:], w_y)
@@ -113,9 +104,8 @@ class PosteriorLifter:
         free = 2 * n - 2
         size = (wm + np.sqrt(wm * wm + 4 * ww * free)) / (2 * ww)
         cost = 0.5 * (size * size * ww - 2 * size * wm + noise * system.mean_cost)
-        cost += -free * np.log(size) - free * np.log(self._noise)[:, None, None]
-        cost += self.evidence * (0.5 * system.determinant[..., None])
-        cost -= self._shares[:, None, None]
+        cost -= free * (np.log(size) + 0.5 * np.log(noise))
+        cost += 0.5 * system.determinant[..., None] - self._log_share[:, None, None]
         order = cost.ravel().argsort()[: self.hypotheses]
         chance = np.exp(cost.ravel()[order[0]] - cost.ravel()[order])
         order, chance = order[chance > 1e-3], chance[chance > 1e-3]
@@ -125,7 +115,8 @@ class PosteriorLifter:
         white_x = k[:, None] * white[m, row, side] - mean_white[m, row, side]
         turned = cs[:, None] * np.einsum('hnk,hn->hk', system.bx[m], white_x)
         turned += ts[:, None] * np.einsum('hnk,hn->hk', system.by[m], white_x)
-        x = k[:, None] * start[m] - system.mean_start[m] + np.einsum('hij,hj->hi', system.back[m], turned)
+        x = k[:, None] * start[m] - system.mean_start[m]
+        x += np.einsum('hij,hj->hi', system.back[m], turned)
         shapes = prior.mu[m] + np.einsum('hk,hkij->hij', x, prior.e[m])
         cs, ts = cs[:, None], ts[:, None]
         right, away = shapes[:, 0], shapes[:, 1]
@@ -133,14 +124,7 @@ class PosteriorLifter:
         shapes -= shapes[:, :, seen].mean(axis=2, keepdims=True)
         chance /= chance.sum()
         shape = np.tensordot(chance, shapes, 1)
-        m, row, side, k, a = int(m[0]), int(row[0]), int(side[0]), float(chance @ k), int(a[0])
-        return Posterior(
-            shape=shape,
-            mm_per_unit=k / scale,
-            angle=float(2 * np.pi * a / self.angles),
-            component=int(m),
-            cost=float(cost[m, row, side]),
-        )
+        return Posterior(shape, float(chance @ k) / scale, float(cost.ravel()[order[0]]))
 
     def _system(self, seen: Array) -> _System:
         key = seen.tobytes()
@@ -155,13 +139,11 @@ class PosteriorLifter:
 
     def _prepare(self, seen: Array) -> _System:
         prior, half = self.prior, self.angles // 2
-        weight = self._weight[seen]
-        n = len(weight)
-        # Offsets: the image is seen up to a shift, which weights turn into the direction `weight`.
-        unit = weight / np.linalg.norm(weight)
-        hide = np.eye(n) - np.outer(unit, unit)
-        basis = prior.e[..., seen] * weight
-        mean = prior.mu[..., seen] * weight
+        n = int(seen.sum())
+        # The image is seen up to a shift: what moves all joints alike is taken out.
+        unit = np.full(n, 1 / np.sqrt(n))
+        hide = np.eye(n) - 1 / n
+        basis, mean = prior.e[..., seen], prior.mu[..., seen]
         bx, by, bz = (np.ascontiguousarray(basis[:, :, i].transpose(0, 2, 1)) for i in range(3))
         bz = -hide @ bz
         mean_z = -mean[:, 2] @ hide
@@ -191,14 +173,6 @@ class PosteriorLifter:
         both_c = self.c.reshape(2, half).T[None, :, :, None]
         both_t = self.t.reshape(2, half).T[None, :, :, None]
         residual = both_c * mean_x[:, None, None] + both_t * mean_y[:, None, None]
-        # The vertical part of the mean shape is no residual: mean_x, mean_y hold it with the sign
-        # of an opposite angle already turned, which is right for the horizontal mean only.
-        start_x = np.einsum('mnk,mk->mn', bx, mean_start)
-        start_y = np.einsum('mnk,mk->mn', by, mean_start)
-        residual = (
-            both_c * (mean[:, 0] - start_x)[:, None, None]
-            + both_t * (mean[:, 1] - start_y)[:, None, None]
-        )
         white = residual @ forms
         vertical = np.einsum('mij,mj->mi', left, mean_z)
         cost = (white * residual).sum(axis=-1) + (vertical * mean_z).sum(axis=1)[:, None, None]
@@ -211,8 +185,6 @@ class PosteriorLifter:
             back=back,
             forms=forms,
             mean_start=mean_start,
-            mean_x=mean_x,
-            mean_y=mean_y,
             mean_white=np.concatenate([white, tail], axis=-1),
             mean_cost=cost,
             determinant=determinant,

@@ -36,10 +36,10 @@ class PriorSettings:
     largest factor for the distance of the hip joints; data sets disagree on where they are.
     """
 
-    components: int = 6
-    basis: int = 25
+    components: int = 12
+    basis: int = 50
     spacing_mm: float = 45.0
-    noise_mm: float = 15.0
+    noise_mm: float = 30.0
     body_variation: float = 0.06
     hips: float = 1.4
     bodies: int = 2
@@ -189,6 +189,7 @@ def _mixture(
         'mu': np.array([model[0] for model in models], dtype=np.float32),
         'e': np.array([model[1] for model in models], dtype=np.float32),
         'sigma': np.array(sigma, dtype=np.float32),
+        'share': np.bincount(label, minlength=len(models)) / len(label),
         'joint_names': np.array(list(names)),
     }
 
