@@ -90,6 +90,15 @@ def options_of(name: str) -> type:
     return options
 
 
+def models_of(config: PipelineConfig) -> tuple[str, ...] | None:
+    """Names of the registered models that the configuration needs, by the estimator's own word.
+
+    None if it has no function `models` to tell.
+    """
+    tell = getattr(_module(config.estimator), 'models', None)
+    return None if tell is None else tuple(tell(config))
+
+
 def create(config: PipelineConfig) -> Estimator:
     """Load the configured estimator with its models.
 

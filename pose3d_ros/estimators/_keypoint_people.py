@@ -12,14 +12,14 @@ from ..config import PipelineConfig
 from ..errors import ConfigError
 from ..skeleton import MEANS, Skeleton
 from ..types import Array, Frame, JointStatus, Pose3D
-from . import ESTIMATORS, EstimatorInfo, create
+from . import ESTIMATORS, EstimatorInfo, create, models_of
 
 # Joint of a lifter -> meanings that serve for it, best first.
 _MEANINGS: dict[str, tuple[str, ...]] = {
     'neck': ('skull_base',),
     'head': ('head_top',),
     # The published lifter takes the neck of CPM, which is the upper one, for the thorax.
-    'thorax': ('thorax', 'mid_shoulder', 'upper_neck'),
+    'thorax': ('thorax', 'upper_neck', 'mid_shoulder'),
     'left_toe': ('left_foot_index', 'left_toe', 'left_big_toe'),
     'right_toe': ('right_foot_index', 'right_toe', 'right_big_toe'),
 }
@@ -41,6 +41,19 @@ class Person:
     size_px: float
 
 
+def needed(name: str, config: PipelineConfig) -> Sequence[str]:
+    """Registered models of a source of that name."""
+    if name not in ESTIMATORS:
+        return ()
+    told = models_of(_theirs(name, config))
+    return (name,) if told is None else told
+
+
+def _theirs(name: str, config: PipelineConfig) -> PipelineConfig:
+    # `model` and the options are the lifter's.
+    return config.replace(estimator=name, model='', parity=False, options={})
+
+
 class KeypointPeople:
     """Runs another estimator and reads its pixels."""
 
@@ -50,18 +63,13 @@ class KeypointPeople:
             known = ', '.join(n for n in ESTIMATORS if n != config.estimator)
             raise ConfigError(f'source of 2D joints {name!r} is unknown; choose one of {known}')
         self._name = name
-        self._own_model = config.estimator
-        self._estimator = create(self._theirs(config))
+        self._estimator = create(_theirs(name, config))
         self.info: EstimatorInfo = self._estimator.info
         self._table = sources(self._estimator.skeleton, joints)
 
-    def _theirs(self, config: PipelineConfig) -> PipelineConfig:
-        # `model` and the options are the lifter's.
-        return config.replace(estimator=self._name, model='', parity=False, options={})
-
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""
-        self._estimator.configure(self._theirs(config))
+        self._estimator.configure(_theirs(self._name, config))
 
     def reset(self, source: str | None = None) -> None:
         """Forget everybody."""

@@ -64,6 +64,8 @@ class Prior:
     def load(cls, path: str | Path) -> Prior:
         """Read a .mat or .npz file with mu, e and sigma; ModelError if it is no prior."""
         path = Path(path)
+        if not path.is_file():
+            raise ModelError(f'the pose prior {path} does not exist')
         try:
             if path.suffix.lower() == '.mat':
                 data: Any = _read_mat(path)
@@ -72,8 +74,6 @@ class Prior:
                 with np.load(path, allow_pickle=False) as archive:
                     data = {name: archive[name] for name in archive.files}
                 joints = data.get('joint_names')
-        except FileNotFoundError:
-            raise ModelError(f'the pose prior {path} does not exist') from None
         except (OSError, ValueError, EOFError) as error:
             raise ModelError(f'{path} cannot be read as a pose prior: {error}') from error
         missing = [name for name in ('mu', 'e', 'sigma') if name not in data]
@@ -295,9 +295,7 @@ class Lifter:
         angles, scales, betas, offsets, energies = (np.array(values) for values in zip(*found))
         return self._choose(angles, scales, betas, offsets, energies)
 
-    def _least_squares(
-        self, m: int, w: Array, seen: Array, held: bool
-    ) -> tuple[int, Array, float]:
+    def _least_squares(self, m: int, w: Array, seen: Array, held: bool) -> tuple[int, Array, float]:
         """Best angle; scale, offsets and coefficients; energy."""
         prior = self.prior
         noise, gamma = prior.noise[m], self.shape_weight * prior.sigma[m]

@@ -23,7 +23,7 @@ from ..skeleton import SKELETONS
 from ..types import Array, Frame, JointStatus, Pose3D
 from ..zoo.store import sha256
 from . import EstimatorInfo
-from ._keypoint_people import KeypointPeople, Person
+from ._keypoint_people import KeypointPeople, Person, needed
 from ._level_view import LevelView, PitchEstimate, down
 from ._ppca_lifting import MIN_JOINTS, Lifter, Prior, lift_as_published
 from ._ppca_posterior import Posterior, PosteriorLifter
@@ -43,8 +43,7 @@ class Options:
 
     keypoints: str = setting(
         'blazepose',
-        'where 2D joints come from: cpm (the published networks, see model), or the name of another '
-        'estimator',
+        'where 2D joints come from: the name of another estimator',
     )
     prior: str = setting('', "file of shape models, .mat or .npz; empty: the package's own")
     method: str = setting(
@@ -77,6 +76,12 @@ class _State:
     """What is remembered of one camera."""
 
     pitch: PitchEstimate = field(default_factory=PitchEstimate)
+
+
+def models(config: PipelineConfig) -> Sequence[str]:
+    """Registered models that are needed."""
+    options = Options(**config.options)  # type: ignore[arg-type]
+    return needed(options.keypoints, config)
 
 
 class Estimator:

@@ -8,7 +8,9 @@ CVPR 2017).
 
 from __future__ import annotations
 
+import argparse
 import logging
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +77,9 @@ def read_clips(path: str | Path, exclude: Collection[str] = ()) -> tuple[list[Ar
     return found, names + extra
 
 
-def learn(clips: Sequence[Array], names: Sequence[str], settings: PriorSettings) -> dict[str, Array]:
+def learn(
+    clips: Sequence[Array], names: Sequence[str], settings: PriorSettings
+) -> dict[str, Array]:
     """The arrays of a prior: mu (M, 3J), e (M, K, 3J), sigma (M, K + 1), joint_names (J,)."""
     random = np.random.default_rng(settings.seed)
     poses = np.concatenate([_thinned(p, settings.spacing_mm) for p in _prepared(clips, names)])
@@ -83,7 +87,11 @@ def learn(clips: Sequence[Array], names: Sequence[str], settings: PriorSettings)
     log.info('%d different poses', len(poses))
     bodies = [reproportioned(poses, names, random, settings) for _ in range(settings.bodies)]
     poses = centred(np.concatenate(bodies))
-    x = np.concatenate([poses, mirrored(poses, names)]).transpose(0, 2, 1).reshape(2 * len(poses), -1)
+    x = (
+        np.concatenate([poses, mirrored(poses, names)])
+        .transpose(0, 2, 1)
+        .reshape(2 * len(poses), -1)
+    )
     if len(x) < settings.components * 4 * settings.basis:
         raise InputError(
             f'{len(x)} poses are too few for {settings.components} components of {settings.basis}'
@@ -92,7 +100,7 @@ def learn(clips: Sequence[Array], names: Sequence[str], settings: PriorSettings)
 
 
 def facing(poses: Array) -> Array:
-    """Poses (T, J, 3) turned about z so that the line of hips and shoulders, left to right, is +x."""
+    """Poses (T, J, 3) turned about z so that hips and shoulders, left to right, lie along +x."""
     h = H36M.index
     across = poses[:, h('right_hip')] - poses[:, h('left_hip')]
     across = across + poses[:, h('right_shoulder')] - poses[:, h('left_shoulder')]
@@ -239,3 +247,32 @@ def _log_likelihood(
     quadratic = ((inside / deviations) ** 2).sum(axis=1) + rest / noise**2
     determinant = 2 * np.log(deviations).sum() + 2 * free * np.log(noise)
     return np.asarray(share - 0.5 * (quadratic + determinant))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m pose3d_ros.training.pose_prior CLIPS.npz PRIOR.npz`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('clips', help='motion clips, as h36m17_train.npz')
+    parser.add_argument('prior', type=Path, help='file to write (.npz)')
+    parser.add_argument('--exclude', metavar='A,B', default='', help='clips to leave out')
+    for name in ('components', 'basis', 'seed'):
+        parser.add_argument(f'--{name}', type=int, default=getattr(PriorSettings, name))
+    parser.add_argument('--notice', default='', help='where the data come from, kept in the file')
+    args = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format='%(message)s')
+    excluded = [name.strip() for name in args.exclude.split(',') if name.strip()]
+    settings = PriorSettings(components=args.components, basis=args.basis, seed=args.seed)
+    try:
+        clips, names = read_clips(args.clips, excluded)
+        arrays = learn(clips, names, settings)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
+    # Arrays only, so that it can be read without executing anything.
+    arrays = {**arrays, 'notice': np.array(args.notice)}
+    np.savez_compressed(args.prior, **arrays)  # type: ignore[arg-type]
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
