@@ -122,6 +122,14 @@ class Pose3D:
 
     def __post_init__(self) -> None:
         joints = len(self.skeleton.names)
+        if (
+            self.xyz.shape == (joints, 3)
+            and self.pixels.shape == (joints, 2)
+            and self.confidence.shape == self.status.shape == (joints,)
+            and self.velocity.shape == (3,)
+            and (self.covariance is None or self.covariance.shape == (joints, 3, 3))
+        ):
+            return
         expected = {
             'xyz': (joints, 3),
             'confidence': (joints,),
