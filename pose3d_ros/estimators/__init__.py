@@ -21,6 +21,7 @@ from ..types import Frame, Pose3D
 # Name of the setting -> module. A dotted name loads an estimator of another package.
 ESTIMATORS: dict[str, str] = {
     'blazepose': 'pose3d_ros.estimators.blazepose',
+    'openpose3d': 'pose3d_ros.estimators.openpose3d',
 }
 
 
@@ -29,7 +30,9 @@ class EstimatorInfo:
     """What is told of a loaded estimator to the outside (EstimatorInfo.msg).
 
     version: of the model, or its checksum. metric: the model itself predicts metres.
-    size_sigma: standard deviation of the predicted body size, relative to it.
+    size_sigma: standard deviation of the predicted body size, relative to it. focal_share: focal
+    length that is assumed for cameras without calibration, in image widths; 0: none. height_m: of
+    a person of unit size, where people are scaled by an assumed height; 0: they are not.
     """
 
     model: str
@@ -39,6 +42,8 @@ class EstimatorInfo:
     precision: str
     metric: bool
     size_sigma: float = 0.1
+    focal_share: float = 0.0
+    height_m: float = 0.0
 
 
 class Estimator(Protocol):
