@@ -13,7 +13,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Protocol
 
-from ..config import PipelineConfig
+from ..config import PipelineConfig, Value
 from ..errors import ConfigError
 from ..skeleton import Skeleton
 from ..types import Frame, Pose3D
@@ -92,6 +92,11 @@ def options_of(name: str) -> type:
     """The dataclass of the estimator's own settings."""
     options: type = _module(name).Options
     return options
+
+
+def defaults_of(name: str) -> dict[str, Value]:
+    """Defaults that an estimator (its `DEFAULTS`) has for settings of the pipeline."""
+    return dict(getattr(_module(name), 'DEFAULTS', {}))
 
 
 def create(config: PipelineConfig) -> Estimator:
