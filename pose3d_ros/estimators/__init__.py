@@ -22,6 +22,7 @@ from ..types import Frame, Pose3D
 ESTIMATORS: dict[str, str] = {
     'blazepose': 'pose3d_ros.estimators.blazepose',
     'openpose3d': 'pose3d_ros.estimators.openpose3d',
+    'lifting_from_the_deep': 'pose3d_ros.estimators.lifting_from_the_deep',
 }
 
 
@@ -97,6 +98,13 @@ def options_of(name: str) -> type:
 def defaults_of(name: str) -> dict[str, Value]:
     """Defaults that an estimator (its `DEFAULTS`) has for settings of the pipeline."""
     return dict(getattr(_module(name), 'DEFAULTS', {}))
+def models_of(config: PipelineConfig) -> tuple[str, ...] | None:
+    """Names of the registered models that the configuration needs, by the estimator's own word.
+
+    None if it has no function `models` to tell.
+    """
+    tell = getattr(_module(config.estimator), 'models', None)
+    return None if tell is None else tuple(tell(config))
 
 
 def create(config: PipelineConfig) -> Estimator:
