@@ -98,6 +98,8 @@ def options_of(name: str) -> type:
 def defaults_of(name: str) -> dict[str, Value]:
     """Defaults that an estimator (its `DEFAULTS`) has for settings of the pipeline."""
     return dict(getattr(_module(name), 'DEFAULTS', {}))
+
+
 def models_of(config: PipelineConfig) -> tuple[str, ...] | None:
     """Names of the registered models that the configuration needs, by the estimator's own word.
 

@@ -105,20 +105,18 @@ def find_peaks(heatmaps: Array, *, published: bool = True) -> Peaks:
         size = ((x1 - x0) * ENLARGED, (y1 - y0) * ENLARGED)
         up = np.zeros((size[1] + 2, size[0] + 2), np.float32)
         cv2.resize(part, size, dst=up[1:-1, 1:-1], interpolation=cv2.INTER_CUBIC)
-        one = _peaks_of(up, published)
-        x, y = one[0] + x0 * ENLARGED, one[1] + y0 * ENLARGED
+        x, y, score, offset = _peaks_of(up, published)
+        x, y = x + x0 * ENLARGED, y + y0 * ENLARGED
         # Beside the strip that the cut itself made.
         inside = (x >= left * ENLARGED) & (x < right * ENLARGED)
         inside &= (y >= top * ENLARGED) & (y < bottom * ENLARGED)
-        if not inside.all():
-            x, y, one = x[inside], y[inside], tuple(values[inside] for values in one)
-        if not published and len(x) > _MOST:
+        good = np.flatnonzero(inside)
+        if not published and len(good) > _MOST:
             # Noise, or a pattern; no crowd has so many.
-            strong = np.sort(np.argsort(-one[2], kind='stable')[:_MOST])
-            x, y, one = x[strong], y[strong], tuple(values[strong] for values in one)
-        keep = _apart(x, y, one[2], published)
-        found.append((x[keep], y[keep], one[2][keep], one[3][keep]))
-        sizes.append(len(keep))
+            good = np.sort(good[np.argsort(-score[good], kind='stable')[:_MOST]])
+        good = good[_apart(x[good], y[good], score[good], published)]
+        found.append((x[good], y[good], score[good], offset[good]))
+        sizes.append(len(good))
     joint = np.repeat(np.arange(len(heatmaps)), sizes)
     if not found:
         none = np.zeros(0, np.int64)
