@@ -110,7 +110,7 @@ class Pipeline:
             found = self.estimator.finish(job.pending)  # type: ignore[attr-defined]
         start = time.perf_counter()
         out = [
-            [convert(pose, self.skeleton) for pose in self._finish(frame, source, poses)]
+            [self._out(pose) for pose in self._finish(frame, source, poses)]
             for frame, source, poses in zip(frames, sources, found)
         ]
         finish = (time.perf_counter() - start) * 1e3
@@ -178,6 +178,11 @@ class Pipeline:
         if config.publish_predicted:
             out += [predicted(track, frame.stamp_ns) for track in update.missing]
         return out
+
+    def _out(self, pose: Pose3D) -> Pose3D:
+        if self.config.bone_quality:
+            pose = pose.replace(bone_quality=bone_quality(pose))
+        return convert(pose, self.skeleton)
 
     def _placed(self, frame: Frame, pose: Pose3D) -> Pose3D:
         if frame.camera is None or pose.absolute or not self.config.placement:

@@ -78,7 +78,7 @@ def bone_quality(pose: Pose3D) -> float:
         if a is not None and b is not None and middle is not None:
             halves = [float(np.linalg.norm(pose.xyz[k] - pose.xyz[middle])) for k in (a, b)]
             variances.append(_relative_variance(halves))
-    known = [value for value in variances if math.isfinite(value)]
+    known = [value for value in variances if not math.isnan(value)]
     return math.exp(-sum(known) / len(known) / 0.04) if known else math.nan
 
 

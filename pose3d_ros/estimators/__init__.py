@@ -23,6 +23,7 @@ ESTIMATORS: dict[str, str] = {
     'blazepose': 'pose3d_ros.estimators.blazepose',
     'openpose3d': 'pose3d_ros.estimators.openpose3d',
     'lifting_from_the_deep': 'pose3d_ros.estimators.lifting_from_the_deep',
+    'pose_hg_3d': 'pose3d_ros.estimators.pose_hg_3d',
 }
 
 

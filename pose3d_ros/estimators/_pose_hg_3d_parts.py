@@ -86,7 +86,7 @@ def peaks(heatmaps: Array) -> tuple[Array, Array]:
 def quarter_shift(heatmaps: Array, cells: Array, *, swapped: bool = False) -> Array:
     """(N, 16, 2) a quarter of a cell towards the higher neighbours; none at the border.
 
-    swapped: as one published evaluation reads the maps, with rows for columns and ties counting as +.
+    swapped: as one published evaluation reads the maps, rows for columns, ties counting as +.
     """
     maps = heatmaps.swapaxes(2, 3) if swapped else heatmaps
     height, width = maps.shape[2:]
@@ -102,23 +102,27 @@ def quarter_shift(heatmaps: Array, cells: Array, *, swapped: bool = False) -> Ar
     return np.asarray(cells + 0.25 * sign * inside[..., None])
 
 
-def refined(heatmaps: Array, cells: Array, radius: int = 2) -> Array:
-    """(N, 16, 2) centres of mass of the positive part of each map about its peak."""
-    n, j = (index[..., None, None] for index in np.indices(cells.shape[:2]))
-    offset = np.arange(-radius, radius + 1)
+def refined(heatmaps: Array, cells: Array) -> Array:
+    """(N, 16, 2) tops of the Gaussians through each peak and its neighbours.
+
+    Where a neighbour is not positive or outside, the peak stays in the middle of its cell.
+    """
     height, width = heatmaps.shape[2:]
-    columns = cells[..., 0, None, None] + offset[None, None, None, :]
-    rows = cells[..., 1, None, None] + offset[None, None, :, None]
-    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-    values = heatmaps[n, j, np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
-    weight = np.where(inside, np.maximum(values.astype(float), 0.0), 0.0)
-    total = weight.sum(axis=(2, 3))
-    safe = np.where(total > 1e-9, total, 1.0)
-    shift = np.stack(
-        [(weight * offset[None, :]).sum(axis=(2, 3)), (weight * offset[:, None]).sum(axis=(2, 3))],
-        axis=2,
-    )
-    return np.asarray(cells + np.where((total > 1e-9)[..., None], shift / safe[..., None], 0.0))
+    rows, columns = np.indices(cells.shape[:2])
+    out = cells.astype(float)
+    for axis, size in ((0, width), (1, height)):
+        values = []
+        for step in (-1, 0, 1):
+            at = cells.copy()
+            at[..., axis] = np.clip(at[..., axis] + step, 0, size - 1)
+            values.append(heatmaps[rows, columns, at[..., 1], at[..., 0]].astype(float))
+        position = cells[..., axis]
+        good = (np.min(values, axis=0) > 1e-6) & (position > 0) & (position < size - 1)
+        left, middle, right = (np.log(np.where(good, value, 1.0)) for value in values)
+        bend = left - 2 * middle + right
+        shift = 0.5 * (left - right) / np.where(bend < -1e-9, bend, -1.0)
+        out[..., axis] += np.where(good & (bend < -1e-9), np.clip(shift, -0.5, 0.5), 0.0)
+    return out
 
 
 def depth_at(depth: Array, points: Array) -> Array:
