@@ -21,6 +21,7 @@ from ..types import Frame, Pose3D
 # Name of the setting -> module. A dotted name loads an estimator of another package.
 ESTIMATORS: dict[str, str] = {
     'blazepose': 'pose3d_ros.estimators.blazepose',
+    'metro': 'pose3d_ros.estimators.metro',
 }
 
 
