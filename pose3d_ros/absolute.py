@@ -183,9 +183,7 @@ def metrabs_weak(xyz: Array, rays: Array, trusted: Array) -> Array:
     return np.asarray(np.array([*m2, 1.0]) * (max(s3, 1e-5) / max(s2, 1e-5)) - m3)
 
 
-def metrabs_joints(
-    xyz: Array, rays: Array, t: Array, trusted: Array, mix: float = MIX
-) -> Array:
+def metrabs_joints(xyz: Array, rays: Array, t: Array, trusted: Array, mix: float = MIX) -> Array:
     """(J, 3) joints: trusted ones between the placed body (mix 1) and their rays (mix 0)."""
     placed = xyz + t
     along = np.column_stack([rays, np.ones(len(rays))]) * placed[:, 2:]
@@ -219,7 +217,7 @@ def by_bone_lengths(
     c, d, e = (a * a).sum(axis=1), 2 * (a * b).sum(axis=1), (b * b).sum(axis=1)
 
     def length(z: Array) -> Array:
-        return np.sqrt(np.maximum(z * z * c + z * d + e, 1e-12))
+        return np.asarray(np.sqrt(np.maximum(z * z * c + z * d + e, 1e-12)))
 
     found = least_squares(
         lambda z: w * (length(z) - lengths),

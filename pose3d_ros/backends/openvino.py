@@ -119,8 +119,9 @@ class _OpenVINONetwork:
         tensors: dict[str, NDArray[Any]] = dict(inputs)
         try:
             for stage, request in zip(self._stages, requests):
-                self._feed(stage, request, tensors)
+                fed = self._feed(stage, request, tensors)
                 request.infer()
+                del fed
                 self._collect(stage, request, tensors)
         except RuntimeError as error:
             raise BackendError(
@@ -134,10 +135,14 @@ class _OpenVINONetwork:
         return self._threads.submit(self, inputs)
 
     @staticmethod
-    def _feed(stage: _Stage, request: Any, tensors: Mapping[str, NDArray[Any]]) -> None:
-        for index, role in enumerate(stage.inputs):
-            array = np.ascontiguousarray(tensors[role], dtype=np.float32)
+    def _feed(
+        stage: _Stage, request: Any, tensors: Mapping[str, NDArray[Any]]
+    ) -> list[NDArray[Any]]:
+        """Arrays that the runtime reads while it infers: it does not keep them alive itself."""
+        fed = [np.ascontiguousarray(tensors[role], dtype=np.float32) for role in stage.inputs]
+        for index, array in enumerate(fed):
             request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
+        return fed
 
     @staticmethod
     def _collect(stage: _Stage, request: Any, tensors: dict[str, NDArray[Any]]) -> None:

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 from ..config import PipelineConfig
+from ..estimators import helper_models
 from ..pipeline import Pipeline
 from ..zoo import Entry, fetch, load_registry, models_folder, problems
 
@@ -15,9 +17,8 @@ def make_pipeline(config: PipelineConfig, *, offline: bool = False) -> Pipeline:
 
     Raises ConfigError, ModelError or BackendError.
     """
-    entry = _needed_model(config)
-    if entry is not None and not offline:
-        place = models_folder(config.models_dir)
+    place = models_folder(config.models_dir)
+    for entry in [] if offline else _needed_models(config):
         if problems(entry, place / entry.name):
             print(
                 f'fetching the model {entry.name} ({entry.download / 1e6:.0f} MB, '
@@ -28,9 +29,15 @@ def make_pipeline(config: PipelineConfig, *, offline: bool = False) -> Pipeline:
     return Pipeline(config)
 
 
-def _needed_model(config: PipelineConfig) -> Entry | None:
-    """The registered model that the configuration asks for, None if it names files of its own."""
+def _needed_models(config: PipelineConfig) -> list[Entry]:
+    """The registered models that the configuration asks for, files of the user's own left out."""
     registry = load_registry()
+    needed = [_model(config, registry)]
+    needed += [registry.get(name) for name in helper_models(config)]
+    return [entry for entry in needed if entry is not None]
+
+
+def _model(config: PipelineConfig, registry: Mapping[str, Entry]) -> Entry | None:
     if config.model:
         return registry.get(config.model)
     ours = [entry for entry in registry.values() if entry.estimator == config.estimator]

@@ -51,7 +51,9 @@ def create_source(name: str, config: PipelineConfig) -> CropKeypoints | None:
         return None
     module, _, kind = SOURCES.get(name, name).partition(':')
     if not kind:
-        raise ConfigError(f'keypoints {name!r} is unknown; choose one of none, {", ".join(SOURCES)}')
+        raise ConfigError(
+            f'keypoints {name!r} is unknown; choose one of none, {", ".join(SOURCES)}'
+        )
     try:
         source: CropKeypoints = getattr(import_module(module), kind)(config)
     except (ModuleNotFoundError, AttributeError) as error:
@@ -94,7 +96,9 @@ class BlazePoseOnCrops:
         for item, (picture, crop) in zip(tensor, people):
             # Another size of the same view: K is scaled about the corner of the first pixel.
             scale = np.diag([side / crop.size, side / crop.size, 1.0])
-            view = varied(CropCamera(scale @ crop.K, crop.R, side, crop.camera), scale=1 / self._WIDER)
+            view = varied(
+                CropCamera(scale @ crop.K, crop.R, side, crop.camera), scale=1 / self._WIDER
+            )
             wide.append(view)
             image = cv2.cvtColor(picture.cut(view), cv2.COLOR_BGR2RGB)
             np.multiply(image, np.float32(1 / 255), out=item)

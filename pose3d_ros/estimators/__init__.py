@@ -90,6 +90,15 @@ def options_of(name: str) -> type:
     return options
 
 
+def helper_models(config: PipelineConfig) -> list[str]:
+    """Registered models beside the estimator's own that the settings ask for: detectors and such.
+
+    A module says so by a function `helpers(config)`; ConfigError.
+    """
+    helpers = getattr(_module(config.estimator), 'helpers', None)
+    return [] if helpers is None else list(helpers(config))
+
+
 def create(config: PipelineConfig) -> Estimator:
     """Load the configured estimator with its models.
 

@@ -37,26 +37,24 @@ class Joints:
     pelvis: int
 
 
+# fmt: off
 _H36M = Joints(
     SKELETONS['h36m_17'],
-    tuple(
-        'pelv rhip rkne rank lhip lkne lank tors neck head htop lsho lelb lwri rsho relb '
-        'rwri'.split()
-    ),
+    ('pelv', 'rhip', 'rkne', 'rank', 'lhip', 'lkne', 'lank', 'tors', 'neck', 'head', 'htop',
+     'lsho', 'lelb', 'lwri', 'rsho', 'relb', 'rwri'),
     ((10, 9), (9, 8), (8, 11), (11, 12), (12, 13), (8, 14), (14, 15), (15, 16), (8, 7), (7, 0),
      (0, 4), (4, 5), (5, 6), (0, 1), (1, 2), (2, 3)),
     (16, *range(16)), 17, 0,
-)  # fmt: skip
+)
 _COCO = Joints(
     SKELETONS['coco_cmu_19'],
-    tuple(
-        'neck nose pelv lsho lelb lwri lhip lkne lank rsho relb rwri rhip rkne rank leye lear '
-        'reye rear'.split()
-    ),
+    ('neck', 'nose', 'pelv', 'lsho', 'lelb', 'lwri', 'lhip', 'lkne', 'lank', 'rsho', 'relb',
+     'rwri', 'rhip', 'rkne', 'rank', 'leye', 'lear', 'reye', 'rear'),
     ((1, 0), (0, 2), (0, 3), (3, 4), (4, 5), (0, 9), (9, 10), (10, 11), (2, 6), (6, 7), (7, 8),
      (2, 12), (12, 13), (13, 14), (16, 15), (15, 1), (18, 17), (17, 1)),
     (0, 1, 18, *range(2, 18)), 53, 2,
-)  # fmt: skip
+)
+# fmt: on
 JOINTS = {17: _H36M, 19: _COCO, 53: _COCO}
 
 

@@ -75,7 +75,7 @@ def placed(
     if drawn is None:
         guess = by_box(xyz, *_box_rays(crop, box))
         drawn = None if guess is None else xyz + guess
-    seen = np.isfinite(pixels).all(axis=1)
+    seen = _finite(pixels)
     if drawn is not None:
         projected = crop.camera.project(crop.to_camera(drawn))
         pixels = np.where(seen[:, None], pixels, projected)
@@ -186,9 +186,9 @@ def _as_published(
     name: str, xyz: Array, rays: Array, crop_pixels: Array, size: int
 ) -> Array | None:
     edge = (1.0 if name == 'metrabs_2020' else 0.75) * _STRIDE
-    known = np.isfinite(rays).all(axis=1)
+    known = _finite(rays)
     with np.errstate(invalid='ignore'):
-        trusted = ((crop_pixels >= edge) & (crop_pixels <= size - edge)).all(axis=1)
+        trusted = np.asarray(((crop_pixels >= edge) & (crop_pixels <= size - edge)).all(axis=1))
     if (trusted & known).sum() < 3:
         # Fewer collapse onto the camera.
         return None
@@ -209,6 +209,10 @@ def _box_rays(crop: CropCamera, box: Array) -> tuple[Array, Array]:
     sides = np.array([(x, cy), (cx, y), (x + width, cy), (cx, y + height)])
     rays = crop.rays(crop.from_image(sides))
     return np.array([rays[0, 0], rays[1, 1]]), np.array([rays[2, 0], rays[3, 1]])
+
+
+def _finite(points: Array) -> Array:
+    return np.asarray(np.isfinite(points).all(axis=1))
 
 
 def _inside(pixels: Array, size: tuple[int, int]) -> Array:

@@ -26,6 +26,7 @@ from ..errors import ConfigError, ModelError
 from ..skeleton import conversion
 from ..types import Array, Frame, Pose3D
 from ..zoo import find_model
+from ..zoo.graphdef import RANDOM_MARK as MARK
 from ..zoo.graphdef import read_graph
 from . import EstimatorInfo, _placing
 from . import _metro_parts as parts
@@ -81,6 +82,13 @@ class _Person:
     views: tuple[CropCamera, ...]
 
 
+def helpers(config: PipelineConfig) -> list[str]:
+    """Registered models of the detector and of the 2D joints; see `estimators.helper_models`."""
+    options = _options(config)
+    used = dict.fromkeys(('blazepose',), (options.detector, options.keypoints))
+    return [name for name, choices in used.items() if name in choices]
+
+
 class Estimator:
     """See the module."""
 
@@ -95,7 +103,7 @@ class Estimator:
         self._joints = parts.joints_of(raw['joints'].shape[1], path.name)
         self._everything = raw['joints'].shape[1] == self._joints.inside != len(self._joints.names)
         if path.suffix == '.pb':
-            _check(path, self._joints)
+            parts.check_joints(path.name, self._joints, *graph_joints(path))
         self.skeleton = self._joints.skeleton
         self._keypoints = create_source(options.keypoints, config)
         if self._keypoints is not None:
@@ -168,8 +176,7 @@ class Estimator:
                 if crop is None:
                     continue
                 views = tuple(
-                    varied(crop, angle=v.angle, scale=v.scale, mirror=v.mirror)
-                    for v in self._views
+                    varied(crop, angle=v.angle, scale=v.scale, mirror=v.mirror) for v in self._views
                 )
                 people.append(_Person(k, frame, box, picture, light, crop, views))
         return people
@@ -199,7 +206,9 @@ class Estimator:
         return tensor
 
     def _run(self, tensor: Array) -> dict[str, Array]:
-        return self._network({'image': np.moveaxis(tensor, 3, 1) if self._channels_first else tensor})
+        return self._network(
+            {'image': np.moveaxis(tensor, 3, 1) if self._channels_first else tensor}
+        )
 
     def _decode(self, raw: dict[str, Array], people: Sequence[_Person]) -> tuple[Array, Array]:
         """(people, J, 3) metres about the pelvis in the axes of the plain crop; confidence (.., J).
@@ -225,8 +234,8 @@ class Estimator:
             if view.mirror:
                 xyz[:, k], sure[:, k] = xyz[:, k, mirror], sure[:, k, mirror]
         for person, block in zip(people, xyz):
-            for view, item in zip(person.views, block):
-                item[:] = view.to_camera(item) @ person.crop.R.T
+            for crop, item in zip(person.views, block):
+                item[:] = crop.to_camera(item) @ person.crop.R.T
         return xyz.mean(axis=1), sure.mean(axis=1)
 
     def _pose(
@@ -281,6 +290,11 @@ def load_graph(path: Path, config: PipelineConfig, precision: str) -> tuple[Netw
     last, first = (None, SIDE, SIDE, 3), (None, 3, SIDE, SIDE)
     if path.suffix == '.pb':
         nodes = read_graph(path)
+        if MARK in nodes and not config.allow_random_weights:
+            raise ModelError(
+                f'{path} holds random weights, made to measure speed, and finds nobody; '
+                'set allow_random_weights to run it all the same'
+            )
         inputs = [node for node in nodes.values() if node.op == 'Placeholder']
         # The very first published file takes N,3,256,256 and calls its result `pred`.
         results = [name for name in ('output', 'pred') if name in nodes]
@@ -321,8 +335,8 @@ def _load_converted(
     raise failure
 
 
-def _check(path: Path, joints: parts.Joints) -> None:
-    """Joint names and edges in the file against the tables, where the file has any."""
+def graph_joints(path: Path) -> tuple[tuple[str, ...], Array | None]:
+    """Joint names and edges (E, 2) that a graph holds; empty and None where it has none."""
     nodes = read_graph(path)
     names: tuple[str, ...] = ()
     edges = None
@@ -331,6 +345,6 @@ def _check(path: Path, joints: parts.Joints) -> None:
             names = tuple(bytes(name).decode() for name in nodes['joint_names'].value())
         if 'joint_edges' in nodes:
             edges = np.asarray(nodes['joint_edges'].value()).reshape(-1, 2)
-    except (ValueError, UnicodeDecodeError) as error:
+    except (KeyError, ValueError, UnicodeDecodeError) as error:
         raise ModelError(f'{path}: joint constants cannot be read: {error}') from error
-    parts.check_joints(path.name, joints, names, edges)
+    return names, edges

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError
 
+RANDOM_MARK = 'pose3d.weights'
+"""Name of a constant in graphs of random weights, which see nobody."""
 _TYPES = {1: np.float32, 2: np.float64, 3: np.int32, 9: np.int64}
 _BYTES = 7
 Buffer = memoryview
@@ -43,7 +45,7 @@ class Node:
         kind = int(_number(tensor, 1))
         shape = _shape(_one(tensor, 2))
         if kind == _BYTES:
-            return [bytes(item) for number, item in tensor if number == 8 and _is_buffer(item)]
+            return [bytes(v) for number, v in tensor if number == 8 and isinstance(v, memoryview)]
         content = _one(tensor, 4)
         if kind not in _TYPES or not content:
             raise ValueError(f'{self.name} is no packed constant of a known type')
@@ -64,7 +66,7 @@ def read_graph(path: Path) -> dict[str, Node]:
                 found = {
                     node.name: node
                     for number, raw in _fields(view)
-                    if number == 1 and _is_buffer(raw)
+                    if number == 1 and isinstance(raw, memoryview)
                     for node in [_node(raw)]
                 }
             finally:
@@ -80,7 +82,7 @@ def _node(raw: Buffer) -> Node:
     name = op = ''
     inputs, attributes = [], {}
     for number, value in _fields(raw):
-        if not _is_buffer(value):
+        if not isinstance(value, memoryview):
             continue
         if number == 1:
             name = bytes(value).decode()
@@ -131,10 +133,6 @@ def _varint(raw: Buffer, place: int) -> tuple[int, int]:
         shift += 7
         if shift > 63:
             raise ValueError('not a protocol buffer')
-
-
-def _is_buffer(value: Buffer | int) -> bool:
-    return isinstance(value, memoryview)
 
 
 def _one(fields: list[tuple[int, Buffer | int]], number: int) -> Buffer:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..graphdef import RANDOM_MARK
+
 Array = NDArray[Any]
 
-MARK = 'pose3d.weights'
-"""Name of the constant that says what the weights are."""
 UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 _SIDE, _DEPTH, _BOX_MM = 256, 8, 2200.0
 _FLOAT, _INT32, _STRING, _INT64, _HALF = 1, 3, 7, 9, 19
@@ -65,7 +65,9 @@ class _Writer:
     def write(self, path: Path) -> None:
         graph = self.graph
         shape = [-1, 3, _SIDE, _SIDE] if graph.first_release else [-1, _SIDE, _SIDE, 3]
-        self.op('Placeholder', [], {'dtype': _kind(_FLOAT), 'shape': _bytes(7, _shape(shape))}, 'input')
+        self.op(
+            'Placeholder', [], {'dtype': _kind(_FLOAT), 'shape': _bytes(7, _shape(shape))}, 'input'
+        )
         x = 'input'
         if self.first and not graph.first_release:
             x = self.transpose(x, (0, 3, 1, 2), np.float32)
@@ -75,7 +77,7 @@ class _Writer:
         if not graph.first_release:
             self.constant(np.array(graph.edges, np.int64), 'joint_edges')
             self.strings(graph.names, 'joint_names')
-        self.strings(('random',), MARK)
+        self.strings(('random',), RANDOM_MARK)
         with path.open('wb') as stream:
             for node in self.nodes:
                 stream.write(_bytes(1, node))
@@ -193,7 +195,11 @@ class _Writer:
         return self.op('MaxPool', [x], attributes)
 
     def pad(self, x: str, by: int) -> str:
-        rows = [[0, 0], [0, 0], [by, by], [by, by]] if self.first else [[0, 0], [by, by], [by, by], [0, 0]]  # noqa: E501
+        rows = (
+            [[0, 0], [0, 0], [by, by], [by, by]]
+            if self.first
+            else [[0, 0], [by, by], [by, by], [0, 0]]
+        )
         paddings = self.constant(np.array(rows, np.int32))
         return self.op('Pad', [x, paddings], {'T': self.kind(), 'Tpaddings': _kind(_INT32)})
 
