@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 
 from ..config import PipelineConfig
-from ..estimators import helper_models
+from ..estimators import models_of
 from ..pipeline import Pipeline
 from ..zoo import Entry, fetch, load_registry, models_folder, problems
 
@@ -17,8 +16,8 @@ def make_pipeline(config: PipelineConfig, *, offline: bool = False) -> Pipeline:
 
     Raises ConfigError, ModelError or BackendError.
     """
-    place = models_folder(config.models_dir)
-    for entry in [] if offline else _needed_models(config):
+    for entry in () if offline else needed_models(config):
+        place = models_folder(config.models_dir)
         if problems(entry, place / entry.name):
             print(
                 f'fetching the model {entry.name} ({entry.download / 1e6:.0f} MB, '
@@ -29,20 +28,17 @@ def make_pipeline(config: PipelineConfig, *, offline: bool = False) -> Pipeline:
     return Pipeline(config)
 
 
-def _needed_models(config: PipelineConfig) -> list[Entry]:
-    """The registered models that the configuration asks for, files of the user's own left out."""
+def needed_models(config: PipelineConfig) -> list[Entry]:
+    """The registered models that the configuration asks for; none if it names files of its own."""
     registry = load_registry()
-    needed = [_model(config, registry)]
-    needed += [registry.get(name) for name in helper_models(config)]
-    return [entry for entry in needed if entry is not None]
-
-
-def _model(config: PipelineConfig, registry: Mapping[str, Entry]) -> Entry | None:
+    told = models_of(config)
+    if told is not None:
+        return [registry[name] for name in told if name in registry]
     if config.model:
-        return registry.get(config.model)
+        return [registry[config.model]] if config.model in registry else []
     ours = [entry for entry in registry.values() if entry.estimator == config.estimator]
     named = [entry for entry in ours if entry.name == config.estimator]
-    return next(iter(named or ours), None)
+    return (named or ours)[:1]
 
 
 def describe(pipeline: Pipeline) -> str:

@@ -22,6 +22,7 @@ from ..types import Frame, Pose3D
 ESTIMATORS: dict[str, str] = {
     'blazepose': 'pose3d_ros.estimators.blazepose',
     'metro': 'pose3d_ros.estimators.metro',
+    'lifting_from_the_deep': 'pose3d_ros.estimators.lifting_from_the_deep',
 }
 
 
@@ -90,13 +91,13 @@ def options_of(name: str) -> type:
     return options
 
 
-def helper_models(config: PipelineConfig) -> list[str]:
-    """Registered models beside the estimator's own that the settings ask for: detectors and such.
+def models_of(config: PipelineConfig) -> tuple[str, ...] | None:
+    """Names of the registered models that the configuration needs, by the estimator's own word.
 
-    A module says so by a function `helpers(config)`; ConfigError.
+    None if it has no function `models` to tell.
     """
-    helpers = getattr(_module(config.estimator), 'helpers', None)
-    return [] if helpers is None else list(helpers(config))
+    tell = getattr(_module(config.estimator), 'models', None)
+    return None if tell is None else tuple(tell(config))
 
 
 def create(config: PipelineConfig) -> Estimator:

@@ -82,11 +82,10 @@ class _Person:
     views: tuple[CropCamera, ...]
 
 
-def helpers(config: PipelineConfig) -> list[str]:
-    """Registered models of the detector and of the 2D joints; see `estimators.helper_models`."""
+def models(config: PipelineConfig) -> list[str]:
+    """Registered models that are needed: the graph, and those of the boxes and the 2D joints."""
     options = _options(config)
-    used = dict.fromkeys(('blazepose',), (options.detector, options.keypoints))
-    return [name for name, choices in used.items() if name in choices]
+    return list(dict.fromkeys([config.model or 'metro', options.detector, options.keypoints]))
 
 
 class Estimator:

@@ -14,7 +14,7 @@ from pose3d_ros.crops import CropCamera
 from pose3d_ros.detectors.crop_keypoints import Keypoints
 from pose3d_ros.errors import ConfigError, ModelError
 from pose3d_ros.estimators import _metro_parts as parts
-from pose3d_ros.estimators import helper_models
+from pose3d_ros.estimators import models_of
 from pose3d_ros.estimators.metro import Estimator
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.skeleton import SKELETONS
@@ -238,10 +238,12 @@ def test_settings_that_contradict_or_name_nothing(graph: Path) -> None:
         Estimator(config(graph, detector='nothing'))
 
 
-def test_helper_models(graph: Path) -> None:
-    assert helper_models(config(graph)) == []
-    assert helper_models(config(graph, keypoints='blazepose')) == ['blazepose']
-    assert helper_models(PipelineConfig()) == []
+def test_needed_models() -> None:
+    assert models_of(PipelineConfig(estimator='metro')) == ('metro', 'blazepose')
+    options = {'detector': 'image', 'keypoints': 'none'}
+    config = PipelineConfig(estimator='metro', model='metro_h36m_st4', options=options)
+    assert models_of(config)[0] == 'metro_h36m_st4'
+    assert 'blazepose' not in models_of(config)
 
 
 def test_joints_of_the_file_are_checked(tmp_path: Path) -> None:
