@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,21 @@ class _OnnxRuntimeNetwork:
                 f'{str(error).splitlines()[0][:300]}'
             ) from error
         return dict(zip(self._outputs, found))
+
+
+def input_shapes(path: Path) -> dict[str, list[int | None]]:
+    """Shape of each input of a file; see `backends.input_shapes`."""
+    settings = ort.SessionOptions()
+    settings.log_severity_level = 3
+    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = ort.InferenceSession(str(path), settings, providers=[PROVIDERS['cpu']])
+    except Exception as error:
+        raise ModelError(
+            f'{path} cannot be loaded by ONNX Runtime (damaged or not an ONNX file): '
+            f'{str(error).splitlines()[0][:300]}'
+        ) from error
+    return {port.name: _shape(port) for port in session.get_inputs()}
 
 
 def devices() -> list[str]:

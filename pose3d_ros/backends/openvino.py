@@ -8,6 +8,7 @@ import queue
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -164,6 +165,12 @@ def _read(spec: NetworkSpec) -> Any:
             f'{spec.path} cannot be read as a model (damaged or not a '
             f'{spec.path.suffix} file): {_first_line(error)}'
         ) from error
+
+
+def input_shapes(path: Path) -> dict[str, list[int | None]]:
+    """Shape of each input of a file; see `backends.input_shapes`."""
+    ports = _read(NetworkSpec(path, {}, {})).inputs
+    return {port.any_name if port.names else str(k): _shape(port) for k, port in enumerate(ports)}
 
 
 def _metadata(model: Any) -> dict[str, str]:
