@@ -14,6 +14,7 @@ from .camera import Camera
 from .config import PipelineConfig, settings_of
 from .errors import ConfigError, InputError
 from .placement import depth_scale, place
+from .plausibility import bone_quality
 from .skeleton import Skeleton, convert, get_skeleton
 from .smoothing import PoseSmoother
 from .tracking import Tracker, predicted
