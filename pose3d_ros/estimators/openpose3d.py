@@ -214,6 +214,12 @@ class Estimator:
             future.add_done_callback(note)
         return pending
 
+    def bare(self, frame: Frame) -> Callable[[], Future[Tensors]]:
+        """The network alone on a frame that is prepared already, to measure it."""
+        tensor, view, _ = self._views(frame)[0]
+        network = self._networks.of(view.size)
+        return lambda: network.submit({'data': tensor[None]})
+
     def finish(self, pending: Pending) -> list[list[Pose3D]]:
         """People of the frames that begin() was given."""
         found: list[list[Pose3D]] = [[] for _ in pending.frames]
