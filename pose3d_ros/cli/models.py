@@ -249,6 +249,7 @@ def _print_info(entry: Entry, root: Path) -> None:
         ('estimator', entry.estimator),
         ('skeleton', entry.skeleton),
         ('licence', entry.licence),
+        ('training', entry.training),
         ('source', entry.source),
         ('paper', entry.paper),
         ('download', _megabytes(entry.download)),
@@ -261,7 +262,8 @@ def _print_info(entry: Entry, root: Path) -> None:
     files = [('ROLE', 'FILE', 'BYTES', 'INPUT', 'PRECISION', 'SHA-256')]
     for role, item in entry.files.items():
         size = f'{item.input[0]}x{item.input[1]}' if item.input else '-'
-        checksum = item.sha256 or 'made by pose3d models convert'
+        unknown = 'made by pose3d models convert' if item.family else 'not published'
+        checksum = item.sha256 or unknown
         files.append((role, item.file, str(item.size or '-'), size, item.precision, checksum))
     files += [
         ('checkpoint', c.file, str(c.size or '-'), '-', '-', c.sha256 or c.sha384 or '-')
@@ -272,6 +274,8 @@ def _print_info(entry: Entry, root: Path) -> None:
 
 
 def _megabytes(size: int) -> str:
+    if not size:
+        return 'unknown'
     return f'{size / 1e6:.1f} MB'
 
 

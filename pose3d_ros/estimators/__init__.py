@@ -22,6 +22,7 @@ from ..types import Frame, Pose3D
 ESTIMATORS: dict[str, str] = {
     'blazepose': 'pose3d_ros.estimators.blazepose',
     'openpose3d': 'pose3d_ros.estimators.openpose3d',
+    'metro': 'pose3d_ros.estimators.metro',
     'lifting_from_the_deep': 'pose3d_ros.estimators.lifting_from_the_deep',
 }
 

@@ -51,8 +51,9 @@ class FileEntry:
 
     file: name under which it is stored. size: bytes. Exactly one of url (plain address), member
     (path in the model's wheel) and family (converted here from the checkpoint; then size and
-    checksum are known only once that is done). input: width, height in pixels of the network's
-    input image. precision: the fastest one that is known to do no harm.
+    checksum are known only once that is done). A plain address without size and sha256 is published
+    without them; what was fetched first is held fast. input: width, height in pixels of the
+    network's input image. precision: the fastest one that is known to do no harm.
     """
 
     file: str
@@ -90,6 +91,9 @@ class Entry:
     notices: tuple[FileEntry, ...] = ()
     wheel: Wheel | None = None
     paper: str = ''
+
+    training: str = ''
+    """The data that it learnt from, and what they forbid."""
 
     @property
     def stored(self) -> tuple[FileEntry, ...]:
@@ -189,7 +193,10 @@ def _file(raw: Any, where: str) -> FileEntry:
                 f'{where}: what is converted ends with {" or ".join(MADE)}, without size and sha256'
             )
     else:
-        _check_stored(item, where)
+        if item.url and not item.size and not item.sha256:
+            _check_name(item, where)
+        else:
+            _check_stored(item, where)
         if item.checkpoint:
             raise ConfigError(f'{where}: a checkpoint needs a family')
     if item.url and item.url.partition('://')[0] not in SCHEMES:
