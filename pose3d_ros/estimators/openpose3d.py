@@ -307,7 +307,7 @@ class Estimator:
         with np.errstate(invalid='ignore'):
             scores = np.clip(found.score, 0, 1)
         total, number = np.nansum(scores, axis=1), np.maximum(measured.sum(axis=1), 1)
-        confidence = np.nan_to_num(scores)
+        confidence = np.where(measured, scores, 0.0)
         confidence[:, parts.PELVIS] = confidence[:, hips].min(axis=1)
         measured[:, parts.PELVIS] = measured[:, hips].all(axis=1)
         status = np.where(measured, JointStatus.MEASURED, JointStatus.INFERRED).astype(np.uint8)
