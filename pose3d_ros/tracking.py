@@ -85,7 +85,6 @@ class Tracker:
             for pose in poses
         ]
         matched = self._match(frame, poses, looks)
-        middles = [_middle(pose) for pose in poses]
         out: list[Pose3D] = []
         for k, (pose, look) in enumerate(zip(poses, looks)):
             track = matched.get(k)
@@ -94,7 +93,7 @@ class Tracker:
                 self.tracks.append(track)
                 state = TrackingState.NEW
             else:
-                clear = not self._crowded(pose, k, middles, frame.stamp_ns)
+                clear = not self._crowded(pose, poses, frame.stamp_ns)
                 _follow(track, pose, frame.stamp_ns, look if clear else None)
                 state = TrackingState.TRACKED
             track.pose = pose.replace(track_id=track.id, tracking_state=state)
@@ -120,26 +119,22 @@ class Tracker:
         if not poses or not self.tracks:
             return {}
         cost = np.full((len(poses), len(self.tracks)), _FAR)
-        near = _near(self.tracks, poses, frame.stamp_ns)
         for row, (pose, look) in enumerate(zip(poses, looks)):
             for column, track in enumerate(self.tracks):
-                if near[row, column]:
-                    cost[row, column] = _cost(track, pose, look, frame.stamp_ns)
+                cost[row, column] = _cost(track, pose, look, frame.stamp_ns)
         rows, columns = linear_sum_assignment(cost)
         return {int(r): self.tracks[c] for r, c in zip(rows, columns) if cost[r, c] < _FAR}
 
-    def _crowded(self, pose: Pose3D, k: int, middles: Sequence[float], stamp_ns: int) -> bool:
-        """Whether somebody stands in front or behind, so that the colours may be theirs.
 
-        middles: of all people of the frame; the pose is number k of them.
-        """
-        others = [*middles[:k], *middles[k + 1 :]]
+    def _crowded(self, pose: Pose3D, poses: Sequence[Pose3D], stamp_ns: int) -> bool:
+        """Whether somebody stands in front or behind, so that the colours may be theirs."""
+        others = [_middle(other) for other in poses if other is not pose]
         others += [
             _middle(track.pose) + float(track.shift(stamp_ns)[0])
             for track in self.tracks
             if track.missed
         ]
-        near, middle = 0.35 * _size(pose), middles[k]
+        near, middle = 0.35 * _size(pose), _middle(pose)
         return any(abs(other - middle) < near for other in others)
 
 
@@ -176,34 +171,10 @@ def _paired(track: Track, pose: Pose3D) -> bool:
     return bool(np.isfinite(pose.pixels - track.pose.pixels).any())
 
 
-def _near(tracks: Sequence[Track], poses: Sequence[Pose3D], stamp_ns: int) -> Array:
-    """(P, T) bool: pairs that _cost has to look at, slow as it is; the others it would refuse."""
-    if len(tracks) * len(poses) < 9:
-        return np.ones((len(poses), len(tracks)), bool)
-    here = np.stack([pose.pixels for pose in poses])
-    there = np.stack([track.pose.pixels + track.shift(stamp_ns) for track in tracks])
-    apart = np.hypot(*np.moveaxis(here[:, None] - there, -1, 0))
-    common = np.isfinite(apart)
-    count = common.sum(axis=2)
-    mean = np.where(common, apart, 0.0).sum(axis=2) / np.maximum(count, 1)
-    sizes = np.array([_size(pose) for pose in poses])[:, None]
-    before = np.array([_size(track.pose) for track in tracks])
-    gates = np.array([_gate(stamp_ns, track) for track in tracks])
-    # A little wider, so that rounding decides nothing here.
-    far = mean > 1.001 * gates * np.maximum(sizes, before)
-    return np.asarray(~(far & (count > 0) & (sizes > 0) & (before > 0)))
-
-
-def _gate(stamp_ns: int, track: Track) -> float:
-    """Distance in body sizes over which a pose is not a track's person."""
-    age = (stamp_ns - track.stamp_ns) * 1e-9
-    return min(_GATE + _GATE_GROWTH * max(age, 0.0), _GATE_LIMIT)
-
-
 def _cost(track: Track, pose: Pose3D, look: Array | None, stamp_ns: int) -> float:
     """Dissimilarity of a pose and a track's expectation; _FAR if they cannot be the same."""
     age = (stamp_ns - track.stamp_ns) * 1e-9
-    gate = _gate(stamp_ns, track)
+    gate = min(_GATE + _GATE_GROWTH * max(age, 0.0), _GATE_LIMIT)
     size = _size(pose)
     before = _size(track.pose)
     cost = 0.0

@@ -131,31 +131,3 @@ def test_reset_ends_all() -> None:
     tracker.update(frame(0), [person(100), person(500)], 1.0)
     assert tracker.reset() == [1, 2]
     assert tracker.update(frame(1), [person(100)], 1.0).poses[0].track_id == 3
-
-
-def test_a_crowd_is_matched_as_pair_by_pair(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pose3d_ros import tracking
-
-    def ids(crowd: list[list[Pose3D]]) -> list[list[int]]:
-        tracker = Tracker()
-        out = []
-        for k, poses in enumerate(crowd):
-            image = np.zeros((480, 640, 3), np.uint8)
-            found = tracker.update(Frame(image, k * 40_000_000), poses, 1.0).poses
-            out.append([pose.track_id for pose in found])
-        return out
-
-    rng = np.random.default_rng(2)
-    start = rng.uniform(50, 400, (12, 1, 2))
-    shape = rng.uniform(0, 80, (12, 17, 2))
-    crowd = []
-    for k in range(6):
-        shown = rng.permutation(12)[: 12 - k % 3]
-        moved = start + shape + k * rng.normal(0, 4, (12, 1, 2))
-        moved[rng.random((12, 17)) < 0.2] = np.nan
-        crowd.append([person(0, pixels=moved[n]) for n in shown])
-    quick = ids(crowd)
-    monkeypatch.setattr(
-        tracking, '_near', lambda tracks, poses, _: np.ones((len(poses), len(tracks)), bool)
-    )
-    assert ids(crowd) == quick
