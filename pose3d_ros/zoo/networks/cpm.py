@@ -133,7 +133,7 @@ def _family(network: str, kind: type[_Machine]) -> Family:
     pose = kind is Pose
 
     def build(shapes: Mapping[str, Shape]) -> nn.Module:
-        return kind().eval()
+        return (Pose if pose else Person)().eval()
 
     def read(path: Path) -> dict[str, Any]:
         return state_of(read_variables(path), network)

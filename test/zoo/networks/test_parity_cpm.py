@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import struct
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +155,16 @@ def test_bad_checkpoints(tmp_path: Path) -> None:
     index.write_bytes(index.read_bytes()[:-9] + b'x' * 9)
     with pytest.raises(ModelError, match='no TensorFlow checkpoint'):
         read_variables(tmp_path / 'init')
+
+
+def test_checkpoints_in_archives(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / 'init', {'a': np.ones((2, 3), np.float32)})
+    archive = tmp_path / 'init_session.tar.gz'
+    with tarfile.open(archive, 'w:gz') as target:
+        for path in tmp_path.glob('init.*'):
+            target.add(path, f'init_session/{path.name}')
+    np.testing.assert_array_equal(read_variables(archive)['a'], np.ones((2, 3)))
+    with tarfile.open(archive, 'w:gz'):
+        pass
+    with pytest.raises(ModelError, match='holds 0 TensorFlow checkpoints'):
+        read_variables(archive)
