@@ -18,7 +18,6 @@ from support.blobs import draw
 from support.network import spin_until
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.cli.main import main
 from pose3d_ros.dds.qos import LATCHED, STATIC_TRANSFORMS, Profile
 from pose3d_ros.messages import image_message, make_header, stamp_of
 from pose3d_ros.messages.calibration import info_message
@@ -316,24 +315,6 @@ def test_settings_from_a_file_and_again_on_sighup(network):
             bench.node.spin_once(0.1)
         assert (len(got) > count) == enabled
     assert bench.stop() == 0
-
-
-@pytest.mark.parametrize(
-    ('parameters', 'complaint'),
-    [
-        ({'max_people': 'many'}, "params.yaml: max_people must be of type int, not 'many'"),
-        ({'max_people': 0}, 'max_people must lie in [1, 100], not 0'),
-        ({'max_peeple': 3}, "unknown setting 'max_peeple'; did you mean 'max_people'"),
-        ({'use_sim_time': 'yes'}, 'use_sim_time must be true or false'),
-        ({'qos_overrides': {'/x': {'publisher': {'depth': 0}}}}, 'depth must be a whole number'),
-    ],
-)
-def test_wrong_settings_end_the_start(tmp_path, capsys, parameters, complaint):
-    path = tmp_path / 'params.yaml'
-    path.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
-    arguments = ['node', '--estimator', 'support.blobs', '--params-file', str(path)]
-    assert main(arguments) == 2
-    assert complaint in capsys.readouterr().err
 
 
 def test_gives_up_after_many_failures(network):
