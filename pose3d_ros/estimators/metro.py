@@ -291,8 +291,8 @@ def _readable(path: Path, config: PipelineConfig) -> Path:
     converted = path.with_suffix('.onnx')
     if not converted.is_file():
         raise ModelError(
-            f'ONNX Runtime reads no TensorFlow graph, and there is no {converted.name}; make it with: '
-            f'pose3d models convert {config.model or "metro"}'
+            f'ONNX Runtime reads no TensorFlow graph, and there is no {converted.name}; '
+            f'make it with: pose3d models convert {config.model or "metro"}'
         )
     return converted
 
