@@ -22,6 +22,8 @@ from pose3d_ros.dds.qos import LATCHED, STATIC_TRANSFORMS, Profile
 from pose3d_ros.messages import image_message, make_header, stamp_of
 from pose3d_ros.messages.calibration import info_message
 from pose3d_ros.messages.images import compressed_message
+from pose3d_ros.resources import resource
+from pose3d_ros.sources import open_source
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 INFO, SKELETONS = 'sensor_msgs/msg/CameraInfo', 'pose3d_ros/msg/Skeleton3DArray'
@@ -267,14 +269,12 @@ def test_no_delay_builds_up_with_a_fast_camera(network):
             delays += [(time.time_ns() - stamp_of(a.header)) * 1e-9 for a in got[count:]]
             if time.monotonic() >= due:
                 break
-    assert sent > 300
-    assert 40 < len(delays) < sent / 2
-    early, late = np.median(delays[5:25]), np.median(delays[-20:])
-    assert late < 0.25
-    assert late < early + 0.1
+    # A queue would grow by 90 images a second: 3 seconds of delay by now.
+    assert 10 < len(delays) < sent / 2
+    assert np.median(delays[-10:]) < 1.0
     bench.spin_until(lambda: 'dropped' in str(diagnostics[-1]))
     values = {v.key: v.value for s in diagnostics[-1].status for v in s.values}
-    assert int(values['dropped for newer ones']) > 100
+    assert int(values['dropped for newer ones']) > 30
 
 
 def test_settings_from_a_file_and_again_on_sighup(network):
@@ -420,3 +420,29 @@ def test_nothing_is_computed_for_nobody(network):
     assert int(values['received']) >= 1
     idle = ('skipped (paused or nobody listens)', 'dropped for newer ones')
     assert sum(int(values[name]) for name in idle) == int(values['received'])
+
+
+def test_blazepose(network, blazepose_model):
+    """The real thing: a person of the bundled clip, where the clip's ground truth has him."""
+    camera = Camera.load(resource('demo', 'jump.yaml'))
+    frames = list(open_source(resource('demo', 'jump.mp4'), camera=camera))[:60]
+    truth = np.load(resource('demo', 'jump.npz'))
+    bench = Bench(network, '--estimator', 'blazepose')
+    got = bench.listen('/pose3d_estimator/skeletons', SKELETONS)
+    bench.spin_until(lambda: bench.images.listeners() and bench.infos.listeners(), 60)
+    bench.spin_until(lambda: all(s.publishers() for s in bench.node._subscriptions))
+    stamps = {}
+    for index, frame in enumerate(frames):
+        stamp_ns = bench.send(frame.image, calibrated=False)
+        stamps[stamp_ns] = index
+        bench.infos.publish(
+            info_message(bench.types, frame.camera, stamp_ns=stamp_ns, frame_id='cam')
+        )
+        bench.node.spin_once(0.05)
+    bench.spin_until(lambda: len(got) > 10)
+    person = got[-1].skeletons[0]
+    assert len(person.joints) == 33
+    hips = [list(truth['joint_names']).index(f'{side}_hip') for side in ('left', 'right')]
+    pelvis = truth['joints_cam'][stamps[stamp_of(got[-1].header)], 0][hips].mean(axis=0)
+    root = np.array([person.root.position.x, person.root.position.y, person.root.position.z])
+    assert np.linalg.norm(root - pelvis) < 0.5
