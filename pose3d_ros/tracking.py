@@ -31,7 +31,8 @@ _FAR = 1e6
 class Track:
     """A person over time.
 
-    pose: as the estimator saw it last; delivered: as it went out, smoothed and placed.
+    pose: as the estimator saw it last, with its size and centre in pixels; delivered: as it went
+    out, smoothed and placed.
     speed: (2,) px/s of the body in the image. look: colours, or None.
     """
 
@@ -39,6 +40,8 @@ class Track:
     pose: Pose3D
     stamp_ns: int
     delivered: Pose3D | None = None
+    size: float = 0.0
+    centre: Array = field(default_factory=lambda: np.full(2, np.nan))
     speed: Array = field(default_factory=lambda: np.zeros(2))
     look: Array | None = None
     hits: int = 1
@@ -100,6 +103,7 @@ class Tracker:
                     track.learn(seen.look)
                 _follow(track, seen.pose, frame.stamp_ns)
                 state = TrackingState.TRACKED
+            track.size, track.centre = seen.size, seen.centre
             track.pose = seen.pose.replace(track_id=track.id, tracking_state=state)
             track.missed = False
             out.append(track.pose)
@@ -134,7 +138,7 @@ class Tracker:
         """Whether somebody stands in front or behind, so that the colours may be theirs."""
         others = [float(other.centre[0]) for other in seen if other is not one]
         others += [
-            float(_centre(track.pose)[0] + track.shift(stamp_ns)[0])
+            float(track.centre[0] + track.shift(stamp_ns)[0])
             for track in self.tracks
             if track.missed
         ]
@@ -186,12 +190,12 @@ def _cost(track: Track, seen: _Seen, stamp_ns: int) -> float:
     pose, last = seen.pose, track.pose
     age = max((stamp_ns - track.stamp_ns) * 1e-9, 0.0)
     gate = min(_GATE + _GATE_GROWTH * age, _GATE_LIMIT)
-    size, before = seen.size, _size(last)
+    size, before = seen.size, track.size
     cost = 0.0
     if size > 0 and before > 0 and math.isfinite(seen.centre[0]):
         scale, shift = max(size, before), track.shift(stamp_ns)
         # The distance of the means is never over the mean distance.
-        if math.hypot(*(seen.centre - _centre(last) - shift)) > 1.5 * gate * scale:
+        if math.hypot(*(seen.centre - track.centre - shift)) > 1.5 * gate * scale:
             return _FAR
         apart = pose.pixels - last.pixels - shift
         apart = apart[np.isfinite(apart).all(axis=1)]
