@@ -22,7 +22,7 @@ from .types import Frame, Pose3D
 
 STOP_TIMEOUT_S = 2.0
 # The order in which the way of an image is reported; stages of the pipeline come in between.
-_FIRST, _LAST = ('transport', 'wait', 'decode'), ('publish', 'total')
+_FIRST, _LAST = ('transport', 'wait', 'decode image'), ('publish', 'total')
 
 Log = Callable[[int, str], None]
 """Takes a level of `logging` and a line."""
@@ -378,7 +378,7 @@ class FrameRunner:
             stats.size = frame.size
             self._took('transport', (arrival.received_ns - frame.stamp_ns) * 1e-9)
             self._took('wait', begin - arrival.monotonic_s)
-            self._took('decode', time.monotonic() - begin)
+            self._took('decode image', time.monotonic() - begin)
         return frame
 
     def _process(

@@ -324,7 +324,7 @@ def test_latency_is_split(make):
     node.free.set()
     node.finish()
     latency = node.runner.report().latency_ms
-    assert list(latency)[:3] == ['transport', 'wait', 'decode']
+    assert list(latency)[:3] == ['transport', 'wait', 'decode image']
     assert list(latency)[-2:] == ['publish', 'total']
     assert 'landmarks' in latency
     assert latency['transport'][0] == pytest.approx(30)
