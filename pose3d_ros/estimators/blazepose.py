@@ -115,11 +115,13 @@ class _Slot:
     world: Array = field(default_factory=lambda: np.zeros((parts.LANDMARKS, 3)))
     presence: float = 0.0
 
-    @property
-    def radius(self) -> float:
-        """Of the body's circle in pixels, from the unfiltered auxiliary landmarks."""
-        centre, end = self.landmarks[[parts.HIP_CENTRE, parts.CIRCLE_POINT], :2]
-        return float(math.hypot(end[0] - centre[0], end[1] - centre[1]))
+    radius: float = 0.0
+
+    def take(self, landmarks: Array, world: Array, presence: float) -> None:
+        """What the landmark network read. radius: of the body's circle, pixels, unfiltered."""
+        self.landmarks, self.world, self.presence = landmarks, world, presence
+        (x, y), (u, v) = landmarks[[parts.HIP_CENTRE, parts.CIRCLE_POINT], :2].tolist()
+        self.radius = math.hypot(u - x, v - y)
 
     def surprise(self, stamp_ns: int) -> float:
         """How far, in body radii, the trunk is from where its motion led, now and lately."""
@@ -330,7 +332,7 @@ class Estimator:
                 presence[0] > limit and np.isfinite(landmarks).all() and np.isfinite(world).all()
             ):
                 continue
-            slot.landmarks, slot.world, slot.presence = landmarks, world, float(presence[0])
+            slot.take(landmarks, world, float(presence[0]))
             kept[k].append(slot)
         self._clock('decode', start)
         return kept
@@ -473,7 +475,7 @@ def _close(slot: _Slot, other: _Slot) -> bool:
     if slot is other:
         return False
     a, b = slot.landmarks[parts.HIP_CENTRE], other.landmarks[parts.HIP_CENTRE]
-    return math.hypot(a[0] - b[0], a[1] - b[1]) < 0.5 * max(slot.roi[2], other.roi[2])
+    return bool(math.hypot(a[0] - b[0], a[1] - b[1]) < 0.5 * max(slot.roi[2], other.roi[2]))
 
 
 def _same_region(a: Array, b: Array, near: float) -> bool:
