@@ -190,6 +190,10 @@ class PipelineConfig:
         1.0, 'one-euro cutoff of the speed estimate, Hz', low=0.001, high=100, live=True
     )
 
+    bone_quality: bool = setting(
+        False, 'state how body-like the bone ratios of each skeleton are, 0..1', live=True
+    )
+
     options: Mapping[str, Value] = field(default_factory=dict)
     """Settings of the estimator, without its prefix."""
 

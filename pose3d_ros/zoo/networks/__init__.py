@@ -20,6 +20,10 @@ Shape = tuple[int, ...]
 # Name of `family` in config/models.yaml -> module. A dotted name loads another package's.
 FAMILIES: dict[str, str] = {
     'openpose3d': 'pose3d_ros.zoo.networks.openpose3d',
+    'cpm_person': 'pose3d_ros.zoo.networks.cpm_person',
+    'cpm_pose': 'pose3d_ros.zoo.networks.cpm_pose',
+    'pose_hg_3d': 'pose3d_ros.zoo.networks.pose_hg_3d',
+    'pose_hg_3d_hourglass': 'pose3d_ros.zoo.networks.pose_hg_3d_hourglass',
 }
 
 
