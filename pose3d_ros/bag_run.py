@@ -87,10 +87,14 @@ class Recording:
         """Messages on some topics."""
         return sum(c.msgcount for c in self.connections if c.topic in topics)
 
-    def messages(self) -> Iterator[tuple[Connection, int, bytes]]:
-        """Connection, time in nanoseconds, serialised message; InputError where it is damaged."""
+    def messages(self, topic: str = '') -> Iterator[tuple[Connection, int, bytes]]:
+        """Connection, time in nanoseconds, serialised message, of all topics or of one.
+
+        Raises InputError where the bag is damaged.
+        """
+        chosen = [c for c in self.connections if c.topic == topic]
         try:
-            yield from self._reader.messages()
+            yield from self._reader.messages(chosen)
         except GeneratorExit:
             raise
         except Exception as error:
@@ -201,6 +205,7 @@ class BagRun:
     def run(self, each: Callable[[], object] = lambda: None) -> BagSummary:
         """Process everything; each: called after every image."""
         try:
+            self._calibrate()
             for connection, time_ns, data in self._recording.messages():
                 # Before all else, so that a replay has it first.
                 if not self._info_written:
@@ -215,6 +220,16 @@ class BagRun:
         except InputError as error:
             self.summary.damage = str(error)
         return self.summary
+
+    def _calibrate(self) -> None:
+        """Begin with the first calibration, which may be recorded after the first image."""
+        for stream in self._streams.values():
+            if stream.camera_info:
+                for connection, _, data in self._recording.messages(stream.camera_info):
+                    with suppress(InputError):  # named when its turn comes
+                        info = self._recording.decode(connection, data)
+                        self._calibrations[stream.image].update(info)
+                    break
 
     def _take(self, connection: Connection, time_ns: int, data: bytes) -> None:
         try:

@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from shared import PARITY
 
 from pose3d_ros import metrics
-
-PARITY = Path(os.environ.get('POSE3D_PARITY', Path(__file__).parents[2] / 'shared' / 'parity'))
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-import os
 import shutil
 import zlib
 from fractions import Fraction
@@ -8,15 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from shared import DATA, PARITY, parity_files
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.errors import InputError
 from pose3d_ros.resources import resource
 from pose3d_ros.sources import natural_key, open_source, read_image
-
-SHARED = Path(__file__).parents[2] / 'shared'
-PARITY = Path(os.environ.get('POSE3D_PARITY', SHARED / 'parity'))
-DATA = Path(os.environ.get('POSE3D_DATA', SHARED / 'data'))
 
 
 @pytest.fixture
@@ -222,12 +218,11 @@ def test_missing_webcam_names_those_that_are_there():
         open_source('97')
 
 
-def clips():
-    return sorted((PARITY / 'blazepose').glob('clip_*.npz'))
+CLIPS = parity_files('blazepose', 'clip_*.npz')
 
 
-@pytest.mark.skipif(not clips(), reason=f'no recorded clips in {PARITY}')
-@pytest.mark.parametrize('path', clips(), ids=lambda p: p.stem)
+@pytest.mark.skipif(not CLIPS, reason=f'no recorded clips in {PARITY}')
+@pytest.mark.parametrize('path', CLIPS, ids=lambda p: p.stem)
 def test_parity_blazepose_decoded_frames(path):
     video = DATA / 'synthetic' / f'{path.stem.removeprefix("clip_")}.mp4'
     if not video.is_file():

@@ -7,7 +7,6 @@ import argparse
 import math
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -177,12 +176,12 @@ def open_writers(args: argparse.Namespace, pipeline: Pipeline, source: Source) -
 
 def _bag(path: str, pipeline: Pipeline) -> Writer:
     try:
-        writer: Writer = import_module('pose3d_ros.bag').BagWriter(path, pipeline)
+        from ..bag import BagWriter
     except ModuleNotFoundError as error:
-        if error.name and not error.name.startswith('rosbags'):
+        if error.name is None or not error.name.startswith('rosbags'):
             raise
-        raise ConfigError('bags need rosbags: pip install "pose3d_ros[bag]"') from error
-    return writer
+        raise ConfigError('--save-bag needs rosbags: pip install "pose3d_ros[bag]"') from error
+    return BagWriter(path, pipeline)
 
 
 def saved(args: argparse.Namespace) -> list[str]:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import numpy as np
 
+from ..draw import sure_joints
 from ..errors import OutputError
 from ..plot import side_by_side
 from ..types import Frame, Pose3D
@@ -17,14 +19,14 @@ from .files import PartFile, write_bytes, writing
 class Pictures:
     """Pictures of frames: of each one for unrelated images, of the best one for a sequence.
 
-    The best frame of a sequence shows the most people and, among equals, the most joints in the
-    image, and the later one of those near the middle of the sequence.
+    The best frame of a sequence shows the most people and, among equals, most of their joints in
+    the image, and them most spread out: outstretched arms show more than a person at rest.
     """
 
     def __init__(self, path: str | Path, *, each: bool) -> None:
         """path: a file; with `each`, a folder (`path/000012.png`) unless there is one image."""
         self._path, self._each = Path(path).expanduser(), each
-        self._best: tuple[float, Frame, list[Pose3D]] | None = None
+        self._best: tuple[tuple[float, ...], Frame, list[Pose3D]] | None = None
         self._made: list[Path] = []
         if each:
             with writing(self._path):
@@ -39,7 +41,7 @@ class Pictures:
             name = Path(frame.source).stem or 'image'
             self._made.append(save_picture(self._path / f'{index:06d}_{name}.png', frame, poses))
             return
-        value = float(sum(1 + (pose.status == 1).mean() for pose in poses))
+        value = _worth(poses)
         if self._best is None or value > self._best[0]:
             self._best = (value, frame, list(poses))
 
@@ -52,6 +54,14 @@ class Pictures:
     def discard(self) -> None:
         """Nothing to undo: a picture is whole when it is there."""
         self._best = None
+
+
+def _worth(poses: Sequence[Pose3D]) -> tuple[float, ...]:
+    if not poses:
+        return (0.0,)
+    seen = np.mean([sure_joints(pose).mean() for pose in poses])
+    wide = [np.nanmean(np.linalg.norm(pose.xyz - pose.root, axis=1)) for pose in poses]
+    return float(len(poses)), round(float(seen), 1), float(np.mean(wide))
 
 
 def save_picture(path: str | Path, frame: Frame, poses: Sequence[Pose3D]) -> Path:

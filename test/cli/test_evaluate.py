@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+import os
+
+import pytest
+
+from pose3d_ros.cli.main import main
+from pose3d_ros.resources import resource
+
+FOLDER = str(resource('demo', 'README.md').parent)
+
+
+def test_bundled_clips_with_blazepose(blazepose_model, tmp_path, capsys):
+    path = tmp_path / 'scores.json'
+    assert main(['evaluate', '--offline', '--data', FOLDER, '--json', str(path)]) == 0
+    text = capsys.readouterr().out
+    assert 'jump' in text
+    assert 'mean, all clips' in text
+    scores = json.loads(path.read_text())
+    assert set(scores['clips']) == {'jump', 'two_people'}
+    one, two = scores['clips']['jump'], scores['clips']['two_people']
+    # MediaPipe itself reaches 93.5 mm on jump and finds one of the two people.
+    assert one['detection_rate'] == 1
+    assert one['mpjpe_mm'] < 105
+    assert one['false_people'] == two['false_people'] == 0
+    assert two['detection_rate'] >= 0.95
+    assert two['identity_switches'] == 0
+    assert two['root_error_mm_median'] < 400
+    assert scores['mean']['mpjpe_mm'] == pytest.approx((one['mpjpe_mm'] + two['mpjpe_mm']) / 2)
+    assert scores['mean_one_person']['mpjpe_mm'] == one['mpjpe_mm']
+
+
+def test_estimator_that_sees_nobody(tmp_path, capsys):
+    path = tmp_path / 'scores.json'
+    arguments = ['--data', FOLDER, '--clips', 'jump', '--json', str(path)]
+    assert main(['evaluate', *arguments, '--estimator', 'support.blobs']) == 0
+    scores = json.loads(path.read_text())['clips']['jump']
+    assert scores['detection_rate'] < 0.5
+    assert scores['frames'] == 180
+
+
+def test_mistakes(tmp_path, capsys):
+    assert main(['evaluate', '--data', str(tmp_path)]) == 3
+    assert 'no clips here' in capsys.readouterr().err
+    assert main(['evaluate', '--data', FOLDER, '--clips', 'walk']) == 3
+    assert "no clip 'walk'" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
+
+
+def test_parity_blazepose_published_accuracy(blazepose_model, parity_dir, data_dir, tmp_path):
+    """In parity mode and f32 the errors are those of the published package."""
+    recorded = parity_dir / 'blazepose' / 'accuracy.json'
+    if not recorded.is_file():
+        pytest.skip(f'{recorded} is not there')
+    published = json.loads(recorded.read_text())
+    folder = data_dir / 'synthetic'
+    names = sorted(p.stem for p in folder.glob('*.mp4') if p.stem in published)
+    if not names:
+        pytest.skip(f'none of the recorded clips is in {folder}')
+    path = tmp_path / 'scores.json'
+    arguments = ['--data', str(folder), '--clips', ','.join(names), '--json', str(path)]
+    code = main(['evaluate', *arguments, '--offline', '--parity', '--precision', 'f32'])
+    assert code == 0
+    for name, scores in json.loads(path.read_text())['clips'].items():
+        video = published[name]['video']
+        found = scores['people_found'] / video['frames_with_result']
+        assert found == pytest.approx(1, abs=0.02), name
+        assert scores['mpjpe_mm'] == pytest.approx(video['mpjpe_mm'], abs=3), name
+        assert scores['pa_mpjpe_mm'] == pytest.approx(video['pa_mpjpe_mm'], abs=2), name
+        assert scores['error_2d_px_mean'] == pytest.approx(video['error_2d_px'], abs=0.5), name
+        root = video['root_error_mm']
+        assert scores['root_error_mm_median'] == pytest.approx(root['median'], abs=10), name
+        assert scores['depth_bias_mm'] == pytest.approx(root['mean_depth_bias'], abs=10), name

@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.rosbag1 import Writer as Writer1
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+from support.blobs import draw
+from test_bag import read
+
+from pose3d_ros.bag import BagFile
+from pose3d_ros.bag_run import BagRun, Recording, find_streams
+from pose3d_ros.camera import Camera
+from pose3d_ros.cli.main import main
+from pose3d_ros.errors import InputError
+from pose3d_ros.messages import image_message, stamp_of
+from pose3d_ros.messages.calibration import info_message
+from pose3d_ros.messages.images import compressed_message
+from pose3d_ros.messages.standalone import StandaloneTypes
+from pose3d_ros.node_config import NodeConfig
+from pose3d_ros.pipeline import Pipeline
+
+TYPES = StandaloneTypes()
+IMAGE, INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
+COMPRESSED, STRING = 'sensor_msgs/msg/CompressedImage', 'std_msgs/msg/String'
+CAMERA = Camera(K=np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), size=(640, 480))
+S = 1_000_000_000
+
+
+def message_of(type_name, k, stamp_ns):
+    stamp = {'stamp_ns': stamp_ns, 'frame_id': 'cam'}
+    image = draw([(300 + 5 * k, 240, 320)])
+    if type_name == IMAGE:
+        return image_message(TYPES, image, **stamp)
+    if type_name == COMPRESSED:
+        return compressed_message(TYPES, image, **stamp)
+    if type_name == INFO:
+        return info_message(TYPES, CAMERA, **stamp)
+    return TYPES(STRING)(data=f'message {k}')
+
+
+def record(path, topics, count=6, storage=StoragePlugin.MCAP, compression=None, change=None):
+    """A recording of some topics, as `ros2 bag record` makes them."""
+    writer = Writer(path, version=8, storage_plugin=storage)
+    if compression is not None:
+        writer.set_compression(compression, CompressionFormat.ZSTD)
+    with writer:
+        connections = {
+            topic: writer.add_connection(topic, kind, typestore=TYPES.store)
+            for topic, kind in topics.items()
+        }
+        for k in range(count):
+            time_ns = 100 * S + k * S // 30
+            for topic, kind in topics.items():
+                message = message_of(kind, k, time_ns - 1000)
+                if change is not None:
+                    change(k, topic, message)
+                writer.write(connections[topic], time_ns, TYPES.serialize(message, kind))
+    return path
+
+
+BOTH = {'/camera/camera_info': INFO, '/camera/image_raw': IMAGE}
+
+
+def process(source, target, *options):
+    return main(['bag', str(source), str(target), '--estimator', 'support.blobs', *options])
+
+
+@pytest.mark.parametrize(
+    ('storage', 'compression'),
+    [
+        (StoragePlugin.MCAP, None),
+        (StoragePlugin.MCAP, CompressionMode.STORAGE),
+        (StoragePlugin.SQLITE3, None),
+        (StoragePlugin.SQLITE3, CompressionMode.MESSAGE),
+        (StoragePlugin.SQLITE3, CompressionMode.FILE),
+    ],
+)
+def test_recordings_of_ros2(tmp_path, storage, compression):
+    source = record(tmp_path / 'in', BOTH, storage=storage, compression=compression)
+    assert process(source, tmp_path / 'out.mcap') == 0
+    found = read(tmp_path / 'out.mcap')
+    assert {topic: len(messages) for topic, messages in found.items()} == {
+        '/camera/image_raw': 6,
+        '/camera/camera_info': 6,
+        '/pose3d/estimator_info': 1,
+        '/pose3d/skeletons': 6,
+        '/pose3d/markers': 6,
+    }
+    for (image_ns, image), (time_ns, array) in zip(
+        found['/camera/image_raw'], found['/pose3d/skeletons']
+    ):
+        assert image_ns == time_ns
+        assert stamp_of(image.header) == stamp_of(array.header)
+        assert array.skeletons[0].root.position.z == pytest.approx(3.0, rel=0.02)
+        assert array.skeletons[0].track_id == 1
+
+
+def test_single_files(tmp_path):
+    source = record(tmp_path / 'in', BOTH)
+    assert process(source / 'in.mcap', tmp_path / 'out.mcap') == 0
+    assert len(read(tmp_path / 'out.mcap')['/pose3d/skeletons']) == 6
+    source = record(tmp_path / 'in2', BOTH, storage=StoragePlugin.SQLITE3)
+    assert process(source / 'in2.db3', tmp_path / 'out2.mcap') == 0
+    assert len(read(tmp_path / 'out2.mcap')['/pose3d/skeletons']) == 6
+
+
+def test_compressed_images_and_other_topics(tmp_path):
+    source = record(tmp_path / 'in', {'/front/image/compressed': COMPRESSED, '/said': STRING})
+    assert process(source, tmp_path / 'out') == 0
+    found = read(tmp_path / 'out')
+    assert [m.data for _, m in found['/said']] == [f'message {k}' for k in range(6)]
+    assert len(found['/pose3d/skeletons']) == 6
+    assert (tmp_path / 'out' / 'metadata.yaml').is_file()
+
+
+@pytest.mark.parametrize('kind', ['sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'])
+def test_recordings_of_ros1(tmp_path, kind):
+    store = get_typestore(Stores.ROS1_NOETIC)
+    header = store.types['std_msgs/msg/Header']
+    time = store.types['builtin_interfaces/msg/Time']
+    with Writer1(tmp_path / 'in.bag') as writer:
+        topic = writer.add_connection('/camera/image', kind, typestore=store)
+        for k in range(4):
+            image = draw([(300 + k, 240, 320)])
+            stamp = header(seq=k, stamp=time(sec=10, nanosec=k * 33_000_000), frame_id='cam')
+            if kind == IMAGE:
+                message = store.types[kind](
+                    header=stamp,
+                    height=480,
+                    width=640,
+                    encoding='bgr8',
+                    is_bigendian=0,
+                    step=1920,
+                    data=image.ravel(),
+                )
+            else:
+                data = cv2.imencode('.jpg', image)[1].ravel()
+                message = store.types[kind](header=stamp, format='jpeg', data=data)
+            writer.write(topic, 11 * S + k, store.serialize_ros1(message, kind))
+    assert process(tmp_path / 'in.bag', tmp_path / 'out.mcap') == 0
+    found = read(tmp_path / 'out.mcap')
+    assert set(found) == {'/pose3d/skeletons', '/pose3d/markers', '/pose3d/estimator_info'}
+    stamps = [stamp_of(m.header) for _, m in found['/pose3d/skeletons']]
+    assert stamps == [10 * S + k * 33_000_000 for k in range(4)]
+    assert all(len(m.skeletons) == 1 for _, m in found['/pose3d/skeletons'])
+
+
+def test_equal_input_gives_equal_bytes(tmp_path):
+    source = record(tmp_path / 'in', BOTH)
+    for folder in 'ab':
+        assert process(source, tmp_path / folder / 'out.mcap') == 0
+    first, second = ((tmp_path / f / 'out.mcap').read_bytes() for f in 'ab')
+    assert first == second
+
+
+def test_results_of_an_earlier_run_are_replaced(tmp_path):
+    source = record(tmp_path / 'in', BOTH)
+    assert process(source, tmp_path / 'first.mcap') == 0
+    assert process(tmp_path / 'first.mcap', tmp_path / 'second.mcap') == 0
+    first, second = read(tmp_path / 'first.mcap'), read(tmp_path / 'second.mcap')
+    assert {t: len(m) for t, m in first.items()} == {t: len(m) for t, m in second.items()}
+
+
+def test_results_only_and_transforms(tmp_path):
+    source = record(tmp_path / 'in', BOTH)
+    options = ['--results-only', '--name', 'people', '--set', 'publish_tf=true']
+    assert process(source, tmp_path / 'out.mcap', *options) == 0
+    found = read(tmp_path / 'out.mcap')
+    assert set(found) == {'/people/skeletons', '/people/markers', '/people/estimator_info', '/tf'}
+
+
+def test_calibration_file_in_place_of_the_topic(tmp_path):
+    (tmp_path / 'camera.yaml').write_text(
+        'image_width: 640\nimage_height: 480\ndistortion_model: plumb_bob\n'
+        'camera_matrix: {data: [300, 0, 320, 0, 300, 240, 0, 0, 1]}\n'
+        'distortion_coefficients: {data: [0, 0, 0, 0, 0]}\n'
+    )
+    source = record(tmp_path / 'in', BOTH)
+    out = tmp_path / 'out.mcap'
+    assert process(source, out, '--camera', str(tmp_path / 'camera.yaml')) == 0
+    _, array = read(out)['/pose3d/skeletons'][0]
+    assert array.skeletons[0].root.position.z == pytest.approx(1.5, rel=0.02)
+
+
+def test_several_cameras(tmp_path, capsys):
+    topics = {
+        '/left/image': IMAGE,
+        '/left/camera_info': INFO,
+        '/right/image': IMAGE,
+        '/right/image/compressed': COMPRESSED,
+    }
+    source = record(tmp_path / 'in', topics)
+    assert process(source, tmp_path / 'out.mcap') == 3
+    assert 'choose with --image: /left/image, /right/image' in capsys.readouterr().err
+    options = ['--image', '/left/image', '--image', '/right/image']
+    assert process(source, tmp_path / 'out.mcap', *options) == 0
+    found = read(tmp_path / 'out.mcap')
+    assert len(found['/pose3d/left/skeletons']) == len(found['/pose3d/right/skeletons']) == 6
+    left, right = (found[f'/pose3d/{s}/skeletons'][0][1].skeletons[0] for s in ('left', 'right'))
+    assert left.track_id != right.track_id
+    assert left.position_source != 0
+    assert right.position_source == 0
+
+
+def test_raw_is_preferred_to_its_own_compressed_form(tmp_path):
+    source = record(tmp_path / 'in', {'/a/image': IMAGE, '/a/image/compressed': COMPRESSED})
+    recording = Recording(source)
+    assert [s.image for s in find_streams(recording)] == ['/a/image']
+    recording.close()
+
+
+def test_broken_images_are_left_out_and_named(tmp_path, capsys):
+    def change(k, topic, message):
+        if k == 2:
+            message.encoding = 'rgb7'
+        if k == 3:
+            message.data = message.data[:1000]
+
+    source = record(tmp_path / 'in', {'/image': IMAGE}, change=change)
+    assert process(source, tmp_path / 'out.mcap') == 0
+    err = capsys.readouterr().err
+    assert "'rgb7' is unknown" in err
+    assert 'truncated' in err
+    found = read(tmp_path / 'out.mcap')
+    assert len(found['/pose3d/skeletons']) == 4
+    assert len(found['/image']) == 6
+
+
+def test_nothing_usable(tmp_path, capsys):
+    def change(k, topic, message):
+        message.encoding = 'rgb7'
+
+    source = record(tmp_path / 'in', {'/image': IMAGE}, change=change)
+    assert process(source, tmp_path / 'out.mcap') == 3
+    assert 'no usable image on /image' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('make', 'complaint'),
+    [
+        (lambda path: None, 'no such bag'),
+        (lambda path: path.mkdir(), r'not a bag \(no metadata.yaml\)'),
+        (lambda path: path.write_bytes(b''), 'not a readable bag'),
+        (lambda path: path.write_bytes(b'\x89MCAP0\r\n' + b'x' * 100), 'not a readable bag'),
+    ],
+)
+@pytest.mark.parametrize('name', ['in', 'in.mcap', 'in.db3', 'in.bag'])
+def test_not_a_bag(tmp_path, make, complaint, name):
+    make(tmp_path / name)
+    with pytest.raises(InputError, match=rf'{complaint}|not a readable bag'):
+        Recording(tmp_path / name)
+
+
+@pytest.mark.parametrize('storage', [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_truncated_bag(tmp_path, storage, capsys):
+    source = record(tmp_path / 'in', BOTH, storage=storage)
+    (data,) = [p for p in source.iterdir() if p.suffix != '.yaml']
+    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+    assert process(source, tmp_path / 'out.mcap') == 3
+    assert 'in: ' in capsys.readouterr().err
+
+
+def test_bag_that_is_damaged_in_the_middle(tmp_path, capsys):
+    """What was processed before the damage is kept, as a whole bag."""
+    source = record(tmp_path / 'in', BOTH, count=12)
+    data = bytearray((source / 'in.mcap').read_bytes())
+    # A record in the middle that claims to be longer than the file.
+    middle = data.find(b'\x05', len(data) // 2)
+    data[middle : middle + 2000] = b'\xff' * 2000
+    (source / 'in.mcap').write_bytes(data)
+    code = process(source, tmp_path / 'out.mcap')
+    err = capsys.readouterr().err
+    found = read(tmp_path / 'out.mcap')
+    images = len(found['/pose3d/skeletons'])
+    assert 0 < images <= 12
+    if code == 3:
+        assert 'damaged' in err
+        assert 'what came before is in' in err
+    else:
+        assert images < 12
+        assert 'warning' in err
+
+
+def test_messages_that_end_early(tmp_path):
+    """The reader fails in the middle: the summary says so and the bag is whole."""
+    source = record(tmp_path / 'in', BOTH)
+    config = NodeConfig(estimator='support.blobs')
+    recording = Recording(source)
+    whole = recording.messages
+
+    def broken():
+        for k, item in enumerate(whole()):
+            if k == 5:
+                raise InputError('in: damaged: checksum')
+            yield item
+
+    recording.messages = lambda topic='': whole(topic) if topic else broken()
+    with BagFile(tmp_path / 'out.mcap') as bag:
+        run = BagRun(recording, bag, Pipeline(config), config, find_streams(recording))
+        summary = run.run()
+    recording.close()
+    assert summary.damage == 'in: damaged: checksum'
+    assert 0 < summary.images < 6
+    assert len(read(tmp_path / 'out.mcap')['/pose3d/skeletons']) == summary.images
+
+
+def test_topics_that_are_not_there(tmp_path):
+    recording = Recording(record(tmp_path / 'in', BOTH))
+    with pytest.raises(InputError, match='no image topic /x; there: /camera/image_raw'):
+        find_streams(recording, ['/x'])
+    with pytest.raises(InputError, match='no camera_info topic /x; there: /camera/camera_info'):
+        find_streams(recording, camera_info='/x')
+    recording.close()
+    recording = Recording(record(tmp_path / 'in2', {'/said': STRING}))
+    with pytest.raises(InputError, match='no image topics; topics: /said'):
+        find_streams(recording)
+    recording.close()
+
+
+def test_output_is_not_left_behind_when_the_input_is_no_good(tmp_path):
+    source = record(tmp_path / 'in', {'/said': STRING})
+    assert process(source, tmp_path / 'out.mcap') == 3
+    shutil.rmtree(source)
+    assert list(tmp_path.iterdir()) == []
