@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -182,9 +183,25 @@ class Camera:
         out[good] = found[:, 0]
         # Far outside the image the distortion polynomial folds back; such points have no ray.
         back = self.project(np.column_stack([out, np.ones(len(out))]))
-        off = np.abs(back - pixels).max(axis=1) > 1.0
-        out[off] = np.nan
+        fits = np.abs(back - pixels).max(axis=1) <= 1.0
+        fits &= np.hypot(out[:, 0], out[:, 1]) <= self._widest_ray
+        out[~fits] = np.nan
         return out
+
+    @cached_property
+    def _widest_ray(self) -> float:
+        """Distance of a ray from the axis, in x/z, up to which the distortion is one to one."""
+        if self.model == 'equidistant':
+            return np.inf
+        k = np.zeros(8)
+        count = min(len(self.D), 8)
+        k[:count] = self.D[:count]
+        r = np.linspace(0, 10, 4001)
+        s = r * r
+        above = 1 + s * (k[0] + s * (k[1] + s * k[4]))
+        below = 1 + s * (k[5] + s * (k[6] + s * k[7]))
+        folds = np.flatnonzero(np.diff(r * above / below) <= 0)
+        return float(r[folds[0]]) if len(folds) else np.inf
 
     def project(self, xyz: Array) -> Array:
         """(N, 2) pixels of (N, 3) points in the optical frame; NaN behind the camera."""

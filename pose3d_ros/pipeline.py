@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import estimators
 from .camera import Camera
@@ -70,6 +70,7 @@ class Pipeline:
         """People in each of several frames (of different sources), networks run in batches."""
         self.lost = {frame.source: [] for frame in frames}
         sources = [self._source(frame) for frame in frames]
+        frames = [replace(frame, camera=self._camera(frame)) for frame in frames]
         found = self.estimator.estimate(frames)
         start = time.perf_counter()
         out = [
@@ -97,9 +98,8 @@ class Pipeline:
 
     def _finish(self, frame: Frame, source: _Source, poses: list[Pose3D]) -> list[Pose3D]:
         config = self.config
-        camera = self._camera(frame)
         if not config.tracking:
-            return [self._placed(frame, camera, pose) for pose in poses]
+            return [self._placed(frame, pose) for pose in poses]
         update = source.tracker.update(frame, poses, config.track_max_missed_s)
         self.lost[frame.source].extend(update.lost)
         for ended in update.lost:
@@ -107,13 +107,13 @@ class Pipeline:
         out = []
         for pose in update.poses:
             if config.parity:
-                out.append(self._placed(frame, camera, pose))
+                out.append(self._placed(frame, pose))
                 continue
             smoother = source.smoothers.get(pose.track_id)
             if smoother is None:
                 smoother = source.smoothers[pose.track_id] = PoseSmoother(config)
             pose = smoother.relative(pose, frame.stamp_ns)
-            pose = self._placed(frame, camera, pose)
+            pose = self._placed(frame, pose)
             out.append(smoother.root(pose, frame.stamp_ns) if pose.absolute else pose)
         delivered = {pose.track_id: pose for pose in out}
         for track in source.tracker.tracks:
@@ -122,10 +122,10 @@ class Pipeline:
             out += [predicted(track, frame.stamp_ns) for track in update.missing]
         return out
 
-    def _placed(self, frame: Frame, camera: Camera | None, pose: Pose3D) -> Pose3D:
-        if camera is None or pose.absolute or not self.config.placement:
+    def _placed(self, frame: Frame, pose: Pose3D) -> Pose3D:
+        if frame.camera is None or pose.absolute or not self.config.placement:
             return pose
-        return place(pose, camera, frame, self.config, self.info.size_sigma, self.info.metric)
+        return place(pose, frame.camera, frame, self.config, self.info.size_sigma, self.info.metric)
 
     def _camera(self, frame: Frame) -> Camera | None:
         """The calibration for this very image, or the one that the user assumes."""

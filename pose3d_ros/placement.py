@@ -18,7 +18,7 @@ _SHARES = {('hip', 'knee'): 0.245, ('knee', 'ankle'): 0.246, ('shoulder', 'hip')
 _HEIGHT_SIGMA = 0.04  # of known heights: proportions differ between people
 _DEPTH_SIGMA_M = 0.06  # of depth cameras: the skin is not the joint
 _BODY_DEPTH_M = 0.09  # from the skin of the trunk to the joints, seen along the optical axis
-_PIXEL_SIGMA = 4.0
+_PIXEL_SIGMA = 4.0  # of the whole body, sideways
 _MAX_RESIDUAL = 0.35  # of the body's own extent in x/z: over this nothing fits
 
 

@@ -202,7 +202,8 @@ def _video(path: Path, framer: _Framer) -> Source:
                 if not good:
                     break
                 own = round(video.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-                # Some containers hold no time stamps; then the frame rate has to do.
+                # Some containers hold no time stamps; then the frame rate has to do. (OpenCV before
+                # 4.7 gets those of variable rates wrong where frames are stored out of order.)
                 stamp = own if own > stamp else stamp + step
                 count += 1
                 yield framer(image, stamp, path.name)

@@ -196,9 +196,14 @@ def _size(pose: Pose3D) -> float:
 
 def _crowded(pose: Pose3D, poses: Sequence[Pose3D]) -> bool:
     """Whether somebody else stands in front or behind, so that the colours may be theirs."""
-    centre = np.nanmean(pose.pixels, axis=0)
-    return any(
-        other is not pose
-        and abs(float(np.nanmean(other.pixels[:, 0]) - centre[0])) < 0.35 * _size(pose)
-        for other in poses
-    )
+    if len(poses) < 2:
+        return False
+    near = 0.35 * _size(pose)
+    return any(other is not pose and abs(_middle(other) - _middle(pose)) < near for other in poses)
+
+
+def _middle(pose: Pose3D) -> float:
+    """Mean column of the joints, NaN if they have no pixels."""
+    columns = pose.pixels[:, 0]
+    columns = columns[np.isfinite(columns)]
+    return float(columns.mean()) if len(columns) else math.nan

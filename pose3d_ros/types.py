@@ -58,6 +58,7 @@ class Frame:
     image: (H, W, 3) uint8, BGR. stamp_ns: acquisition time. frame_id: optical frame of the camera.
     depth: (H, W) float32 metres along the optical axis, NaN where unknown.
     source: key of the state (tracks, filters) that the frame belongs to, one per camera.
+    boxes: (N, 5) x, y, width, height in pixels and score of people whom somebody else detected.
     """
 
     image: Array
@@ -66,6 +67,7 @@ class Frame:
     camera: Camera | None = None
     depth: Array | None = None
     source: str = ''
+    boxes: Array | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = getattr(self.image, 'shape', None), getattr(self.image, 'dtype', None)
@@ -75,6 +77,8 @@ class Frame:
             raise InputError(f'the image is empty ({shape[1]}x{shape[0]})')
         if self.depth is not None and self.depth.shape != shape[:2]:
             raise InputError(f'the depth image is {self.depth.shape}, the image {shape[:2]}')
+        if self.boxes is not None and (self.boxes.ndim != 2 or self.boxes.shape[1] != 5):
+            raise InputError(f'boxes must be (N, 5) x, y, w, h, score, not {self.boxes.shape}')
 
     @property
     def size(self) -> tuple[int, int]:

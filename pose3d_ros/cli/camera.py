@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
-import threading
 from typing import Any
 
 from ..camera import Camera
 from ..errors import ConfigError
 from ..playback import play
+from ..signals import Signals
 from ..sources import OPTICAL_FRAME, open_source
 from .logs import log_to_stderr
 from .node import add_network_options
@@ -77,29 +76,23 @@ def run(args: argparse.Namespace) -> int:
     names = Names.parse(args.name, args.namespace, args.remap)
     camera = Camera.load(args.camera) if args.camera else None
     source = open_source(args.source, camera=camera, frame_id=args.frame_id)
-    node = DdsNode(names, domain=args.domain, distro=args.peers)
-    shown = CameraNode(node, args.frame_id, reliable=not args.best_effort)
-    stop = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: stop.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
     log = logging.getLogger('pose3d')
-    log.info('%s publishes %s and %s/compressed', names.full, shown.topic, shown.topic)
-    try:
-        shown.wait_for_listener(args.wait, stop.wait)
-        sent = play(
-            source,
-            shown.send,
-            rate_hz=args.rate,
-            loop=args.loop,
-            stopped=stop.is_set,
-            wait=lambda seconds: stop.wait(seconds),
-        )
-    finally:
-        node.close()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with Signals() as signals:
+        node = DdsNode(names, domain=args.domain, distro=args.peers)
+        shown = CameraNode(node, args.frame_id, reliable=not args.best_effort)
+        log.info('%s publishes %s and %s/compressed', names.full, shown.topic, shown.topic)
+        try:
+            shown.wait_for_listener(args.wait, signals.stopped.wait)
+            sent = play(
+                source,
+                shown.send,
+                rate_hz=args.rate,
+                loop=args.loop,
+                stopped=signals.stopped.is_set,
+                wait=signals.stopped.wait,
+            )
+        finally:
+            node.close()
     for warning in source.warnings:
         log.warning('%s', warning)
     log.info('%d images sent', sent)

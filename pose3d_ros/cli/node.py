@@ -10,6 +10,7 @@ from ..config import PipelineConfig, read_yaml, settings_of
 from ..errors import ConfigError
 from ..messages.standalone import DISTROS
 from ..node_config import NodeConfig
+from ..signals import Signals
 from .loading import make_pipeline
 from .logs import log_to_stderr
 from .options import add_pipeline_options, add_settings, read_config
@@ -84,12 +85,14 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f'use_sim_time must be true or false, not {use_sim_time!r}')
     overrides = Overrides.of(raw)
     pipeline = make_pipeline(config, offline=args.offline)
-    node = DdsNode(names, domain=args.domain, distro=args.peers, overrides=overrides)
-    StandaloneNode(
-        node,
-        pipeline,
-        config,
-        read_config=(lambda: read_config(args, NodeConfig)) if args.params_file else None,
-        use_sim_time=use_sim_time,
-    ).run()
+    with Signals() as signals:
+        node = DdsNode(names, domain=args.domain, distro=args.peers, overrides=overrides)
+        StandaloneNode(
+            node,
+            pipeline,
+            config,
+            signals=signals,
+            read_config=(lambda: read_config(args, NodeConfig)) if args.params_file else None,
+            use_sim_time=use_sim_time,
+        ).run()
     return 0

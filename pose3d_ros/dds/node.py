@@ -4,11 +4,8 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import time
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 from ..errors import InputError, Pose3DError
@@ -18,6 +15,7 @@ from ..messages.types import Message
 from ..node_config import NodeConfig
 from ..node_core import IMAGE_TYPES, INFO_TYPE, OUTPUTS, NodeCore, input_topic, output_topic
 from ..pipeline import Pipeline
+from ..signals import Signals
 from ..types import Array
 from .participant import DdsNode, Publisher, Subscription
 from .qos import LATCHED, RESULT, SENSOR_DATA, TRANSFORMS, Profile
@@ -32,7 +30,7 @@ _log = logging.getLogger('pose3d')
 class StandaloneNode:
     """Subscribes, runs the core, publishes. Owns nothing but its topics.
 
-    read_config: reads the settings again, for SIGHUP.
+    signals: when to end, and when to read the settings again with read_config.
     """
 
     def __init__(
@@ -41,12 +39,13 @@ class StandaloneNode:
         pipeline: Pipeline,
         config: NodeConfig,
         *,
+        signals: Signals,
         read_config: Callable[[], NodeConfig] | None = None,
         use_sim_time: bool = False,
     ) -> None:
         self._node = node
         self._read_config = read_config
-        self._reload = threading.Event()
+        self._signals = signals
         self._sim_time_ns: int | None = None
         self._failure = ''
         self._warned: set[str] = set()
@@ -83,7 +82,7 @@ class StandaloneNode:
         )
         self._ensure_tf(config)
         node.every(config.diagnostics_period_s, self._diagnose)
-        node.every(0.2, self._housekeeping)
+        node.every(0.1, self._housekeeping)
 
     @property
     def core(self) -> NodeCore:
@@ -91,7 +90,7 @@ class StandaloneNode:
         return self._core
 
     def run(self) -> None:
-        """Serve until SIGINT or SIGTERM, or until the estimator gave up (Pose3DError)."""
+        """Serve until told to end, or until the estimator gave up (Pose3DError)."""
         info = self._core.pipeline.info
         _log.info(
             '%s: %s on %s %s (%s), images from %s',
@@ -102,10 +101,9 @@ class StandaloneNode:
             info.precision,
             ', '.join(self._topics.values()),
         )
-        with _Signals(self._node.stop, self._reload.set):
-            self._core.activate()
-            self._node.spin()
-            self.close()
+        self._core.activate()
+        self._node.spin()
+        self.close()
         if self._failure:
             raise Pose3DError(f'the estimator failed too often: {self._failure}')
 
@@ -170,8 +168,10 @@ class StandaloneNode:
         self._node.stop()
 
     def _housekeeping(self) -> None:
-        if self._reload.is_set():
-            self._reload.clear()
+        if self._signals.stopped.is_set():
+            self._node.stop()
+        if self._signals.reload.is_set():
+            self._signals.reload.clear()
             self._reconfigure()
 
     def _reconfigure(self) -> None:
@@ -214,29 +214,3 @@ class StandaloneNode:
 class _Stamped:
     def __init__(self, stamp: Any) -> None:
         self.stamp = stamp
-
-
-class _Signals:
-    """SIGINT and SIGTERM stop, SIGHUP reloads; as before when left.
-
-    A second SIGINT while stopping changes nothing: a launcher may send several.
-    """
-
-    def __init__(self, stop: Callable[[], None], reload: Callable[[], None]) -> None:
-        self._actions = {signal.SIGINT: stop, signal.SIGTERM: stop}
-        if hasattr(signal, 'SIGHUP'):
-            self._actions[signal.SIGHUP] = reload
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in self._actions:
-            self._before[number] = signal.signal(number, self._handle)
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._actions[signal.Signals(number)]()

@@ -40,9 +40,22 @@ _SEARCH_FRAMES = 45  # for so long after a loss the detector runs more often
 _SEARCH_INTERVAL = 3
 _LOOK_WEIGHT = 3.0
 
-# Standard deviation of x, y, z in metres of joints that are seen, root-relative, measured on the
-# rendered clips of the test data; see docs/estimators.md.
-_SIGMA = np.full((_BODY, 3), (0.05, 0.06, 0.10))
+# Standard deviation of x, y, z in metres, root-relative, of joints that are seen: root mean square
+# errors on the rendered one-person clips of the test data. Up to twice that for unseen ones.
+_SIGMA = np.zeros((_BODY, 3))
+for _joints, _sigma in (
+    (range(11), (0.035, 0.065, 0.095)),  # head
+    ((11, 12), (0.035, 0.070, 0.090)),  # shoulders
+    ((13, 14), (0.040, 0.055, 0.120)),  # elbows
+    ((15, 16), (0.050, 0.070, 0.160)),  # wrists
+    (range(17, 23), (0.055, 0.085, 0.185)),  # hands
+    ((23, 24), (0.011, 0.013, 0.015)),  # hips
+    ((25, 26), (0.035, 0.040, 0.085)),  # knees
+    ((27, 28), (0.040, 0.060, 0.100)),  # ankles
+    (range(29, 33), (0.045, 0.070, 0.120)),  # feet
+):
+    _SIGMA[list(_joints)] = _sigma
+_SIZE_SIGMA = 0.08  # of the body size, from the same clips
 
 
 @dataclass(frozen=True)
@@ -175,6 +188,7 @@ class Estimator:
             device=self._landmarks.device,
             precision=self._landmarks.precision,
             metric=True,
+            size_sigma=_SIZE_SIGMA,
         )
         self._states: dict[str, _State] = {}
         self._timings: dict[str, float] = {}
@@ -450,4 +464,4 @@ def _same_region(a: Array, b: Array, near: float) -> bool:
     Not by overlap: people side by side share most of their squares.
     """
     apart = math.hypot(a[0] - b[0], a[1] - b[1])
-    return apart < near * max(a[2], b[2]) and 0.5 < a[2] / max(b[2], 1e-6) < 2.0
+    return bool(apart < near * max(a[2], b[2]) and 0.5 < a[2] / max(b[2], 1e-6) < 2.0)

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..draw import overlay
-from ..errors import OutputError
 from ..types import Frame, Pose3D
 from ..view3d import View3D
 from .files import PartFile, writing
@@ -92,7 +91,7 @@ class AnnotatedVideo:
     def discard(self) -> None:
         """Leave nothing behind."""
         if self._encoder is not None:
-            with contextlib.suppress(OutputError, OSError):
+            with contextlib.suppress(Exception):
                 self._encoder.finish()
         self._part.discard()
 
@@ -110,8 +109,7 @@ class _AvEncoder:
         import av
 
         self._av = av
-        # Through a file object of our own, failed writes are not lost in FFmpeg's buffers.
-        self._file = path.open('wb')
+        self._file = _QuietFile(path)
         self._container = av.open(self._file, 'w', format='mp4')
         names = [n for n in ('libx264', 'libopenh264', 'mpeg4') if n in av.codecs_available]
         rate = Fraction(fps).limit_denominator(1001)
@@ -134,23 +132,46 @@ class _AvEncoder:
         self._last = ticks
         frame = self._av.VideoFrame.from_ndarray(picture, format='bgr24')
         frame.pts, frame.time_base = ticks, Fraction(1, _TICKS_PER_S)
-        with self._readable():
-            self._container.mux(self._stream.encode(frame))
+        self._container.mux(self._stream.encode(frame))
+        self._file.check()
 
     def finish(self) -> None:
-        try:
-            with self._readable():
-                self._container.mux(self._stream.encode())
-                self._container.close()
-        finally:
-            self._file.close()
+        self._container.mux(self._stream.encode())
+        self._container.close()
+        self._file.close()
+        self._file.check()
 
-    @contextlib.contextmanager
-    def _readable(self) -> Any:
-        try:
-            yield
-        except self._av.FFmpegError as error:
-            raise OSError(error.errno, error.strerror or str(error)) from error
+
+class _QuietFile:
+    """A file whose failures are asked for: an exception within FFmpeg gets lost, or crashes it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open('wb', buffering=0)
+        self._error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        if self._error is None:
+            try:
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+            except OSError as error:
+                self._error = error
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def check(self) -> None:
+        """Raise what went wrong."""
+        if self._error is not None:
+            raise self._error
 
 
 class _Cv2Encoder:

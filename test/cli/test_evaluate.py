@@ -68,6 +68,11 @@ def test_parity_blazepose_published_accuracy(blazepose_model, parity_dir, data_d
         assert scores['mpjpe_mm'] == pytest.approx(video['mpjpe_mm'], abs=3), name
         assert scores['pa_mpjpe_mm'] == pytest.approx(video['pa_mpjpe_mm'], abs=2), name
         assert scores['error_2d_px_mean'] == pytest.approx(video['error_2d_px'], abs=0.5), name
-        root = video['root_error_mm']
-        assert scores['root_error_mm_median'] == pytest.approx(root['median'], abs=10), name
-        assert scores['depth_bias_mm'] == pytest.approx(root['mean_depth_bias'], abs=10), name
+        # The depth of a body hangs on its size: a few millimetres become a tenth of the error.
+        for key, published_key in (
+            ('root_error_mm_median', 'median'),
+            ('root_error_mm_mean', 'mean'),
+            ('depth_bias_mm', 'mean_depth_bias'),
+        ):
+            wanted = video['root_error_mm'][published_key]
+            assert scores[key] == pytest.approx(wanted, rel=0.1, abs=15), (name, key)

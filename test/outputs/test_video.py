@@ -54,13 +54,14 @@ def test_video_plays_and_shows_the_person(tmp_path, encoder):
 
 
 def test_video_keeps_uneven_times(tmp_path):
-    pytest.importorskip('av')
+    av = pytest.importorskip('av')
     stamps = [0, 100_000_000, 110_000_000, 110_000_000, 900_000_000]
     writer = AnnotatedVideo(tmp_path / 'a.mp4', 10)
     for index, frame in enumerate(frames(5, stamps=stamps)):
         writer.write(index, frame, [])
     writer.close()
-    back = [frame.stamp_ns for frame in open_source(tmp_path / 'a.mp4')]
+    with av.open(str(tmp_path / 'a.mp4')) as container:
+        back = [float(frame.pts * frame.time_base) * 1e9 for frame in container.decode(video=0)]
     assert back == pytest.approx(stamps, abs=2e6)
 
 

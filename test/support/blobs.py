@@ -2,7 +2,7 @@
 """An estimator without a network: each bright blob is a person who stands facing the camera.
 
 Its value for tests: the right answer is known for every image, it needs no model file, and it
-is quick. `slow_ms` in front of an image's value makes it as slow as a network.
+is quick.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pose3d_ros.config import PipelineConfig, setting
+from pose3d_ros.config import PipelineConfig
 from pose3d_ros.estimators import EstimatorInfo
 from pose3d_ros.skeleton import get_skeleton
 from pose3d_ros.types import Frame, JointStatus, Pose3D
@@ -56,9 +56,7 @@ def draw(people: Sequence[tuple[float, float, float]], size: tuple[int, int] = (
 
 @dataclass(frozen=True)
 class Options:
-    """Settings."""
-
-    slow_ms: float = setting(0.0, 'sleep so long in each call', low=0)
+    """None."""
 
 
 class Estimator:

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publishers and subscriptions of one camera, with QoS overrides and an eye on incompatible peers.
+
+A best-effort publisher and a reliable subscriber exchange nothing and say nothing about it; here
+it becomes a warning when it happens and an error in the diagnostics for as long as it lasts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSCompatibility,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_check_compatible,
+    qos_policy_name_from_kind,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+try:
+    from rclpy.event_handler import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
+except ImportError:  # Humble
+    from rclpy.qos_event import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
+
+
+def sensor_qos() -> QoSProfile:
+    """For images and calibrations: the newest, whatever the publisher offers."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=1,
+        reliability=ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.VOLATILE,
+    )
+
+
+def result_qos() -> QoSProfile:
+    """For results: reliable, which serves both kinds of subscribers."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=5,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.VOLATILE,
+    )
+
+
+def latched_qos() -> QoSProfile:
+    """For what does not change: those who come late get it too."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
+
+
+def describe_qos(qos: QoSProfile) -> str:
+    """The policies that users stumble over, in words."""
+    parts = [qos.reliability.name.lower().replace('_', ' '), f'depth {qos.depth}']
+    if qos.durability == DurabilityPolicy.TRANSIENT_LOCAL:
+        parts.append('transient local')
+    return ', '.join(parts)
+
+
+@dataclass
+class Endpoint:
+    """A publisher or subscription, its resolved topic and its QoS with all overrides."""
+
+    handle: Any
+    topic: str
+    qos: QoSProfile
+    publishes: bool
+    suspect: bool = False
+    """An incompatible peer was seen; whether it is still there has to be looked up."""
+
+
+class Endpoints:
+    """Creates endpoints on a lifecycle node and destroys them again.
+
+    QoSOverridingOptions let a file set `qos_overrides.<topic>.<publisher|subscription>.<policy>`.
+    """
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._node = node
+        self._endpoints: list[Endpoint] = []
+        self.lost = 0
+        """Messages that the middleware reported as lost."""
+
+    def publisher(self, kind: type, topic: str, qos: QoSProfile) -> Endpoint:
+        """A lifecycle publisher."""
+        made = Endpoint(None, '', qos, True)
+        made.handle = self._node.create_lifecycle_publisher(
+            kind,
+            topic,
+            qos,
+            event_callbacks=PublisherEventCallbacks(
+                incompatible_qos=lambda event: self._incompatible(made, event)
+            ),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        made.topic = made.handle.topic_name
+        self._endpoints.append(made)
+        return made
+
+    def subscription(
+        self,
+        kind: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        qos: QoSProfile,
+        raw: bool = False,
+    ) -> Endpoint:
+        """A subscription. raw: the callback gets the serialised message."""
+        made = Endpoint(None, '', qos, False)
+        events: dict[str, Any] = {
+            'incompatible_qos': lambda event: self._incompatible(made, event),
+            'message_lost': self._message_lost,
+        }
+        while True:
+            try:
+                made.handle = self._node.create_subscription(
+                    kind,
+                    topic,
+                    callback,
+                    qos,
+                    event_callbacks=SubscriptionEventCallbacks(**events),
+                    qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                    raw=raw,
+                )
+                break
+            except UnsupportedEventTypeError:
+                # Not every middleware counts lost messages.
+                if events.pop('message_lost', None) is None:
+                    raise
+        made.topic = made.handle.topic_name
+        self._endpoints.append(made)
+        return made
+
+    def destroy(self, *, publishers: bool) -> None:
+        """Destroy all subscriptions, or all publishers."""
+        for endpoint in [e for e in self._endpoints if e.publishes == publishers]:
+            if publishers:
+                self._node.destroy_lifecycle_publisher(endpoint.handle)
+            else:
+                self._node.destroy_subscription(endpoint.handle)
+            self._endpoints.remove(endpoint)
+
+    def problems(self) -> list[str]:
+        """Incompatible peers that are there now."""
+        found = []
+        for endpoint in self._endpoints:
+            if endpoint.suspect:
+                peers = self._incompatible_peers(endpoint)
+                found += peers
+                endpoint.suspect = bool(peers)
+        return found
+
+    def _incompatible(self, endpoint: Endpoint, event: Any) -> None:
+        endpoint.suspect = True
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        kind, peer = ('publisher', 'subscriber') if endpoint.publishes else (
+            'subscription', 'publisher')  # fmt: skip
+        self._node.get_logger().warning(
+            f'a {peer} of {endpoint.topic} has an incompatible QoS ({policy}): nothing is '
+            f'exchanged with it. This node uses {describe_qos(endpoint.qos)}; see the parameters '
+            f'qos_overrides.{endpoint.topic}.{kind}.*'
+        )
+
+    def _incompatible_peers(self, endpoint: Endpoint) -> list[str]:
+        node, found = self._node, []
+        if endpoint.publishes:
+            peers = node.get_subscriptions_info_by_topic(endpoint.topic)
+        else:
+            peers = node.get_publishers_info_by_topic(endpoint.topic)
+        for peer in peers:
+            pair = (
+                (endpoint.qos, peer.qos_profile)
+                if endpoint.publishes
+                else (peer.qos_profile, endpoint.qos)
+            )
+            compatible, reason = qos_check_compatible(*pair)
+            if compatible == QoSCompatibility.ERROR:
+                name = f'{peer.node_namespace.rstrip("/")}/{peer.node_name}'
+                found.append(f'{name} on {endpoint.topic}: {reason.strip().rstrip(";")}')
+        return found
+
+    def _message_lost(self, event: Any) -> None:
+        self.lost = int(event.total_count)

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image messages to BGR arrays with cv_bridge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..messages import decode_image
+from ..types import Array
+
+# What decode_image views, or turns with one call, without a copy before it.
+_DIRECT = ('bgr8', 'rgb8')
+
+
+def image_decoder(warn: Callable[[str], None]) -> Callable[[Any], Array]:
+    """A function from sensor_msgs/Image to (H, W, 3) uint8 BGR that raises InputError.
+
+    cv_bridge converts; contiguous bgr8 and rgb8 images need no conversion or a single one, and go
+    without it. What cv_bridge refuses (plain matrices as 16UC1, damaged messages) gets a second
+    chance, and its error message, from this package's own decoder. warn: told once if there is no
+    cv_bridge that works.
+    """
+    try:
+        # Loads the compiled part, which fails when NumPy is not the one that it was built for.
+        from cv_bridge import CvBridge
+        from cv_bridge.boost import cv_bridge_boost  # noqa: F401
+    except (ImportError, AttributeError) as error:
+        warn(f'cv_bridge cannot be used ({error}): images are converted without it')
+        return decode_image
+    bridge = CvBridge()
+
+    def decode(message: Any) -> Array:
+        if message.encoding in _DIRECT or message.width < 1 or message.height < 1:
+            return decode_image(message)
+        try:
+            image: Array = bridge.imgmsg_to_cv2(message, 'bgr8')
+        except Exception:  # whatever it is: CvBridgeError, TypeError, cv2.error, RuntimeError
+            return decode_image(message)
+        if image.shape != (message.height, message.width, 3):
+            return decode_image(message)
+        return image
+
+    return decode

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node holds from configuration to clean-up: the models, the outputs and, while it is
+active, the subscriptions.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+from rclpy.serialization import deserialize_message
+
+from ..errors import InputError
+from ..messages.diagnostics import Status
+from ..node_config import NodeConfig
+from ..node_core import IMAGE_TYPES, INFO_TYPE, OUTPUTS, NodeCore, input_topic, output_topic
+from ..pipeline import Pipeline
+from ..types import Array, Frame
+from .endpoints import Endpoint, Endpoints, describe_qos, latched_qos, result_qos, sensor_qos
+from .images import image_decoder
+from .transforms import Broadcasts, TransformSource
+
+
+def message_class(name: str) -> type[Any]:
+    """The generated class of a message, as of 'std_msgs/msg/Header'."""
+    package, _, kind = name.split('/')
+    made: type[Any] = getattr(import_module(f'{package}.msg'), kind)
+    return made
+
+
+class Session:
+    """The Shell around a NodeCore, made of a lifecycle node's endpoints."""
+
+    def __init__(
+        self, node: LifecycleNode, config: NodeConfig, gave_up: Callable[[str], None]
+    ) -> None:
+        """Load the models and make the publishers.
+
+        Raises Pose3DError, and rclpy's errors for names and QoS overrides that are not valid.
+        """
+        self._node = node
+        self._endpoints = {name: Endpoints(node) for name in config.camera_names}
+        self._outputs: dict[tuple[str, str], Endpoint] = {}
+        self._inputs: dict[str, Endpoint] = {}
+        self._transforms: TransformSource | None = None
+        self._broadcasts = Broadcasts(node)
+        pipeline = Pipeline(config)
+        _warm_up(pipeline)
+        try:
+            self._open(config)
+            if config.target_frame:
+                self._transforms = TransformSource(node)
+            self._image_type = message_class(IMAGE_TYPES[config.image_transport])
+            self.core = NodeCore(
+                config,
+                pipeline,
+                message_class,
+                self,
+                clock=lambda: int(node.get_clock().now().nanoseconds),
+                log=partial(log, node),
+                gave_up=gave_up,
+                unpack=self._unpack,
+                decode=image_decoder(node.get_logger().warning),
+            )
+        except Exception:
+            self.close()
+            raise
+
+    def _open(self, config: NodeConfig) -> None:
+        for name, endpoints in self._endpoints.items():
+            for output, kind in OUTPUTS.items():
+                self._outputs[name, output] = endpoints.publisher(
+                    message_class(kind), output_topic(name, output), result_qos()
+                )
+        self._info = next(iter(self._endpoints.values())).publisher(
+            message_class(INFO_TYPE), '~/estimator_info', latched_qos()
+        )
+        if config.publish_tf:
+            self._broadcasts.prepare()
+
+    def activate(self) -> None:
+        """Start the worker, subscribe, tell what is running; publishers are enabled already."""
+        node, core = self._node, self.core
+        core.activate()
+        self._info.handle.publish(core.info())
+        heard = []
+        for name, endpoints in self._endpoints.items():
+            image = endpoints.subscription(
+                self._image_type,
+                self._image_topic(name),
+                partial(core.image, name),
+                sensor_qos(),
+                raw=True,
+            )
+            info = endpoints.subscription(
+                message_class('sensor_msgs/msg/CameraInfo'),
+                input_topic(name, 'camera_info'),
+                partial(core.camera_info, name),
+                sensor_qos(),
+            )
+            self._inputs[name] = image
+            heard.append(f'{image.topic} ({describe_qos(image.qos)}) and {info.topic}')
+        about = core.pipeline.info
+        node.get_logger().info(
+            f'active: {about.model} on {about.backend} {about.device} ({about.precision}); '
+            f'listening to {", ".join(heard)}; publishing {self._outputs_prefix()}'
+        )
+
+    def deactivate(self) -> None:
+        """Unsubscribe, stop the worker, publish the end; publishers are still enabled."""
+        for endpoints in self._endpoints.values():
+            endpoints.destroy(publishers=False)
+        if not self.core.deactivate():
+            self._node.get_logger().error('the worker is still busy with an image')
+
+    def close(self) -> None:
+        """Destroy everything that was made."""
+        for endpoints in self._endpoints.values():
+            endpoints.destroy(publishers=False)
+            endpoints.destroy(publishers=True)
+        if self._transforms is not None:
+            self._transforms.close()
+        self._broadcasts.close()
+
+    def configure(self, config: NodeConfig) -> None:
+        """Take over live settings."""
+        if config.publish_tf:
+            self._broadcasts.prepare()
+        self.core.configure(config)
+
+    def time_jumped_back(self) -> None:
+        """Forget all that has a time."""
+        self.core.reset()
+        if self._transforms is not None:
+            self._transforms.clear()
+
+    def statuses(self) -> list[Status]:
+        """Diagnostics of the core, with what is known of topics here."""
+        return self.core.diagnostics(
+            {name: endpoint.topic for name, endpoint in self._inputs.items()},
+            {name: endpoints.problems() for name, endpoints in self._endpoints.items()},
+            {name: endpoints.lost for name, endpoints in self._endpoints.items()},
+        )
+
+    # What NodeCore asks of its shell, from the worker thread.
+
+    def listeners(self, camera: str, output: str) -> int:
+        """Subscribers of an output."""
+        return int(self._outputs[camera, output].handle.get_subscription_count())
+
+    def publish(self, camera: str, output: str, message: Any) -> None:
+        """Send a message."""
+        self._outputs[camera, output].handle.publish(message)
+
+    def broadcast(self, transforms: list[Any]) -> None:
+        """Send to /tf."""
+        self._broadcasts.send(transforms)
+
+    def lookup(
+        self, target: str, source: str, stamp_ns: int, timeout_s: float
+    ) -> tuple[Array, Array]:
+        """Transform at that time; LookupError if there is none."""
+        if self._transforms is None:
+            raise LookupError(f'nothing is known of {target}')
+        return self._transforms.lookup(target, source, stamp_ns, timeout_s)
+
+    def _unpack(self, data: bytes) -> Any:
+        """Message of its serialised form; in the worker, because it costs more than receiving."""
+        try:
+            return deserialize_message(data, self._image_type)
+        except Exception as error:
+            raise InputError(f'an image message cannot be read: {error}') from error
+
+    def _image_topic(self, camera: str) -> str:
+        """Where images come from: the transport's suffix belongs behind the remapped name."""
+        node, base = self._node, input_topic(camera, 'image')
+        if self.core.config.image_transport == 'raw':
+            return base
+        suffixed = f'{base}/compressed'
+        own = node.resolve_topic_name(suffixed)
+        if own != node.resolve_topic_name(suffixed, only_expand=True):
+            return suffixed
+        return f'{node.resolve_topic_name(base)}/compressed'
+
+    def _outputs_prefix(self) -> str:
+        topics = [endpoint.topic for endpoint in self._outputs.values()]
+        return ', '.join(topics)
+
+
+def _warm_up(pipeline: Pipeline) -> None:
+    """Runtimes allocate and choose kernels at the first call; not while a person walks by."""
+    pipeline.process(Frame(image=np.zeros((480, 640, 3), np.uint8)))
+    pipeline.reset()
+
+
+def log(node: Any, level: int, line: str) -> None:
+    """Write a line with a level of Python's logging to the node's logger."""
+    logger = node.get_logger()
+    if level >= logging.ERROR:
+        logger.error(line)
+    elif level >= logging.WARNING:
+        logger.warning(line)
+    elif level >= logging.INFO:
+        logger.info(line)
+    else:
+        logger.debug(line)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenVINO on small networks made here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ov = pytest.importorskip('openvino')
+from openvino import opset8 as ops  # noqa: E402
+
+from pose3d_ros.backends import (  # noqa: E402
+    NetworkSpec,
+    Port,
+    RuntimeOptions,
+    cache_folder,
+    load_network,
+)
+from pose3d_ros.backends.openvino import devices  # noqa: E402
+from pose3d_ros.errors import BackendError, ModelError  # noqa: E402
+
+RNG = np.random.default_rng(0)
+IMAGE = RNG.uniform(0, 1, (1, 3, 16, 16)).astype(np.float32)
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> NetworkSpec:
+    """A backbone with two heads and a mask that nobody wants."""
+    image = ops.parameter([1, 3, 16, 16], np.float32, name='image')
+    kernel = RNG.normal(size=(64, 3, 16, 16)).astype(np.float32)
+    features = ops.relu(
+        ops.convolution(image, ops.constant(kernel), [1, 1], [0, 0], [0, 0], [1, 1])
+    )
+
+    def head(size: int) -> ov.Node:
+        weights = RNG.normal(size=(size, 64, 1, 1)).astype(np.float32)
+        out = ops.convolution(features, ops.constant(weights), [1, 1], [0, 0], [0, 0], [1, 1])
+        return ops.reshape(out, np.array([-1, size]), False)
+
+    mask = ops.relu(image)
+    path = tmp_path / 'toy.xml'
+    ov.save_model(ov.Model([head(5), mask, head(7)], [image], 'toy'), path, compress_to_fp16=False)
+    ports = {'five': Port((None, 5)), 'seven': Port((None, 7))}
+    return NetworkSpec(path, {'image': Port((None, 3, 16, 16))}, ports, heads=('five', 'seven'))
+
+
+def test_roles_are_found_by_shape_and_the_rest_is_pruned(spec: NetworkSpec) -> None:
+    found = load_network(spec, RuntimeOptions())({'image': IMAGE})
+    assert {role: out.shape for role, out in found.items()} == {'five': (1, 5), 'seven': (1, 7)}
+
+
+def test_batches_equal_single_runs(spec: NetworkSpec) -> None:
+    network = load_network(spec, RuntimeOptions())
+    images = RNG.uniform(0, 1, (5, 3, 16, 16)).astype(np.float32)
+    together = network({'image': images})
+    alone = [network({'image': images[k : k + 1]}) for k in range(5)]
+    for role in ('five', 'seven'):
+        joined = np.concatenate([out[role] for out in alone])
+        np.testing.assert_allclose(together[role], joined, rtol=1e-4, atol=1e-3)
+
+
+def test_results_belong_to_the_caller(spec: NetworkSpec) -> None:
+    network = load_network(spec, RuntimeOptions())
+    first = network({'image': IMAGE})['five']
+    kept = first.copy()
+    network({'image': IMAGE * 3})
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_several_submitted_at_once(spec: NetworkSpec) -> None:
+    network = load_network(spec, RuntimeOptions())
+    images = [IMAGE * k for k in range(8)]
+    futures = [network.submit({'image': image}) for image in images]
+    for image, future in zip(images, futures):
+        expected = network({'image': image})['seven']
+        np.testing.assert_allclose(future.result(10)['seven'], expected, rtol=1e-4, atol=1e-3)
+
+
+def test_mixed_keeps_the_heads_exact(spec: NetworkSpec) -> None:
+    """The last layers run in f32: their output is as exact as the rounding before allows."""
+    exact = load_network(spec, RuntimeOptions())
+    mixed = load_network(spec, replace(RuntimeOptions(), precision='mixed'))
+    assert exact.precision == 'f32'
+    able = ov.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+    assert mixed.precision == ('mixed' if 'BF16' in able else 'f32')
+    for batch in (1, 3):
+        images = np.repeat(IMAGE, batch, axis=0)
+        a, b = exact({'image': images}), mixed({'image': images})
+        for role in ('five', 'seven'):
+            assert a[role].shape == b[role].shape
+            assert np.abs(a[role] - b[role]).max() < 0.02 * np.abs(a[role]).max()
+
+
+def test_another_network_is_named(spec: NetworkSpec) -> None:
+    wrong = replace(spec, outputs={'nine': Port((None, 9))})
+    with pytest.raises(ModelError, match=r'toy\.xml is another network.*nine'):
+        load_network(wrong, RuntimeOptions())
+    wrong = replace(spec, inputs={'image': Port((None, 3, 32, 32))})
+    with pytest.raises(ModelError, match='input'):
+        load_network(wrong, RuntimeOptions())
+
+
+@pytest.mark.parametrize('name', ['broken.xml', 'broken.onnx', 'broken.tflite', 'broken.pb'])
+@pytest.mark.parametrize('content', [b'', b'\x00\x01 no model', b'<net'])
+def test_damaged_files(spec: NetworkSpec, tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match='broken'):
+        load_network(replace(spec, path=path), RuntimeOptions(), 'openvino')
+
+
+def test_unknown_device_lists_the_known(spec: NetworkSpec) -> None:
+    for device in ('TPU', 'HETERO:TPU,CPU', 'MULTI', 'GPU.7'):
+        with pytest.raises(BackendError) as error:
+            load_network(spec, replace(RuntimeOptions(), device=device))
+        assert device.split(':')[0] in str(error.value)
+    assert 'CPU' in str(error.value)
+
+
+def test_fallback_warns_and_runs(spec: NetworkSpec, caplog: pytest.LogCaptureFixture) -> None:
+    options = replace(RuntimeOptions(), device='VPU', device_fallback=True)
+    if 'NPU' in devices():
+        pytest.skip('this machine has an NPU')
+    network = load_network(spec, options)
+    assert network.device == 'CPU'
+    assert 'VPU' in caplog.text
+    assert network({'image': IMAGE})['five'].shape == (1, 5)
+
+
+@pytest.mark.parametrize('device', ['cpu', 'AUTO', 'AUTO:CPU', 'HETERO:CPU'])
+def test_devices_in_any_spelling(spec: NetworkSpec, device: str) -> None:
+    network = load_network(spec, replace(RuntimeOptions(), device=device, threads=1))
+    assert network({'image': IMAGE})['five'].shape == (1, 5)
+
+
+def test_precision_that_the_device_lacks(spec: NetworkSpec) -> None:
+    able = ov.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+    if 'FP16' in able:
+        pytest.skip('this CPU computes in f16')
+    with pytest.raises(BackendError, match='f16'):
+        load_network(spec, replace(RuntimeOptions(), precision='f16'))
+
+
+def test_compiled_models_are_cached(spec: NetworkSpec, tmp_path: Path) -> None:
+    folder = tmp_path / 'cache'
+    load_network(spec, replace(RuntimeOptions(), cache_dir=folder))
+    assert list(folder.iterdir())
+
+
+def test_cache_folder_moves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv('POSE3D_CACHE', str(tmp_path / 'here'))
+    assert cache_folder() == tmp_path / 'here' / 'compiled'
+    (tmp_path / 'file').write_text('')
+    monkeypatch.setenv('POSE3D_CACHE', str(tmp_path / 'file'))
+    assert cache_folder() is None

@@ -1,0 +1,425 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pose3d node` as a process of its own, with this one as camera and as subscriber."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import suppress
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+pytest.importorskip('cyclonedds')
+
+from support.blobs import draw
+from support.network import spin_until
+
+from pose3d_ros.camera import Camera
+from pose3d_ros.dds.qos import LATCHED, STATIC_TRANSFORMS, Profile
+from pose3d_ros.messages import image_message, make_header, stamp_of
+from pose3d_ros.messages.calibration import info_message
+from pose3d_ros.messages.images import compressed_message
+
+IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+INFO, SKELETONS = 'sensor_msgs/msg/CameraInfo', 'pose3d_ros/msg/Skeleton3DArray'
+MARKERS, TF = 'visualization_msgs/msg/MarkerArray', 'tf2_msgs/msg/TFMessage'
+DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
+CAMERA = Camera(K=np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), size=(640, 480))
+ONE = draw([(320, 240, 320)])
+RELIABLE, BEST_EFFORT = Profile(), Profile(reliable=False)
+S = 1_000_000_000
+
+
+class Bench:
+    """A camera and a subscriber, and the node between them."""
+
+    def __init__(self, network, *arguments, camera=RELIABLE, raw=True, parameters=None):
+        self.network = network
+        self.node = network.node()
+        self.types = self.node.types
+        self.stamp_ns = time.time_ns()
+        self.images = self.node.publisher(
+            '/camera/image' if raw else '/camera/image/compressed',
+            IMAGE if raw else COMPRESSED,
+            camera,
+        )
+        self.infos = self.node.publisher('/camera/camera_info', INFO, camera)
+        self.path = network.folder / 'params.yaml'
+        options = ['-r', 'image:=/camera/image', '-r', 'camera_info:=/camera/camera_info']
+        if parameters is not None:
+            self.write(**parameters)
+            options += ['--params-file', self.path]
+        self.process = network.run('node', '--estimator', 'support.blobs', *options, *arguments)
+        self.got = {}
+
+    def write(self, **parameters):
+        self.path.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
+
+    def listen(self, topic, kind, profile=RELIABLE):
+        got = self.got[topic] = []
+        self.node.subscribe(
+            topic, kind, profile, lambda raw: got.append(self.types.deserialize(raw, kind))
+        )
+        return got
+
+    def spin_until(self, condition, timeout_s=20.0):
+        try:
+            spin_until(self.node, condition, timeout_s)
+        except AssertionError as error:
+            raise AssertionError(
+                f'{error}; the node says: {self.process.log.read_text()}'
+            ) from None
+
+    def ready(self):
+        """The node has found the camera, and whoever listens the node."""
+        self.spin_until(lambda: self.images.listeners() and self.infos.listeners())
+        self.spin_until(lambda: all(s.publishers() for s in self.node._subscriptions))
+        return self
+
+    def send(self, image=ONE, calibrated=True, stamp_ns=None, frame_id='cam', **changes):
+        self.stamp_ns = self.stamp_ns + S // 30 if stamp_ns is None else stamp_ns
+        stamp = {'stamp_ns': self.stamp_ns, 'frame_id': frame_id}
+        if calibrated:
+            self.infos.publish(info_message(self.types, CAMERA, **stamp))
+        make = image_message if self.images._type == IMAGE else compressed_message
+        message = make(self.types, image, **stamp)
+        for name, value in changes.items():
+            setattr(message, name, value)
+        self.images.publish(message)
+        return self.stamp_ns
+
+    def exchange(self, got, tries=20, **image):
+        """Send images until an answer comes (peers may need a moment, samples may get lost)."""
+        before = len(got)
+        for _ in range(tries):
+            self.send(**image)
+            with suppress(AssertionError):
+                self.spin_until(lambda: len(got) > before, 0.5)
+                return got[-1]
+        raise AssertionError(f'no answer; the node says: {self.process.log.read_text()}')
+
+    def stop(self, number=signal.SIGINT):
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+
+@pytest.mark.parametrize('camera', [RELIABLE, BEST_EFFORT])
+@pytest.mark.parametrize('subscriber', [RELIABLE, BEST_EFFORT])
+def test_images_in_skeletons_out(network, camera, subscriber):
+    bench = Bench(network, camera=camera)
+    got = bench.listen('/pose3d/skeletons', SKELETONS, subscriber)
+    info = bench.listen('/pose3d/estimator_info', 'pose3d_ros/msg/EstimatorInfo', LATCHED)
+    bench.ready()
+    array = bench.exchange(got)
+    # The camera_info may have come after the first image.
+    while not array.skeletons[0].position_source:
+        array = bench.exchange(got)
+    assert stamp_of(array.header) <= bench.stamp_ns
+    assert array.header.frame_id == 'cam'
+    assert array.convention == 'coco_17'
+    (person,) = array.skeletons
+    assert person.root.position.z == pytest.approx(3.0, rel=0.02)
+    assert len(person.joints) == 17
+    bench.spin_until(lambda: info)
+    assert info[0].joint_names[0] == 'nose'
+    assert bench.stop() == 0
+
+
+def test_every_output(network):
+    bench = Bench(network, '--publish-tf', '--tf-joints', 'all')
+    markers = bench.listen('/pose3d/markers', MARKERS)
+    debug = bench.listen('/pose3d/debug_image', IMAGE)
+    transforms = bench.listen('/tf', TF)
+    bench.ready()
+    bench.exchange(transforms)
+    bench.spin_until(lambda: markers and debug and transforms)
+    assert {m.ns for m in markers[-1].markers} == {'joints', 'bones', 'text'}
+    assert (debug[-1].width, debug[-1].height) == (640, 480)
+    names = {t.child_frame_id for t in transforms[-1].transforms}
+    assert {'body_1', 'l_wrist_1', 'head_1'} <= names
+    # The end: one empty array of markers that removes all.
+    assert bench.stop() == 0
+    bench.spin_until(lambda: markers[-1].markers[0].action == 3)
+
+
+def test_goodbye_on_sigterm(network):
+    bench = Bench(network)
+    got = bench.listen('/pose3d/skeletons', SKELETONS)
+    bench.ready()
+    assert bench.exchange(got).skeletons
+    assert bench.stop(signal.SIGTERM) == 0
+    bench.spin_until(lambda: not got[-1].skeletons)
+
+
+def test_two_interrupts(network):
+    bench = Bench(network).ready()
+    bench.process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    bench.process.send_signal(signal.SIGINT)
+    begin = time.monotonic()
+    assert bench.process.wait(10) == 0
+    assert time.monotonic() - begin < 4
+    assert 'Traceback' not in bench.process.log.read_text()
+
+
+@pytest.mark.parametrize('camera', [RELIABLE, BEST_EFFORT])
+def test_compressed_images(network, camera):
+    bench = Bench(network, '--image-transport', 'compressed', raw=False, camera=camera)
+    got = bench.listen('/pose3d/skeletons', SKELETONS)
+    bench.ready()
+    assert len(bench.exchange(got).skeletons) == 1
+    # A cut one is diagnosed, and the node goes on.
+    diagnostics = bench.listen('/diagnostics', DIAGNOSTICS)
+    jpeg = cv2.imencode('.jpg', ONE)[1].ravel()
+    bench.send(data=jpeg[: len(jpeg) // 2])
+    bench.spin_until(lambda: any(problems(d, 'input') for d in diagnostics))
+    assert len(bench.exchange(got).skeletons) == 1
+
+
+def problems(diagnostics, name):
+    return [s.message for s in diagnostics.status if s.name == f'/pose3d: {name}' and s.level]
+
+
+def test_bad_images_and_bad_calibration_are_survived(network):
+    bench = Bench(network)
+    got = bench.listen('/pose3d/skeletons', SKELETONS)
+    diagnostics = bench.listen('/diagnostics', DIAGNOSTICS)
+    bench.ready()
+    bench.exchange(got)
+    for changes in (
+        {'encoding': 'rgb7'},
+        {'step': 1},
+        {'data': np.zeros(5, np.uint8)},
+        {'width': 0},
+        {'height': 0},
+    ):
+        bench.send(**changes)
+        time.sleep(0.05)
+    zeros = info_message(bench.types, CAMERA, stamp_ns=1, frame_id='cam')
+    zeros.k = np.full(9, np.nan)
+    bench.infos.publish(zeros)
+    bench.spin_until(lambda: any(problems(d, 'input') for d in diagnostics))
+    time.sleep(0.1)
+    array = bench.exchange(got, calibrated=False)
+    assert array.skeletons[0].position_source == 0
+    bench.spin_until(lambda: 'finite' in ''.join(problems(diagnostics[-1], 'calibration')))
+    assert bench.process.poll() is None
+
+
+def test_garbage_on_the_wire(network):
+    """Bytes that are no such message: counted, not fatal."""
+    bench = Bench(network)
+    got = bench.listen('/pose3d/skeletons', SKELETONS)
+    bench.ready()
+    bench.exchange(got)
+    text = bench.types.serialize(
+        bench.types(IMAGE)(encoding='x' * 50, data=np.zeros(100, np.uint8)), IMAGE
+    )
+    bench.images._writer.write(bench.images._sample(bytes(text)))
+    assert bench.exchange(got).skeletons
+    assert bench.process.poll() is None
+
+
+def test_stamps_zero_equal_and_backwards(network):
+    bench = Bench(network)
+    got = bench.listen('/pose3d/skeletons', SKELETONS)
+    bench.ready()
+    bench.exchange(got)
+    before = time.time_ns()
+    array = bench.exchange(got, stamp_ns=0)
+    assert before <= stamp_of(array.header) <= time.time_ns()
+    for stamp_ns in (500 * S, 500 * S, 400 * S):
+        array = bench.exchange(got, stamp_ns=stamp_ns)
+        assert stamp_of(array.header) == stamp_ns
+    assert bench.process.poll() is None
+
+
+def test_image_size_changes(network):
+    bench = Bench(network)
+    got = bench.listen('/pose3d/skeletons', SKELETONS)
+    bench.ready()
+    for size in ((640, 480), (320, 240), (400, 300), (640, 480)):
+        array = bench.exchange(got, image=cv2.resize(ONE, size))
+        assert (array.image_width, array.image_height) == size
+
+
+def test_no_delay_builds_up_with_a_fast_camera(network):
+    """120 Hz in, an estimator of 30 Hz: the answers stay fresh and the rest is dropped."""
+    bench = Bench(network, '--estimator', 'support.slow_blobs', camera=BEST_EFFORT)
+    got = bench.listen('/pose3d/skeletons', SKELETONS)
+    diagnostics = bench.listen('/diagnostics', DIAGNOSTICS)
+    bench.ready()
+    bench.exchange(got)
+    got.clear()
+    delays = []
+    begin = due = time.monotonic()
+    sent = 0
+    while time.monotonic() - begin < 4.0:
+        bench.send(stamp_ns=time.time_ns())
+        sent += 1
+        due += 1 / 120
+        while True:
+            count = len(got)
+            bench.node.spin_once(max(0.0, due - time.monotonic()))
+            delays += [(time.time_ns() - stamp_of(a.header)) * 1e-9 for a in got[count:]]
+            if time.monotonic() >= due:
+                break
+    assert sent > 300
+    assert 40 < len(delays) < sent / 2
+    early, late = np.median(delays[5:25]), np.median(delays[-20:])
+    assert late < 0.25
+    assert late < early + 0.1
+    bench.spin_until(lambda: 'dropped' in str(diagnostics[-1]))
+    values = {v.key: v.value for s in diagnostics[-1].status for v in s.values}
+    assert int(values['dropped for newer ones']) > 100
+
+
+def test_settings_from_a_file_and_again_on_sighup(network):
+    parameters = {
+        'publish_markers': True,
+        'marker_text': False,
+        'diagnostics_period_s': 0.1,
+        'use_sim_time': False,
+        'qos_overrides': {'/camera/image': {'subscription': {'reliability': 'reliable'}}},
+    }
+    bench = Bench(network, parameters=parameters)
+    got = bench.listen('/pose3d/markers', MARKERS)
+    bench.ready()
+    assert {m.ns for m in bench.exchange(got).markers} == {'joints', 'bones'}
+    bench.write(**{**parameters, 'marker_text': True})
+    bench.process.send_signal(signal.SIGHUP)
+    bench.spin_until(lambda: {m.ns for m in bench.exchange(got).markers} > {'joints', 'bones'})
+    # What may not change is refused in one line, and the rest stays as it is.
+    for wrong, complaint in (
+        ({'device': 'GPU'}, 'device cannot change while the node is active'),
+        ({'marker_text': 3}, 'marker_text must be of type bool'),
+        ({'marker_texd': True}, "unknown setting 'marker_texd'; did you mean 'marker_text'"),
+    ):
+        bench.write(**{**parameters, 'marker_text': True, **wrong})
+        bench.process.send_signal(signal.SIGHUP)
+        bench.spin_until(lambda c=complaint: c in bench.process.log.read_text())
+    assert 'text' in {m.ns for m in bench.exchange(got).markers}
+    assert bench.stop() == 0
+
+
+def test_pause_by_file(network):
+    bench = Bench(network, parameters={'enabled': False})
+    got = bench.listen('/pose3d/skeletons', SKELETONS)
+    bench.ready()
+    for _ in range(10):
+        bench.send()
+        bench.node.spin_once(0.05)
+    assert got == []
+    bench.write(enabled=True)
+    bench.process.send_signal(signal.SIGHUP)
+    assert bench.exchange(got).skeletons
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'complaint'),
+    [
+        ({'max_people': 'many'}, "params.yaml: max_people must be of type int, not 'many'"),
+        ({'max_people': 0}, 'max_people must lie in [1, 100], not 0'),
+        ({'max_peeple': 3}, "unknown setting 'max_peeple'; did you mean 'max_people'"),
+        ({'use_sim_time': 'yes'}, 'use_sim_time must be true or false'),
+        ({'qos_overrides': {'/x': {'publisher': {'depth': 0}}}}, 'depth must be a whole number'),
+    ],
+)
+def test_wrong_settings_end_the_start(network, parameters, complaint):
+    bench = Bench(network, parameters=parameters)
+    assert bench.process.wait(20) == 2
+    assert complaint in bench.process.log.read_text()
+
+
+def test_gives_up_after_many_failures(network):
+    red = np.full((480, 640, 3), (0, 0, 255), np.uint8)
+    bench = Bench(network, '--max-failures', '3')
+    bench.listen('/pose3d/skeletons', SKELETONS)
+    bench.ready()
+    for _ in range(100):
+        if bench.process.poll() is not None:
+            break
+        bench.send(red)
+        time.sleep(0.05)
+    assert bench.process.wait(10) == 1
+    assert 'failed too often: RuntimeError: the network failed' in bench.process.log.read_text()
+
+
+def test_incompatible_camera_is_named(network):
+    parameters = {
+        'diagnostics_period_s': 0.1,
+        'qos_overrides': {'/camera/image': {'subscription': {'reliability': 'reliable'}}},
+    }
+    bench = Bench(network, camera=BEST_EFFORT, parameters=parameters)
+    diagnostics = bench.listen('/diagnostics', DIAGNOSTICS)
+    expected = 'incompatible QoS: /camera/image: reliability of its publisher'
+    bench.spin_until(
+        lambda: diagnostics and expected in ''.join(problems(diagnostics[-1], 'input'))
+    )
+    assert 'incompatible QoS on /camera/image' in bench.process.log.read_text()
+
+
+def test_several_cameras(network):
+    node = network.node()
+    process = network.run('node', '--estimator', 'support.blobs', '--cameras', 'left,right')
+    got = {}
+    for side in ('left', 'right'):
+        got[side] = []
+        node.subscribe(f'/pose3d/{side}/skeletons', SKELETONS, RELIABLE, got[side].append)
+    cameras = {s: node.publisher(f'/{s}/image', IMAGE, RELIABLE) for s in ('left', 'right')}
+    spin_until(node, lambda: all(c.listeners() for c in cameras.values()))
+    end = time.monotonic() + 10
+    while not all(got.values()):
+        assert time.monotonic() < end, process.log.read_text()
+        for camera in cameras.values():
+            camera.publish(image_message(node.types, ONE, stamp_ns=time.time_ns(), frame_id='cam'))
+        for _ in range(5):
+            node.spin_once(0.02)
+
+
+def test_target_frame(network):
+    bench = Bench(network, '--target-frame', 'map')
+    got = bench.listen('/pose3d/skeletons', SKELETONS)
+    bench.ready()
+    for _ in range(5):
+        bench.send()
+        bench.node.spin_once(0.1)
+    assert got == []
+    static = bench.node.publisher('/tf_static', TF, STATIC_TRANSFORMS)
+    transform = bench.types('geometry_msgs/msg/TransformStamped')(
+        header=make_header(bench.types, 0, 'map'), child_frame_id='cam'
+    )
+    transform.transform.translation.x = 7.0
+    static.publish(bench.types(TF)(transforms=[transform]))
+    array = bench.exchange(got)
+    assert array.header.frame_id == 'map'
+    assert array.skeletons[0].root.position.x == pytest.approx(7.0, abs=0.05)
+
+
+def test_simulated_time(network):
+    bench = Bench(network, parameters={'use_sim_time': True})
+    clock = bench.node.publisher('/clock', 'rosgraph_msgs/msg/Clock', RELIABLE)
+    got = bench.listen('/pose3d/skeletons', SKELETONS)
+    bench.ready()
+    bench.spin_until(clock.listeners)
+    time_type = bench.types('builtin_interfaces/msg/Time')
+    clock.publish(bench.types('rosgraph_msgs/msg/Clock')(clock=time_type(sec=77, nanosec=5)))
+    time.sleep(0.2)
+    assert stamp_of(bench.exchange(got, stamp_ns=0).header) == 77 * S + 5
+
+
+def test_nothing_is_computed_for_nobody(network):
+    bench = Bench(network)
+    diagnostics = bench.listen('/diagnostics', DIAGNOSTICS)
+    bench.ready()
+    for _ in range(5):
+        bench.send()
+        time.sleep(0.02)
+    count = len(diagnostics)
+    bench.spin_until(lambda: len(diagnostics) > count + 1)
+    values = {v.key: v.value for s in diagnostics[-1].status for v in s.values}
+    assert int(values['received']) >= 1
+    assert values['skipped (paused or nobody listens)'] == values['received']

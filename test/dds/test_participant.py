@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip('cyclonedds')
+
+from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
+from cyclonedds.qos import Policy
+from cyclonedds.sub import DataReader
+from support.network import spin_until
+
+from pose3d_ros.dds.participant import cyclone_config, domain_id
+from pose3d_ros.dds.qos import LATCHED, SENSOR_DATA, Overrides, Profile
+from pose3d_ros.errors import ConfigError
+
+STRING, IMAGE = 'std_msgs/msg/String', 'sensor_msgs/msg/Image'
+RELIABLE = Profile()
+BEST_EFFORT = Profile(reliable=False)
+
+
+class Ear:
+    """Collects the texts of a topic."""
+
+    def __init__(self, node, topic, profile=RELIABLE, **options):
+        self.heard = []
+        self.subscription = node.subscribe(
+            topic,
+            STRING,
+            profile,
+            lambda raw: self.heard.append(node.types.deserialize(raw, STRING).data),
+            **options,
+        )
+
+
+def say(publisher, node, text):
+    publisher.publish(node.types(STRING)(data=text))
+
+
+@pytest.mark.parametrize('out', [RELIABLE, BEST_EFFORT])
+@pytest.mark.parametrize('into', [RELIABLE, BEST_EFFORT])
+def test_reliability(network, out, into):
+    talker, listener = network.node('talker'), network.node('listener')
+    publisher = talker.publisher('chatter', STRING, out)
+    ear = Ear(listener, 'chatter', into)
+    if into.reliable and not out.reliable:
+        spin_until([talker, listener], ear.subscription.incompatible)
+        assert ear.subscription.incompatible() == publisher.incompatible() == 'reliability'
+        assert publisher.listeners() == ear.subscription.publishers() == 0
+        return
+    spin_until([talker, listener], publisher.listeners)
+    for k in range(5):
+        say(publisher, talker, f'text {k}')
+        spin_until([talker, listener], lambda k=k: len(ear.heard) == k + 1)
+    assert ear.heard == [f'text {k}' for k in range(5)]
+    assert ear.subscription.incompatible() == ''
+
+
+def test_latched_messages_reach_those_who_come_late(network):
+    talker = network.node('talker')
+    publisher = talker.publisher('~/info', STRING, LATCHED)
+    say(publisher, talker, 'old')
+    say(publisher, talker, 'new')
+    ear = Ear(network.node('listener'), '/talker/info', LATCHED)
+    spin_until(network._nodes, lambda: ear.heard)
+    assert ear.heard == ['new']
+
+
+def test_remapping_and_suffix(network):
+    talker = network.node('talker')
+    listener = network.node('listener', remaps=[('image', '/front/image')])
+    publisher = talker.publisher('/front/image/compressed', STRING, RELIABLE)
+    ear = Ear(listener, 'image', suffix='/compressed')
+    spin_until([talker, listener], publisher.listeners)
+    say(publisher, talker, 'x')
+    spin_until([talker, listener], lambda: ear.heard)
+
+
+def test_overrides(network):
+    overrides = Overrides({'/chatter': {'subscription': {'reliability': 'best_effort'}}})
+    talker, listener = network.node('talker'), network.node('listener', overrides=overrides)
+    publisher = talker.publisher('chatter', STRING, BEST_EFFORT)
+    Ear(listener, 'chatter', RELIABLE)
+    spin_until([talker, listener], publisher.listeners)
+
+
+def test_images_of_several_sizes(network):
+    talker, listener = network.node('talker'), network.node('listener')
+    publisher = talker.publisher('image', IMAGE, Profile(depth=1))
+    got = []
+    listener.subscribe(
+        'image', IMAGE, SENSOR_DATA, lambda raw: got.append(listener.types.deserialize(raw, IMAGE))
+    )
+    spin_until([talker, listener], publisher.listeners)
+    for size in (10, 100_000, 921_600, 6_220_800):
+        data = np.arange(size, dtype=np.uint32).astype(np.uint8)
+        end = time.monotonic() + 10
+        got.clear()
+        # Best effort may lose fragments of large ones.
+        while not got and time.monotonic() < end:
+            publisher.publish(talker.types(IMAGE)(data=data, encoding='mono8'))
+            for _ in range(20):
+                listener.spin_once(0.01)
+        np.testing.assert_array_equal(got[0].data, data)
+
+
+@pytest.mark.parametrize(('distro', 'length'), [('jazzy', 16), ('humble', 24)])
+def test_place_in_the_graph(network, distro, length):
+    node = network.node('eyes', distro=distro)
+    node.publisher('~/skeletons', STRING, RELIABLE)
+    node.subscribe('image', IMAGE, SENSOR_DATA, lambda raw: None)
+    other = network.node('observer', distro=distro)
+    seen = []
+    # The name on the wire has no prefix, hence not through subscribe().
+    name = 'rmw_dds_common/msg/ParticipantEntitiesInfo'
+    profile = Profile(transient_local=True, depth=100)
+    reader = DataReader(
+        other._participant, other._topic('ros_discovery_info', name), qos=profile.qos()
+    )
+
+    def look():
+        for sample in reader.take(10):
+            info = other.types.deserialize(sample.raw, name)
+            seen.extend(n for n in info.node_entities_info_seq if n.node_name == 'eyes')
+        return seen and seen[-1].reader_gid_seq
+
+    spin_until([node, other], look)
+    entry = seen[-1]
+    assert entry.node_namespace == '/'
+    assert len(entry.writer_gid_seq) == len(entry.reader_gid_seq) == 1
+    gid = bytes(entry.writer_gid_seq[0].data)
+    assert len(gid) == length
+    assert gid[:16] == node._endpoints['writer'][0].guid.bytes
+
+
+@pytest.mark.parametrize('distro', ['jazzy', 'humble'])
+def test_type_hashes_are_announced(network, distro):
+    node, other = network.node('eyes', distro=distro), network.node('observer')
+    node.publisher('~/text', STRING, RELIABLE)
+    reader = BuiltinDataReader(other._participant, BuiltinTopicDcpsPublication)
+    found = {}
+
+    def look():
+        for sample in reader.take(100):
+            if hasattr(sample, 'topic_name'):
+                found[sample.topic_name] = sample
+        return 'rt/eyes/text' in found
+
+    spin_until([node, other], look)
+    sample = found['rt/eyes/text']
+    assert sample.type_name == 'std_msgs::msg::dds_::String_'
+    data = sample.qos[Policy.Userdata].data if Policy.Userdata in sample.qos else b''
+    if distro == 'humble':
+        assert data == b''
+    else:
+        assert data == f'typehash={node.types.type_hash(STRING)};'.encode()
+
+
+def test_timers(network):
+    node = network.node()
+    ticks = []
+    node.every(0.05, lambda: ticks.append(time.monotonic()))
+    spin_until(node, lambda: len(ticks) >= 5)
+    assert ticks[-1] - ticks[0] == pytest.approx(0.2, abs=0.1)
+
+
+def test_stop_ends_spin_at_once(network):
+    node = network.node()
+    node.every(0.02, node.stop)
+    begin = time.monotonic()
+    node.spin()
+    assert time.monotonic() - begin < 2
+
+
+def test_domain(monkeypatch):
+    monkeypatch.delenv('ROS_DOMAIN_ID', raising=False)
+    assert domain_id() == 0
+    monkeypatch.setenv('ROS_DOMAIN_ID', '42')
+    assert domain_id() == 42
+    assert domain_id(7) == 7
+    monkeypatch.setenv('ROS_DOMAIN_ID', 'seven')
+    with pytest.raises(ConfigError, match="ROS_DOMAIN_ID must be a number, not 'seven'"):
+        domain_id()
+    with pytest.raises(ConfigError, match=r'\[0, 232\], not 233'):
+        domain_id(233)
+
+
+def test_discovery_variables(monkeypatch):
+    for name in ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY', 'ROS_STATIC_PEERS'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv('CYCLONEDDS_URI', raising=False)
+    assert 'Peer' not in cyclone_config()
+    monkeypatch.setenv('ROS_STATIC_PEERS', '10.0.0.1; robot')
+    assert '<Peer address="10.0.0.1"/><Peer address="robot"/>' in cyclone_config()
+    assert 'AllowMulticast' not in cyclone_config()
+    monkeypatch.setenv('ROS_LOCALHOST_ONLY', '1')
+    assert '<Peer address="localhost"/>' in cyclone_config()
+    assert '<AllowMulticast>false' in cyclone_config()
+    monkeypatch.setenv('CYCLONEDDS_URI', 'file:///etc/dds.xml')
+    assert cyclone_config().endswith(',file:///etc/dds.xml')
+    monkeypatch.delenv('ROS_LOCALHOST_ONLY')
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'GALAXY')
+    with pytest.raises(ConfigError, match='ROS_AUTOMATIC_DISCOVERY_RANGE must be one of SUBNET'):
+        cyclone_config()

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from shared import DATA
+
+from pose3d_ros.config import PipelineConfig
+from pose3d_ros.detectors.boxes import create_detector, iou
+from pose3d_ros.types import Frame
+
+CLIPS = sorted((DATA / 'synthetic').glob('*.npz'))
+
+
+@pytest.mark.parametrize('path', CLIPS, ids=lambda path: path.stem)
+def test_boxes_lie_on_the_people(path, blazepose_model) -> None:
+    truth = np.load(path)['boxes_xyxy']
+    video = cv2.VideoCapture(str(path.with_suffix('.mp4')))
+    detector = create_detector('blazepose', PipelineConfig())
+    overlaps = []
+    for index in range(0, len(truth), 30):
+        video.set(cv2.CAP_PROP_POS_FRAMES, index)
+        read, image = video.read()
+        assert read
+        (found,) = detector.detect([Frame(image)])
+        for box in truth[index]:
+            expected = np.array([*box[:2], *(box[2:] - box[:2])])
+            overlaps.append(iou(expected, found).max() if len(found) else 0.0)
+    # It finds one of two people at times.
+    assert np.mean(overlaps) > (0.55 if truth.shape[1] == 1 else 0.4)
+
+
+def test_nobody_in_an_empty_picture(blazepose_model) -> None:
+    detector = create_detector('blazepose', PipelineConfig())
+    (found,) = detector.detect([Frame(np.full((480, 640, 3), 90, np.uint8))])
+    assert found.shape == (0, 5)
+    assert detector.detect([]) == []

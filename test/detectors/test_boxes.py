@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from pose3d_ros.config import PipelineConfig
+from pose3d_ros.detectors.boxes import (
+    BoxOptions,
+    People,
+    box_around,
+    clipped,
+    create_detector,
+    distinct,
+    iou,
+)
+from pose3d_ros.errors import ConfigError
+from pose3d_ros.skeleton import SKELETONS
+from pose3d_ros.types import Frame, Pose3D
+
+IMAGE = np.zeros((480, 640, 3), np.uint8)
+ONE = np.array([[100.0, 100, 80, 200, 0.9]])
+
+
+class Recorded:
+    """Finds what it is told, and counts how often it was asked."""
+
+    def __init__(self, boxes: np.ndarray) -> None:
+        self.boxes, self.asked = boxes, 0
+
+    def detect(self, frames: Sequence[Frame]) -> list[np.ndarray]:
+        self.asked += 1
+        return [self.boxes for _ in frames]
+
+
+def pose(box: Sequence[float]) -> Pose3D:
+    skeleton = SKELETONS['coco_17']
+    unit = np.random.default_rng(3).uniform(0, 1, (17, 2))
+    unit[0], unit[1] = (0, 0), (1, 1)
+    x, y, width, height = box[:4]
+    return Pose3D(
+        skeleton=skeleton,
+        xyz=np.zeros((17, 3)),
+        confidence=np.ones(17),
+        pixels=unit * (width, height) + (x, y),
+        status=np.ones(17, np.uint8),
+        score=0.8,
+    )
+
+
+def people(detector: Recorded, **settings) -> People:
+    config = PipelineConfig(max_people=settings.pop('max_people', 5))
+    return People(detector, config, BoxOptions(**settings))
+
+
+def test_the_detector_runs_at_its_interval_while_people_are_followed() -> None:
+    detector = Recorded(ONE)
+    followed = people(detector, detector_interval=4)
+    for _ in range(9):
+        (boxes,) = followed.boxes([Frame(IMAGE)])
+        assert len(boxes) == 1
+        followed.update(Frame(IMAGE), len(boxes), [pose(ONE[0])])
+    assert detector.asked == 3
+
+
+def test_the_detector_runs_again_when_somebody_is_lost() -> None:
+    detector = Recorded(np.array([[100.0, 100, 80, 200, 0.9], [400, 100, 80, 200, 0.8]]))
+    followed = people(detector, detector_interval=100)
+    (boxes,) = followed.boxes([Frame(IMAGE)])
+    followed.update(Frame(IMAGE), len(boxes), [pose(boxes[0])])
+    (boxes,) = followed.boxes([Frame(IMAGE)])
+    assert detector.asked == 2
+    assert len(boxes) == 2
+
+
+def test_boxes_follow_the_skeletons() -> None:
+    followed = people(Recorded(ONE), detector_interval=100)
+    (boxes,) = followed.boxes([Frame(IMAGE)])
+    moved = pose((140, 110, 80, 200))
+    followed.update(Frame(IMAGE), 1, [moved])
+    (boxes,) = followed.boxes([Frame(IMAGE)])
+    centre = boxes[0, :2] + boxes[0, 2:4] / 2
+    assert np.allclose(centre, (180, 210))
+    assert 200 < boxes[0, 3] < 240
+
+
+def test_without_following_every_frame_is_detected() -> None:
+    detector = Recorded(ONE)
+    followed = people(detector, follow=False)
+    for _ in range(3):
+        (boxes,) = followed.boxes([Frame(IMAGE)])
+        followed.update(Frame(IMAGE), 1, [pose(boxes[0])])
+    assert detector.asked == 3
+
+
+def test_people_found_again_are_no_new_people_and_weak_ones_none() -> None:
+    found = np.array([[100.0, 100, 80, 200, 0.9], [104, 98, 84, 200, 0.8], [400, 9, 80, 80, 0.3]])
+    (boxes,) = people(Recorded(found)).boxes([Frame(IMAGE)])
+    assert len(boxes) == 1
+    many = np.array([[k * 60.0, 0, 50, 100, 0.9] for k in range(8)])
+    (boxes,) = people(Recorded(many), max_people=3).boxes([Frame(IMAGE)])
+    assert len(boxes) == 3
+
+
+def test_sources_are_kept_apart() -> None:
+    detector = Recorded(ONE)
+    followed = people(detector, detector_interval=100)
+    frames = [Frame(IMAGE, source='left'), Frame(IMAGE, source='right')]
+    followed.boxes(frames)
+    followed.update(frames[0], 1, [pose((300, 100, 80, 200))])
+    followed.update(frames[1], 1, [])
+    left, right = followed.boxes(frames)
+    assert left[0, 0] > 250
+    assert right[0, 0] == 100
+    followed.reset('left')
+    assert followed.boxes(frames)[0][0, 0] == 100
+
+
+def test_given_boxes_and_the_whole_picture() -> None:
+    config = PipelineConfig()
+    frame = Frame(
+        IMAGE, boxes=np.array([[1.0, 2, 30, 40, 0.5], [1, 2, 30, 40, 0.7], [1, 2, 0, 4, 1]])
+    )
+    assert create_detector('topic', config).detect([frame])[0][:, 4].tolist() == [0.7, 0.5]
+    assert len(create_detector('topic', config).detect([Frame(IMAGE)])[0]) == 0
+    whole = create_detector('image', config).detect([Frame(IMAGE)])[0]
+    assert whole.tolist() == [[0, 0, 640, 480, 1]]
+
+
+def test_unknown_detectors_are_named() -> None:
+    with pytest.raises(ConfigError, match='nobody.*blazepose'):
+        create_detector('nobody', PipelineConfig())
+    with pytest.raises(ConfigError, match='no_such_package'):
+        create_detector('no_such_package.boxes:Finder', PipelineConfig())
+
+
+def test_boxes_around_skeletons_stay_inside_the_image() -> None:
+    box = box_around(pose((-100, 300, 200, 400)), (640, 480))
+    assert box is not None
+    assert box[0] == -0.5
+    assert box[1] + box[3] == 479.5
+    assert box_around(pose((-300, 0, 200, 400)), (640, 480)) is None
+    assert clipped(np.array([700.0, 0, 50, 50, 1]), (640, 480))[2] == 0
+
+
+def test_overlap() -> None:
+    a = np.array([0.0, 0, 10, 10, 1])
+    assert iou(a, np.array([[0.0, 0, 10, 10], [5, 0, 10, 10], [20, 0, 5, 5]])).tolist() == (
+        pytest.approx([1, 1 / 3, 0])
+    )
+
+
+def test_two_skeletons_on_one_body_are_one() -> None:
+    a, b, other = pose((100, 100, 80, 200)), pose((103, 102, 80, 198)), pose((160, 100, 80, 200))
+    assert distinct([a, b, other]) == [a, other]

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A DDS network of one's own: a domain that nobody uses, on this machine alone."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from pose3d_ros.dds.names import Names
+from pose3d_ros.dds.participant import DdsNode
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_domain() -> int:
+    """A domain whose first ports nobody has bound."""
+    while True:
+        domain = random.randint(1, 100)
+        try:
+            for offset in range(4):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                    probe.bind(('127.0.0.1', 7410 + 250 * domain + offset))
+        except OSError:
+            continue
+        return domain
+
+
+class Network:
+    """Makes nodes in this process, and runs commands beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.domain = free_domain()
+        self.folder = folder
+        self._nodes: list[DdsNode] = []
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def node(self, name='tester', remaps=(), **options) -> DdsNode:
+        node = DdsNode(Names(name, remaps=tuple(remaps)), domain=self.domain, **options)
+        self._nodes.append(node)
+        return node
+
+    def run(self, *arguments) -> subprocess.Popen[str]:
+        """Start `pose3d ...`; its output goes to a file."""
+        log = (self.folder / f'log{len(self._processes)}.txt').open('w+')
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'pose3d_ros.cli.main', *map(str, arguments)],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={
+                **os.environ,
+                'ROS_DOMAIN_ID': str(self.domain),
+                'PYTHONPATH': os.pathsep.join([str(ROOT), str(ROOT / 'test')]),
+            },
+            text=True,
+        )
+        process.log = Path(log.name)
+        log.close()
+        self._processes.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        for process in self._processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for node in self._nodes:
+            node.close()
+
+
+def spin_until(nodes, condition, timeout_s=20.0):
+    """Serve nodes until something holds."""
+    if isinstance(nodes, DdsNode):
+        nodes = [nodes]
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, 'it did not come to that in time'
+        for node in nodes:
+            node.spin_once(0.01)

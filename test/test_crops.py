@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pose3d_ros.camera import Camera
+from pose3d_ros.crops import Picture, look_at, look_at_wide, upright, varied
+
+SIZE = (640, 480)
+K = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
+BARREL = np.array([-0.25, 0.08, 0.001, -0.002, 0.0])
+
+
+def camera(distortion: np.ndarray | None = None) -> Camera:
+    if distortion is None:
+        return Camera(K=K, size=SIZE)
+    return Camera(K=K, size=SIZE, model='plumb_bob', D=distortion)
+
+
+def gradient() -> np.ndarray:
+    """An image whose pixel values say where they are, smooth enough to interpolate."""
+    x, y = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
+    return np.stack([x * 0.35, y * 0.5, (x + y) * 0.2], axis=-1).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize('distortion', [None, BARREL])
+@pytest.mark.parametrize('make', [look_at, look_at_wide])
+def test_centre_and_ends_of_the_box_fill_the_crop(distortion, make) -> None:
+    crop = make(camera(distortion), np.array([500.0, 100, 60, 200]), 256)
+    assert np.allclose(crop.R @ crop.R.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(crop.R) == pytest.approx(1)
+    points = np.array([(530.0, 200.0), (530, 100), (530, 300)])
+    centre, top, bottom = crop.from_image(points)
+    assert np.allclose(centre, 128, atol=1e-3)
+    assert np.linalg.norm(top - bottom) == pytest.approx(256, rel=1e-6)
+
+
+@pytest.mark.parametrize('distortion', [None, BARREL])
+def test_points_go_there_and_back(distortion) -> None:
+    crop = look_at(camera(distortion), np.array([50.0, 300, 250, 100]), 256)
+    points = np.random.default_rng(0).uniform(0, 255, (50, 2))
+    assert np.allclose(crop.from_image(crop.to_image(points)), points, atol=1e-3)
+
+
+def test_a_direction_of_the_crop_is_one_of_the_camera() -> None:
+    crop = look_at(camera(), np.array([500.0, 100, 60, 200]), 256)
+    ahead = crop.to_camera(np.array([0.0, 0, 1]))
+    assert np.allclose(ahead[:2] / ahead[2], camera().rays(np.array([[530.0, 200]]))[0])
+
+
+@pytest.mark.parametrize('distortion', [None, BARREL])
+def test_pixels_come_from_where_the_points_say(distortion) -> None:
+    crop = look_at(camera(distortion), np.array([400.0, 150, 100, 220]), 256)
+    cut = Picture(gradient()).cut(crop, antialias=False)
+    points = np.random.default_rng(1).integers(5, 250, (200, 2))
+    source = crop.to_image(points.astype(float))
+    inside = ((source > 2) & (source < np.subtract(SIZE, 3))).all(axis=1)
+    expected = np.stack([source[:, 0] * 0.35, source[:, 1] * 0.5, source.sum(axis=1) * 0.2], axis=1)
+    apart = np.abs(cut[points[:, 1], points[:, 0]] - expected)[inside]
+    assert inside.sum() > 150
+    assert apart.max() < 1.2
+
+
+def test_outside_the_image_is_black() -> None:
+    white = np.full((480, 640, 3), 255, np.uint8)
+    crop = look_at(camera(), np.array([-100.0, 100, 150, 150]), 256)
+    cut = Picture(white).cut(crop)
+    assert cut[128, 10].max() == 0
+    assert cut[128, 245].min() == 255
+
+
+def test_without_calibration_the_crop_is_a_plain_square() -> None:
+    box = np.array([100.0, 80, 120, 240])
+    crop = look_at(upright(box, SIZE), box, 256)
+    assert np.allclose(crop.R, np.eye(3))
+    corners = crop.to_image(np.array([(0.0, 0.0), (256, 256)]))
+    assert np.allclose(corners, [(40, 80), (280, 320)])
+
+
+def test_shrinking_averages_instead_of_dropping_pixels() -> None:
+    stripes = np.zeros((480, 640, 3), np.uint8)
+    stripes[:, ::2] = 255
+    crop = look_at(camera(), np.array([80.0, 0, 480, 480]), 64)
+    plain = Picture(stripes).cut(crop, antialias=False)[16:48, 16:48]
+    smooth = Picture(stripes).cut(crop)[16:48, 16:48]
+    finer = Picture(stripes).cut(crop, antialias=False, oversampling=8)[16:48, 16:48]
+    assert plain.std() > 40
+    assert smooth.std() < 15
+    assert finer.std() < plain.std() / 2
+    assert abs(float(smooth.mean()) - 127.5) < 5
+
+
+def test_variants_roll_zoom_and_mirror() -> None:
+    crop = look_at(camera(), np.array([200.0, 100, 100, 200]), 256)
+    mirrored = varied(crop, mirror=True)
+    assert mirrored.mirrored
+    assert not crop.mirrored
+    a = Picture(gradient()).cut(crop)
+    b = Picture(gradient()).cut(mirrored)
+    # Column x of one is column 256 - x of the other, about the principal point 128.
+    assert np.abs(a[:, 1:].astype(int) - b[:, :0:-1]).max() <= 1
+    point = np.array([[200.0, 40.0]])
+    assert varied(crop, scale=2.0).rays(point)[0] == pytest.approx(crop.rays(point)[0] / 2)
+    rolled = varied(crop, angle=np.pi / 2)
+    up = crop.R.T @ [0.0, -1, 0]
+    assert np.allclose(rolled.R @ up, [-1, 0, 0], atol=1e-12)
+
+
+def test_a_box_without_extent_has_no_crop() -> None:
+    assert look_at(camera(), np.array([100.0, 100, 0, 0]), 256) is None
+
+
+def test_straight_up_is_a_direction_too() -> None:
+    crop = look_at(camera(), np.array([270.0, 190, 100, 100]), 256, up=np.array([0.0, 0, 1]))
+    assert np.allclose(crop.R @ crop.R.T, np.eye(3), atol=1e-12)
