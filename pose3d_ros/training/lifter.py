@@ -23,19 +23,23 @@ from .virtual import Virtual, Windows
 
 Array = NDArray[Any]
 BODY = 17
+_BODY_EXTENT = 0.42
+"""Metres: what the extent of a person in the features usually stands for."""
 
 
 @dataclass(frozen=True)
 class Training:
     """What decides the result; the same values and seed give the same network."""
 
-    steps: int = 6000
-    batch: int = 512
+    steps: int = 20000
+    batch: int = 256
     width: int = 320
-    rate: float = 1.5e-3
+    rate: float = 1e-3
     seed: int = 1
-    pool: int = 8
-    """Batches that are drawn together and then gone through once."""
+    pool: int = 16
+    """Batches that are drawn together."""
+    passes: int = 3
+    """How often they are gone through: drawing costs more than a pass."""
 
 
 class Block(nn.Module):
@@ -72,17 +76,30 @@ class LifterNet(nn.Module):
         self.stem_norm = nn.BatchNorm1d(width)
         self.blocks = nn.Sequential(Block(width, 3), Block(width, 3), Block(width, 1))
         self.joints = nn.Linear(width, 3 * COUNT)
+        self.scale = nn.Linear(width, 1)
         self.spread = nn.Sequential(nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, 3 * COUNT))
         nn.init.constant_(self.spread[2].bias, -3.0)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """See the class."""
         batch = x.shape[0]
+        place = self._in_plane(x[:, WINDOW // 2])
         y = self.stem(x.reshape(-1, 3 * CHANNELS))
         y = torch.relu(self.stem_norm(y)).reshape(batch, WINDOW // 3, -1)
         y = self.blocks(y).reshape(batch, -1)
+        joints = self.joints(y) + place * torch.exp(self.scale(y))
         # The uncertainty learns from what the joints learn, and does not disturb them.
-        return torch.cat([self.joints(y), self.spread(y.detach())], dim=1)
+        return torch.cat([joints, self.spread(y.detach())], dim=1)
+
+    @staticmethod
+    def _in_plane(frame: torch.Tensor) -> torch.Tensor:
+        """(B, 66) the joints as seen, about the hips, in metres of a usual body."""
+        points = frame[:, : 2 * COUNT].reshape(-1, COUNT, 2)
+        seen = frame[:, 2 * COUNT : 3 * COUNT, None]
+        hips = seen[:, [1, 4]]
+        root = (points[:, [1, 4]] * hips).sum(1) / hips.sum(1).clamp(min=1.0)
+        flat = (points - root[:, None]) * seen * _BODY_EXTENT
+        return torch.cat([flat, torch.zeros_like(flat[..., :1])], dim=2).reshape(-1, 3 * COUNT)
 
 
 def loss_of(output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -122,7 +139,7 @@ def train(
     start, running, pool = time.monotonic(), 0.0, []
     while step < settings.steps:
         if not pool:
-            pool = _prepare(data.draw(settings.pool * settings.batch), settings.batch)
+            pool = _prepare(data.draw(settings.pool * settings.batch), settings, data.random)
         features, target = pool.pop()
         joints, likelihood = loss_of(net(features), target)
         optimiser.zero_grad()
@@ -134,7 +151,7 @@ def train(
         running = joints.item() if running == 0 else 0.98 * running + 0.02 * joints.item()
         if step % 100 == 0 or step == settings.steps:
             report(step, {'loss_mm': 1000 * running, 'seconds': time.monotonic() - start})
-        if not pool and (step % 500 < settings.pool or step >= settings.steps):
+        if not pool and (step % 500 < settings.pool * settings.passes):
             _save(checkpoint, settings, net, optimiser, schedule, data, step)
     _save(checkpoint, settings, net, optimiser, schedule, data, step)
     return net
@@ -145,11 +162,17 @@ def _rate(step: int, steps: int) -> float:
     return float(warm * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * min(step / steps, 1.0)))))
 
 
-def _prepare(windows: Windows, batch: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def _prepare(
+    windows: Windows, settings: Training, random: torch.Generator
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
     features, target, usable = prepared(windows)
     features, target = features[usable], target[usable]
-    whole = len(features) // batch * batch
-    return list(zip(features[:whole].split(batch), target[:whole].split(batch)))
+    out = []
+    for _ in range(settings.passes):
+        order = torch.randperm(len(features), generator=random)
+        whole = order[: len(order) // settings.batch * settings.batch].split(settings.batch)
+        out += [(features[part], target[part]) for part in whole]
+    return out
 
 
 def prepared(windows: Windows) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -104,7 +104,10 @@ class Virtual:
         body = torch.where(flip[:, None, None, None], mirrored, body)
         pelvis = body[:, :, :1].clone()
         body = body - pelvis
-        for limbs, side, share in ((_ARMS, ('thorax', 'spine'), 0.45), (_LEGS, ('spine', 'pelvis'), 0.15)):
+        for limbs, side, share in (
+            (_ARMS, ('thorax', 'spine'), 0.3),
+            (_LEGS, ('spine', 'pelvis'), 0.08),
+        ):
             across = body[:, :, limbs[0][0]] - body[:, :, limbs[1][0]]
             up = body[:, :, _INDEX[side[0]]] - body[:, :, _INDEX[side[1]]]
             axes = _axes(across, up)
@@ -179,6 +182,8 @@ class Virtual:
         bearing = self._uniform(count, 2, low=-1, high=1) * self._uniform(count, 1, high=0.75)
         bearing = bearing * torch.tensor([1.0, 0.7])
         distance = 1.2 * torch.exp(self._uniform(count) * math.log(10.0))
+        # Nobody walks through the camera.
+        distance = torch.maximum(distance, 0.6 - relative[..., 2].amin(dim=(1, 2)))
         ray = torch.cat([bearing, torch.ones(count, 1)], dim=1)
         place = (distance[:, None] * ray)[:, None, None]
         exact = relative + place
@@ -225,7 +230,7 @@ class Virtual:
         future = torch.where(self._chance(count, 0.45), torch.zeros_like(future), future)
         past = torch.randint(0, WINDOW // 2 + 1, (count,), generator=self.random)
         past = torch.where(self._chance(count, 0.75), torch.full_like(past, WINDOW), past)
-        late = torch.where(self._chance(count, 0.3), torch.full_like(future, WINDOW), future)
+        late = torch.where(self._chance(count, 0.35), torch.full_like(future, WINDOW), future)
         centre = WINDOW // 2
         there = (frame <= centre + late[:, None]) & (frame >= centre - past[:, None])
         seen = seen * there[..., None]
@@ -239,9 +244,9 @@ class Virtual:
         """(B, 22) which joints the 2D source has at all."""
         kind = self._uniform(count)
         out = torch.ones(count, COUNT)
-        detector = (kind < 0.6)[:, None]
+        detector = (kind < 0.55)[:, None]
         out[:, HIDDEN_SET] = torch.where(detector, torch.zeros(1), out[:, HIDDEN_SET])
-        body = ((kind >= 0.6) & (kind < 0.9))[:, None]
+        body = ((kind >= 0.55) & (kind < 0.9))[:, None]
         out[:, 17:] = torch.where(body, torch.zeros(1), out[:, 17:])
         no_toes = self._chance(count, 0.25)[:, None]
         toes = [_INDEX['left_toe'], _INDEX['right_toe']]
