@@ -50,6 +50,37 @@ class Window:
             self._values.popleft()
 
 
+class GapCounter:
+    """Images missing in a stream of a steady rate, by the gaps between their stamps.
+
+    What DDS loses of a best-effort topic (a fragment of a large image is enough) it does not
+    report. Streams without a steady rate count nothing.
+    """
+
+    def __init__(self, window: int = 30) -> None:
+        self._steps: deque[int] = deque(maxlen=window)
+        self._last_ns = 0
+        self.missing = 0
+
+    def add(self, stamp_ns: int) -> None:
+        """Take in the stamp of an image as it arrives."""
+        step = stamp_ns - self._last_ns
+        known, self._last_ns = self._last_ns > 0, stamp_ns
+        if not known or step <= 0:
+            return
+        self._steps.append(step)
+        if len(self._steps) < 10:
+            return
+        period = sorted(self._steps)[len(self._steps) // 2]
+        steady = sum(abs(s / period - 1) < 0.25 for s in self._steps)
+        if steady < 0.7 * len(self._steps):
+            return
+        steps = step / period
+        # A pause is none of the network's doing, half a period is jitter.
+        if 1.5 < steps < 50 and abs(steps - round(steps)) < 0.25:
+            self.missing += round(steps) - 1
+
+
 @dataclass
 class SourceStats:
     """What happened to the images of one camera."""

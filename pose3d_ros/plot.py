@@ -96,20 +96,24 @@ def _plotted(poses: Sequence[Pose3D], camera: Camera | None, size: tuple[int, in
     dpi = 100 * max(1.0, size[1] / 480)
     figure = figure_class(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi, facecolor='white')
     canvas = canvas_class(figure)
-    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), projection='3d')
+    corner, side = np.array([0.2, 0.2]), 0.6
+    axes = figure.add_axes((*corner, side, side), projection='3d')
     plot_3d(axes, poses, camera)
     canvas.draw()
     rgba = np.asarray(canvas.buffer_rgba())
     # The box of a 3D plot fills its axes badly: stretch them until what is drawn fills the picture.
-    rows, columns = np.nonzero((rgba[..., :3] < 255).any(axis=2))
-    height, width = rgba.shape[:2]
-    left, right = columns.min() / width, (columns.max() + 1) / width
-    low, high = 1 - (rows.max() + 1) / height, 1 - rows.min() / height
-    zoom = 0.95 / max(right - left, high - low)
-    corner = 0.5 - zoom * (left + right) / 2, 0.5 - zoom * (low + high) / 2
-    axes.set_position((*corner, zoom, zoom))
-    canvas.draw()
-    rgba = np.asarray(canvas.buffer_rgba())
+    # Twice, because the text does not grow with it.
+    for _ in range(2):
+        rows, columns = np.nonzero((rgba[..., :3] < 255).any(axis=2))
+        height, width = rgba.shape[:2]
+        low = np.array([columns.min() / width, 1 - (rows.max() + 1) / height])
+        high = np.array([(columns.max() + 1) / width, 1 - rows.min() / height])
+        zoom = 0.95 / float((high - low).max())
+        corner = 0.5 + zoom * (corner - (low + high) / 2)
+        side *= zoom
+        axes.set_position((*corner, side, side))
+        canvas.draw()
+        rgba = np.asarray(canvas.buffer_rgba())
     picture: Array = cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGR)
     if picture.shape[1::-1] != size:
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

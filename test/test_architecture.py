@@ -101,7 +101,10 @@ def test_nothing_imports_the_shells() -> None:
 
 
 def test_runtimes_are_imported_in_backends_only() -> None:
-    assert breaches(RUNTIMES, ('backends', 'cli')) == []
+    # Conversion builds networks in PyTorch and writes OpenVINO's format.
+    converting = ('pose3d_ros/zoo/networks/', 'pose3d_ros/zoo/convert/')
+    found = breaches(RUNTIMES, ('backends', 'cli'))
+    assert [line for line in found if not line.startswith(converting)] == []
 
 
 def test_backends_know_no_joints() -> None:

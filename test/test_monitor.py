@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from pose3d_ros.monitor import Throttle, Window
+from pose3d_ros.monitor import GapCounter, Throttle, Window
 
 
 def test_rate_of_a_steady_stream():
@@ -54,3 +54,33 @@ def test_throttle_forgets():
     for k in range(1000):
         assert throttle(str(k))
     assert len(throttle._last) <= 101
+
+
+def missing(stamps):
+    counter = GapCounter()
+    for stamp in stamps:
+        counter.add(round(stamp * 1e9))
+    return counter.missing
+
+
+def test_gaps_of_a_steady_stream():
+    stamps = [100 + k / 30 for k in range(300)]
+    assert missing(stamps) == 0
+    assert missing([s for k, s in enumerate(stamps) if k not in (50, 100, 101, 200)]) == 4
+
+
+def test_gaps_with_jitter():
+    jitter = [0.0015 * (k * 7 % 5 - 2) for k in range(300)]
+    stamps = [100 + k / 30 + jitter[k] for k in range(300)]
+    assert missing(stamps) == 0
+    assert missing([s for k, s in enumerate(stamps) if k != 100]) == 1
+
+
+def test_pauses_and_backward_stamps_are_no_gaps():
+    stamps = [100 + k / 30 for k in range(60)]
+    assert missing(stamps + [s + 60 for s in stamps]) == 0
+    assert missing(stamps + stamps) == 0
+
+
+def test_no_steady_rate():
+    assert missing([100 + k * k * 0.01 for k in range(100)]) == 0

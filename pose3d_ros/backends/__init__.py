@@ -46,6 +46,8 @@ class NetworkSpec:
     inputs, outputs: by role, the names that the estimator uses. Other outputs are pruned.
     heads: roles of the outputs whose last layers stay in f32 in `mixed` precision.
     batched: the first axis of inputs and outputs is a batch of any size.
+
+    Sizes that an input's port names are fixed when the file leaves them open.
     """
 
     path: Path
@@ -57,13 +59,17 @@ class NetworkSpec:
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """Device settings; precision is never `auto` here. cache_dir: compiled models, None: none."""
+    """Device settings; precision is never `auto` here. cache_dir: compiled models, None: none.
+
+    allow_random_weights: compile files that are marked as random; else they are refused.
+    """
 
     device: str = 'CPU'
     device_fallback: bool = False
     precision: str = 'f32'
     threads: int = 0
     cache_dir: Path | None = None
+    allow_random_weights: bool = False
 
 
 class Network(Protocol):
@@ -72,12 +78,30 @@ class Network(Protocol):
     backend: str
     device: str
     precision: str
+    metadata: Mapping[str, str]
+    """What the file says of itself: keys `pose3d.<name>`."""
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
         """Run once; tensors by role. The arrays belong to the caller."""
 
     def submit(self, inputs: Mapping[str, NDArray[Any]]) -> Future[Tensors]:
         """Start and return at once; several may be under way."""
+
+
+WEIGHTS = 'pose3d.weights'
+"""Metadata key of what a file's weights are; `random` marks files that see nobody."""
+
+
+def check_weights(
+    spec: NetworkSpec, options: RuntimeOptions, metadata: Mapping[str, str]
+) -> Mapping[str, str]:
+    """The metadata; ModelError for random weights, unless they are wanted."""
+    if metadata.get(WEIGHTS) == 'random' and not options.allow_random_weights:
+        raise ModelError(
+            f'{spec.path} holds random weights, made to measure speed, and finds nobody; '
+            'set allow_random_weights to run it all the same'
+        )
+    return metadata
 
 
 Loader = Callable[[NetworkSpec, RuntimeOptions], Network]

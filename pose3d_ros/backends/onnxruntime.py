@@ -13,7 +13,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from ..errors import BackendError, ModelError
-from . import NetworkSpec, Port, RuntimeOptions, Tensors
+from . import NetworkSpec, Port, RuntimeOptions, Tensors, check_weights
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +81,7 @@ def load(spec: NetworkSpec, options: RuntimeOptions) -> _OnnxRuntimeNetwork:
             raise BackendError(f'{text}; its libraries are missing or do not match')
         log.warning('%s; using cpu', text)
         device = 'cpu'
+    check_weights(spec, options, session.get_modelmeta().custom_metadata_map)
     return _OnnxRuntimeNetwork(spec, session, device, precision)
 
 
@@ -92,6 +93,10 @@ class _OnnxRuntimeNetwork:
     def __init__(self, spec: NetworkSpec, session: Any, device: str, precision: str) -> None:
         self.device, self.precision = device, precision
         self._spec, self._session = spec, session
+        metadata = session.get_modelmeta().custom_metadata_map
+        self.metadata: Mapping[str, str] = {
+            key: value for key, value in metadata.items() if key.startswith('pose3d.')
+        }
         self._inputs = _match(spec, spec.inputs, session.get_inputs(), 'input')
         self._outputs = _match(spec, spec.outputs, session.get_outputs(), 'output')
         self._names = [port.name for port in self._outputs.values()]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from openvino import opset8 as ops
 
 from ..errors import BackendError, ModelError
-from . import NetworkSpec, Port, RuntimeOptions, Tensors
+from . import NetworkSpec, Port, RuntimeOptions, Tensors, check_weights
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,9 @@ def load(spec: NetworkSpec, options: RuntimeOptions) -> _OpenVINONetwork:
     device = _device(options)
     precision = _precision(device, options.precision)
     model = _read(spec)
+    metadata = check_weights(spec, options, _metadata(model))
     inputs = _match(spec, spec.inputs, model.inputs, 'input')
+    _fix_sizes(spec, model, inputs)
     outputs = _match(spec, spec.outputs, model.outputs, 'output')
     sources = {role: port.get_node().input_value(0) for role, port in outputs.items()}
     lowered = precision in ('bf16', 'f16')
@@ -53,7 +55,7 @@ def load(spec: NetworkSpec, options: RuntimeOptions) -> _OpenVINONetwork:
             f'{spec.path.name} cannot be compiled for {device} in {precision}: {_first_line(error)}'
         ) from error
     reported = 'mixed' if len(stages) > 1 else precision
-    return _OpenVINONetwork(spec, stages, device, reported)
+    return _OpenVINONetwork(spec, stages, device, reported, metadata)
 
 
 class _Stage:
@@ -93,9 +95,14 @@ class _OpenVINONetwork:
     backend = 'openvino'
 
     def __init__(
-        self, spec: NetworkSpec, stages: list[_Stage], device: str, precision: str
+        self,
+        spec: NetworkSpec,
+        stages: list[_Stage],
+        device: str,
+        precision: str,
+        metadata: Mapping[str, str],
     ) -> None:
-        self.device, self.precision = device, precision
+        self.device, self.precision, self.metadata = device, precision, metadata
         self._spec, self._stages = spec, stages
         # One set of requests per call under way, kept apart for single items and batches.
         self._idle: dict[bool, queue.SimpleQueue[list[Any]]] = {
@@ -146,6 +153,33 @@ def _read(spec: NetworkSpec) -> Any:
             f'{spec.path} cannot be read as a model (damaged or not a '
             f'{spec.path.suffix} file): {_first_line(error)}'
         ) from error
+
+
+def _metadata(model: Any) -> dict[str, str]:
+    """Our own entries, of an IR or of an ONNX file."""
+    found = {}
+    for section, prefix in (('framework', ''), ('pose3d', 'pose3d.')):
+        if model.has_rt_info(section):
+            for key in model.get_rt_info(section).astype(dict):
+                if (prefix + key).startswith('pose3d.'):
+                    found[prefix + key] = model.get_rt_info([section, key]).astype(str)
+    return found
+
+
+def _fix_sizes(spec: NetworkSpec, model: Any, inputs: Mapping[str, Any]) -> None:
+    """Give open axes the sizes that the estimator named: fixed sizes compile to faster code."""
+    shapes = {}
+    for role, port in inputs.items():
+        shape = ov.PartialShape(port.get_partial_shape())
+        wanted = spec.inputs[role].shape
+        if shape.rank.is_dynamic or all(size is None for size in wanted):
+            continue
+        for axis, size in enumerate(wanted):
+            if size is not None:
+                shape[axis] = ov.Dimension(size)
+        shapes[port] = shape
+    if any(port.get_partial_shape() != shape for port, shape in shapes.items()):
+        model.reshape(shapes)
 
 
 def _match(

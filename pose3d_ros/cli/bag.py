@@ -13,6 +13,7 @@ from ..camera import Camera
 from ..errors import InputError
 from ..node_config import NodeConfig
 from .loading import describe, make_pipeline
+from .needs import needs
 from .options import add_pipeline_options, read_config
 
 DESCRIPTION = """\
@@ -61,6 +62,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Process a bag."""
+    needs('rosbags', 'bag', 'pose3d bag')
     from ..bag import BagFile
     from ..bag_run import BagRun, Recording, find_streams
 

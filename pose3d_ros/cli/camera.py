@@ -13,6 +13,7 @@ from ..playback import play
 from ..signals import Signals
 from ..sources import OPTICAL_FRAME, open_source
 from .logs import log_to_stderr
+from .needs import needs
 from .node import add_network_options
 
 EPILOG = """\
@@ -66,6 +67,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Publish until the source ends or until told to end."""
+    needs('cyclonedds', 'dds', 'pose3d camera')
+    needs('rosbags', 'dds', 'pose3d camera')
     from ..dds.camera import CameraNode
     from ..dds.names import Names
     from ..dds.participant import DdsNode

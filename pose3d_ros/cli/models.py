@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pose3d models`: what is known, what is here, fetch and verify it."""
+"""`pose3d models`: what is known, what is here, fetch, convert and verify it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
-from ..zoo import Entry, fetch, load_registry, models_folder, problems
+from ..errors import ConfigError, ModelError
+from ..zoo import Entry, fetch, how_to_get, load_registry, models_folder, problems, random_name
+from ..zoo.store import MANIFEST, problem
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command and its own subcommands."""
     parser = subparsers.add_parser(
         'models',
-        help='list, fetch and verify model files',
-        description='Model files: what is known, what is stored here, fetch and verify it.',
+        help='list, fetch, convert and verify model files',
+        description='Model files: what is known, what is stored here, fetch, convert, verify it.',
     )
     actions = parser.add_subparsers(metavar='ACTION', required=True)
     common = argparse.ArgumentParser(add_help=False)
@@ -55,6 +56,30 @@ def add_parser(subparsers: Any) -> None:
     sub.add_argument('--json', action='store_true', help='print JSON')
     sub = action('fetch', 'fetch models that are missing or damaged', run_fetch, nargs='*')
     sub.add_argument('--all', action='store_true', help='fetch every known model')
+    sub.add_argument('--quiet', action='store_true', help='print nothing but errors')
+    sub = action('convert', 'make model files out of official checkpoints', run_convert, nargs='+')
+    sub.add_argument(
+        '--checkpoint', metavar='FILE', help='another checkpoint than the fetched one (one model)'
+    )
+    sub.add_argument('--role', metavar='NAME', default='', help='one of several networks')
+    sub.add_argument(
+        '--formats', metavar='A,B', default='onnx,xml', help='onnx, xml (default: both)'
+    )
+    sub.add_argument(
+        '--weights',
+        choices=('f32', 'f16'),
+        default='f32',
+        help='precision of the stored weights (default: f32)',
+    )
+    sub.add_argument(
+        '--size', metavar='WxH', default='', help='fix the size of the input (default: any size)'
+    )
+    sub.add_argument(
+        '--random-weights',
+        metavar='SEED',
+        type=int,
+        help='no checkpoint but random numbers, to measure speed; stored as <model>.random',
+    )
     sub.add_argument('--quiet', action='store_true', help='print nothing but errors')
     sub = action('verify', 'check the stored files of models', run_verify, nargs='*', help=every)
     sub.add_argument('--json', action='store_true', help='print JSON')
@@ -117,8 +142,62 @@ def run_fetch(args: argparse.Namespace) -> int:
             )
         folder = fetch(entry, args.models_dir, progress=not args.quiet)
         if not args.quiet:
-            print(f'{entry.name} is {"already here" if here else "ready"}: {folder}')
+            state = 'already here' if here else 'ready'
+            if problems(entry, folder):
+                state = 'fetched; ' + how_to_get(entry, folder)
+            print(f'{entry.name} is {state}: {folder}')
     return 0
+
+
+def run_convert(args: argparse.Namespace) -> int:
+    """Convert models; each is compared with PyTorch before it is stored."""
+    from ..zoo.networks import require_packages
+
+    if args.checkpoint and len(args.names) > 1:
+        raise ConfigError('--checkpoint is for one model')
+    size = _size(args.size)
+    entries = _entries(args.names)
+    require_packages()
+    from ..zoo.convert import install
+
+    for entry in entries:
+        done = install(
+            entry,
+            args.models_dir,
+            checkpoint=Path(args.checkpoint) if args.checkpoint else None,
+            role=args.role,
+            formats=tuple(name.strip() for name in args.formats.split(',') if name.strip()),
+            precision=args.weights,
+            size=size,
+            seed=args.random_weights,
+        )
+        for role, converted in done.items():
+            for label, error in converted.errors.items():
+                if not args.quiet:
+                    print(f'  {label}: {error:.1e} standard deviations from PyTorch')
+            worst = max(converted.errors.values(), default=0.0)
+            paths = ', '.join(path.name for path in converted.files)
+            if not args.quiet:
+                print(
+                    f'{entry.name} {role}: {paths} in {converted.files[0].parent}, '
+                    f'verified to {worst:.1e}'
+                )
+        if args.random_weights is not None and not args.quiet:
+            print(
+                f'RANDOM WEIGHTS: this model finds nobody. Run it with --model '
+                f'{random_name(entry.name)} --allow-random-weights',
+                file=sys.stderr,
+            )
+    return 0
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    if not text or text == 'any':
+        return None
+    width, _, height = text.partition('x')
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise ConfigError(f'--size must be WxH in pixels, as in 448x256, not {text!r}')
+    return int(width), int(height)
 
 
 def run_verify(args: argparse.Namespace) -> int:
@@ -153,6 +232,12 @@ def _state(entry: Entry, root: Path) -> str:
     folder = root / entry.name
     if not problems(entry, folder):
         return 'ready'
+    if entry.converted:
+        fetched = all(not problem(item, folder / item.file) for item in entry.checkpoints)
+        made = (folder / MANIFEST).exists()
+        if fetched and not made:
+            return 'not converted'
+        return 'damaged' if made else 'not fetched'
     here = any((folder / item.file).exists() for item in entry.stored)
     return 'damaged' if here else 'not fetched'
 
@@ -176,7 +261,12 @@ def _print_info(entry: Entry, root: Path) -> None:
     files = [('ROLE', 'FILE', 'BYTES', 'INPUT', 'PRECISION', 'SHA-256')]
     for role, item in entry.files.items():
         size = f'{item.input[0]}x{item.input[1]}' if item.input else '-'
-        files.append((role, item.file, str(item.size), size, item.precision, item.sha256))
+        checksum = item.sha256 or 'made by pose3d models convert'
+        files.append((role, item.file, str(item.size or '-'), size, item.precision, checksum))
+    files += [
+        ('checkpoint', c.file, str(c.size or '-'), '-', '-', c.sha256 or c.sha384 or '-')
+        for c in entry.checkpoints
+    ]
     files += [('notice', n.file, str(n.size), '-', '-', n.sha256) for n in entry.notices]
     _print_table(files, indent='    ')
 

@@ -8,12 +8,15 @@ from typing import Any
 
 from ..config import PipelineConfig, read_yaml, settings_of
 from ..errors import ConfigError
-from ..messages.standalone import DISTROS
 from ..node_config import NodeConfig
 from ..signals import Signals
 from .loading import make_pipeline
 from .logs import log_to_stderr
+from .needs import needs
 from .options import add_pipeline_options, add_settings, read_config
+
+# As messages.standalone has them, which needs rosbags.
+DISTROS = ('humble', 'jazzy', 'kilted', 'lyrical')
 
 EPILOG = """\
 Topics: image (or image/compressed) and camera_info in; ~/skeletons, ~/markers, ~/debug_image,
@@ -71,6 +74,8 @@ def add_network_options(parser: argparse.ArgumentParser, default_name: str) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Run the node until it is told to end."""
+    needs('cyclonedds', 'dds', 'pose3d node')
+    needs('rosbags', 'dds', 'pose3d node')
     from ..dds.names import Names
     from ..dds.node import StandaloneNode
     from ..dds.participant import DdsNode

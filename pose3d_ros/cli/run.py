@@ -102,9 +102,10 @@ def run(args: argparse.Namespace) -> int:
     """Process the source, write what was asked for, print the summary."""
     if args.max_frames < 0:
         raise ConfigError(f'--max-frames must be 0 (all) or more, not {args.max_frames}')
-    config = config_from(args)
     camera = Camera.load(args.camera) if args.camera else None
     source = open_source(args.source, camera=camera, sequence_fps=args.sequence)
+    # People of unrelated pictures have no identity to keep.
+    config = config_from(args, tracking=not source.independent)
     pipeline = make_pipeline(config, offline=args.offline)
     writers = open_writers(args, pipeline, source)
     people = [0]
@@ -194,7 +195,9 @@ def summary_text(summary: Summary, pipeline: Pipeline) -> str:
     """The table that ends a run."""
     work = summary.mean_ms('write')
     fps = 1000 / work if work else math.nan
-    people = f'people at once {summary.most_people}, track ids {len(summary.ids)}'
+    people = f'people at once {summary.most_people}'
+    if pipeline.config.tracking:
+        people += f', track ids {len(summary.ids)}'
     lines = [
         describe(pipeline),
         f'frames {summary.frames}, with people {summary.with_people}; {people}',

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from ..errors import InputError, Pose3DError
 from ..messages import stamp_of
 from ..messages.diagnostics import diagnostic_array
 from ..messages.types import Message
+from ..monitor import GapCounter
 from ..node_config import NodeConfig
 from ..node_core import IMAGE_TYPES, INFO_TYPE, OUTPUTS, NodeCore, input_topic, output_topic
 from ..pipeline import Pipeline
@@ -68,6 +70,7 @@ class StandaloneNode:
         self._tf: Publisher | None = None
         self._buffer = TransformBuffer(node) if config.target_frame else None
         self._images: dict[str, Subscription] = {}
+        self._gaps: dict[str, GapCounter] = {}
         self._topics: dict[str, str] = {}
         for camera in config.camera_names:
             for output, type_name in OUTPUTS.items():
@@ -147,8 +150,14 @@ class StandaloneNode:
 
         # Before the images, so that the first of them finds its calibration.
         self._node.subscribe(input_topic(camera, 'camera_info'), CAMERA_INFO, SENSOR_DATA, on_info)
+        gaps = self._gaps[camera] = GapCounter()
+
+        def on_image(raw: bytes) -> None:
+            gaps.add(_stamp_of(raw))
+            self._core.image(camera, raw)
+
         self._images[camera] = self._node.subscribe(
-            image, image_type, SENSOR_DATA, lambda raw: self._core.image(camera, raw), suffix=suffix
+            image, image_type, SENSOR_DATA, on_image, suffix=suffix
         )
 
     def _ensure_tf(self, config: NodeConfig) -> None:
@@ -201,14 +210,24 @@ class StandaloneNode:
         for line in {line for lines in qos.values() for line in lines} - self._warned:
             _log.warning('incompatible QoS on %s', line)
             self._warned.add(line)
-        found = self._core.diagnostics(
-            self._topics, qos, {camera: s.lost() for camera, s in self._images.items()}
-        )
+        lost = {
+            camera: max(subscription.lost(), self._gaps[camera].missing)
+            for camera, subscription in self._images.items()
+        }
+        found = self._core.diagnostics(self._topics, qos, lost)
         self._diagnostics.publish(
             diagnostic_array(
                 self._node.types, found, stamp_ns=self._now(), node=self._node.names.full
             )
         )
+
+
+def _stamp_of(raw: bytes) -> int:
+    """The stamp of a serialised message that begins with a header; 0 if it is too short."""
+    if len(raw) < 12:
+        return 0
+    sec, nanosec = struct.unpack_from('<iI' if raw[1] & 1 else '>iI', raw, 4)
+    return int(sec) * 1_000_000_000 + int(nanosec)
 
 
 class _Stamped:

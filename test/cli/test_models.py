@@ -85,13 +85,13 @@ def test_fetch_tells_the_licence_first(
 def test_fetched_already(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['models', 'fetch', 'blazepose']) == 0
     assert capsys.readouterr().out == f'blazepose is already here: {filled / "blazepose"}\n'
-    assert main(['models', 'fetch', '--all', '--quiet']) == 0
+    assert main(['models', 'fetch', 'blazepose', '--quiet']) == 0
     assert capsys.readouterr() == ('', '')
 
 
 def test_verify(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['models', 'verify']) == 0
-    assert capsys.readouterr().out == 'blazepose: ready\n'
+    assert 'blazepose: ready\n' in capsys.readouterr().out
     path = filled / 'blazepose' / 'pose_landmark_full.tflite'
     content = bytearray(path.read_bytes())
     content[1000] ^= 1

@@ -83,8 +83,13 @@ def test_folder_glob_and_image(images, tmp_path):
         path = tmp_path / f'{number}.jsonl'
         assert run(spec, '--save-json', path) == 0
         assert len(list(read_json_lines(path))) == count
-    people = [len(poses) for _, poses in read_json_lines(tmp_path / '0.jsonl')]
-    assert people == [1, 2, 0]
+    frames = list(read_json_lines(tmp_path / '0.jsonl'))
+    assert [len(poses) for _, poses in frames] == [1, 2, 0]
+    # Unrelated pictures have no identities to keep, unless one wants them.
+    assert {pose.track_id for _, poses in frames for pose in poses} == {0}
+    assert run(images, '--tracking', '--save-json', tmp_path / 'ids.jsonl') == 0
+    ids = [pose.track_id for _, poses in read_json_lines(tmp_path / 'ids.jsonl') for pose in poses]
+    assert sorted(ids) == [1, 2, 3]
 
 
 def test_a_picture_of_each_photograph(images, tmp_path):

@@ -18,6 +18,7 @@ from support.blobs import draw
 from support.network import spin_until
 
 from pose3d_ros.camera import Camera
+from pose3d_ros.cli.main import main
 from pose3d_ros.dds.qos import LATCHED, STATIC_TRANSFORMS, Profile
 from pose3d_ros.messages import image_message, make_header, stamp_of
 from pose3d_ros.messages.calibration import info_message
@@ -328,10 +329,12 @@ def test_pause_by_file(network):
         ({'qos_overrides': {'/x': {'publisher': {'depth': 0}}}}, 'depth must be a whole number'),
     ],
 )
-def test_wrong_settings_end_the_start(network, parameters, complaint):
-    bench = Bench(network, parameters=parameters)
-    assert bench.process.wait(20) == 2
-    assert complaint in bench.process.log.read_text()
+def test_wrong_settings_end_the_start(tmp_path, capsys, parameters, complaint):
+    path = tmp_path / 'params.yaml'
+    path.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
+    arguments = ['node', '--estimator', 'support.blobs', '--params-file', str(path)]
+    assert main(arguments) == 2
+    assert complaint in capsys.readouterr().err
 
 
 def test_gives_up_after_many_failures(network):
@@ -409,6 +412,19 @@ def test_simulated_time(network):
     clock.publish(bench.types('rosgraph_msgs/msg/Clock')(clock=time_type(sec=77, nanosec=5)))
     time.sleep(0.2)
     assert stamp_of(bench.exchange(got, stamp_ns=0).header) == 77 * S + 5
+
+
+def test_missing_images_are_counted(network):
+    bench = Bench(network)
+    diagnostics = bench.listen('/diagnostics', DIAGNOSTICS)
+    bench.ready()
+    for k in range(60):
+        bench.stamp_ns += S // 30 if k in (30, 40) else 0
+        bench.send(image=ONE[:48, :64])
+        bench.node.spin_once(0.01)
+    bench.spin_until(
+        lambda: diagnostics and "key='lost in transport', value='2'" in str(diagnostics)
+    )
 
 
 def test_nothing_is_computed_for_nobody(network):

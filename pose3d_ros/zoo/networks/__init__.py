@@ -1,1 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Definitions of published networks in PyTorch, needed only to convert their checkpoints.
 
+To add a family, write a module here with a `FAMILY`, and put its name into `FAMILIES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigError, ModelError
+
+Shape = tuple[int, ...]
+
+# Name of `family` in config/models.yaml -> module, or module:attribute if one module serves several.
+# A dotted name loads another package's.
+FAMILIES: dict[str, str] = {
+    'openpose3d': 'pose3d_ros.zoo.networks.openpose3d',
+    'motionbert': 'pose3d_ros.zoo.networks.lifters:MOTIONBERT',
+    'simplebaseline3d': 'pose3d_ros.zoo.networks.lifters:SIMPLEBASELINE3D',
+    'videopose3d_1': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_1',
+    'videopose3d_27': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_27',
+    'videopose3d_27_step': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_27_STEP',
+    'videopose3d_27_semi': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_27_SEMI',
+    'videopose3d_27_semi_step': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_27_SEMI_STEP',
+    'videopose3d_81': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_81',
+    'videopose3d_81_step': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_81_STEP',
+    'videopose3d_243': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_243',
+    'videopose3d_243_step': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_243_STEP',
+    'videopose3d_243_causal': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_243_CAUSAL',
+    'videopose3d_243_causal_step': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_243_CAUSAL_STEP',
+}
+
+
+@dataclass(frozen=True)
+class Family:
+    """What has to be known to convert the checkpoints of one kind of network.
+
+    build: an `nn.Module` in evaluation mode from the shapes of the checkpoint's tensors (empty:
+        the usual one, for random weights); its positional inputs are `inputs`, its outputs, one or
+        a tuple, are `outputs`.
+    examples: random arrays for a module and an input size (width, height; None: the usual one), by
+        the names of `inputs`, in the range that the network is meant for.
+    dynamic: axes that stay free, with a name for each, by the name of an input or output. The
+        batch is axis 0; those called 'height' and 'width' can be fixed with a size.
+    ignored: patterns (fnmatch) of checkpoint entries that change nothing.
+    layouts: keys under which the state dictionary may lie in the file, tried before the file
+        itself. prefixes: taken off the keys.
+    read: reader for checkpoints that are no PyTorch files; tensors by key.
+    about: written into the metadata of the converted files.
+    """
+
+    build: Callable[[Mapping[str, Shape]], Any]
+    examples: Callable[[Any, tuple[int, int] | None, Any], dict[str, Any]]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    dynamic: Mapping[str, Mapping[int, str]]
+    ignored: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = ('state_dict',)
+    prefixes: tuple[str, ...] = ('module.',)
+    read: Callable[[Path], dict[str, Any]] | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
+
+
+def require_packages() -> None:
+    """ModelError that says what to install if conversion is not possible here."""
+    missing = [package for package in ('torch', 'onnx') if find_spec(package) is None]
+    if missing:
+        raise ModelError(
+            f'converting models needs {" and ".join(missing)}: pip install "pose3d_ros[convert]"'
+        )
+
+
+def load_family(name: str) -> Family:
+    """The family of that name; ConfigError if unknown, ModelError if PyTorch is not installed."""
+    if name not in FAMILIES and '.' not in name:
+        raise ConfigError(f'network family {name!r} is unknown; known: {", ".join(FAMILIES)}')
+    require_packages()
+    module, _, attribute = FAMILIES.get(name, name).partition(':')
+    family: Family = getattr(import_module(module), attribute or 'FAMILY')
+    return family

@@ -153,17 +153,16 @@ class Lifter(nn.Module):
         return tuple(head.conv(body.clip(x)).transpose(1, 2) for body, head in self._parts())
 
 
-class Step(nn.Module):
-    """A lifter as a step: inputs frames and past_k, outputs joints, (root), new_k."""
+class StepLifter(Lifter):
+    """A lifter whose forward is one step: inputs frames and past_k, outputs joints, (root), new_k.
 
-    def __init__(self, lifter: Lifter) -> None:
-        super().__init__()
-        self.lifter = lifter
+    Its weights keep their names.
+    """
 
     def forward(self, frames: torch.Tensor, *past: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """frames: (B, 2 J, k0); past_k: (B, C, k - 1)."""
         outputs, columns, given = [], [], list(past)
-        for body, head in self.lifter._parts():
+        for body, head in self._parts():
             blocks = len(body.tcn_blocks)
             x, new = body.step(frames, given[:blocks])
             del given[:blocks]
@@ -172,7 +171,9 @@ class Step(nn.Module):
         return (*outputs, *columns)
 
 
-def build(shapes: Mapping[str, Shape], causal: bool = False) -> Lifter:
+def build(
+    shapes: Mapping[str, Shape], causal: bool = False, kind: type[Lifter] = Lifter
+) -> Lifter:
     """From the shapes of a checkpoint; without any, 243 frames of 17 joints, 1024 wide."""
     prefix = 'backbone.'
     stem = shapes.get(f'{prefix}expand_conv.conv.weight', (1024, 34, 3))
@@ -185,7 +186,7 @@ def build(shapes: Mapping[str, Shape], causal: bool = False) -> Lifter:
         kernels = [3] * 5
     outputs = shapes.get('head.conv.weight', (51,))[0]
     trajectory = 'traj_head.conv.weight' in shapes
-    return Lifter(stem[1], stem[0], kernels, outputs, trajectory, causal).eval()
+    return kind(stem[1], stem[0], kernels, outputs, trajectory, causal).eval()
 
 
 def renamed(state: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
