@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Input and output of the package's own lifter, alike in training and in use.
 
-A window of 27 frames at 30 Hz of one person. Points are rays x/z, y/z of a camera; the network
+A window of 9 frames of one person, 0.1 s apart. Points are rays x/z, y/z of a camera; the network
 sees them from a virtual camera that looks straight at the person, divided by the person's extent,
 so that neither the place in the image nor the distance changes the picture, and is told where the
 person was (bearing, extent, and whether the focal length is known).
@@ -16,8 +16,8 @@ import numpy as np
 
 from ..skeleton import SKELETONS
 
-WINDOW = 27
-RATE = 30.0
+WINDOW = 9
+RATE = 10.0
 JOINTS = (*SKELETONS['h36m_17'].names, 'nose', 'left_ear', 'right_ear', 'left_toe', 'right_toe')
 COUNT = len(JOINTS)
 MEANINGS = (*SKELETONS['h36m_17'].by_meaning, 'nose', 'left_ear', 'right_ear', 'left_toe', 'right_toe')

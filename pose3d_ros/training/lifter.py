@@ -31,9 +31,9 @@ _BODY_EXTENT = 0.42
 class Training:
     """What decides the result; the same values and seed give the same network."""
 
-    steps: int = 20000
+    steps: int = 24000
     batch: int = 256
-    width: int = 320
+    width: int = 384
     rate: float = 1e-3
     seed: int = 1
     pool: int = 16
@@ -66,15 +66,15 @@ class Block(nn.Module):
 class LifterNet(nn.Module):
     """A temporal convolution network in strided form (after Pavllo et al., CVPR 2019).
 
-    Features (B, 27, 70) to (B, 132): joints (22, 3) in metres, then the logarithms of their
+    Features (B, 9, 70) to (B, 132): joints (22, 3) in metres, then the logarithms of their
     standard deviations.
     """
 
-    def __init__(self, width: int = 320) -> None:
+    def __init__(self, width: int = 384) -> None:
         super().__init__()
         self.stem = nn.Linear(3 * CHANNELS, width, bias=False)
         self.stem_norm = nn.BatchNorm1d(width)
-        self.blocks = nn.Sequential(Block(width, 3), Block(width, 3), Block(width, 1))
+        self.blocks = nn.Sequential(Block(width, 3), Block(width, 1), Block(width, 1))
         self.joints = nn.Linear(width, 3 * COUNT)
         self.scale = nn.Linear(width, 1)
         self.spread = nn.Sequential(nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, 3 * COUNT))

@@ -10,12 +10,11 @@ from typing import Any
 
 import torch
 
-from ..lifting.features import COUNT, HIDDEN_SET, JOINTS, WINDOW
+from ..lifting.features import COUNT, HIDDEN_SET, JOINTS, RATE, WINDOW
 from .motion import Take
 
 Tensor = Any
 
-RATE = 30.0
 _SOURCE_RATE = 60.0
 _INDEX = {name: k for k, name in enumerate(JOINTS)}
 _MIRROR = [

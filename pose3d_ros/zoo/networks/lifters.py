@@ -32,9 +32,10 @@ def _videopose3d(
 
     def build(shapes: Mapping[str, Shape]) -> Any:
         kind = _temporal.StepLifter if step else _temporal.Lifter
-        if shapes:
-            return _temporal.build(shapes, causal, kind)
-        return kind(34, _WIDTH, kernels, 3 * joints, trajectory, causal).eval()
+        # Only the width and the joints come from the file: another depth is another model.
+        width, channels = shapes.get('backbone.expand_conv.conv.weight', (_WIDTH, 34, 3))[:2]
+        outputs = shapes.get('head.conv.weight', (3 * joints,))[0]
+        return kind(channels, width, kernels, outputs, trajectory, causal).eval()
 
     def examples(module: Any, size: tuple[int, int] | None, rng: Any) -> dict[str, Any]:
         body = module.backbone
