@@ -15,7 +15,7 @@ from .errors import ConfigError, InputError
 from .placement import place
 from .skeleton import Skeleton, convert, get_skeleton
 from .smoothing import PoseSmoother
-from .tracking import Tracker, predicted
+from .tracking import Track, Tracker, predicted
 from .types import Frame, Pose3D
 
 
@@ -47,6 +47,9 @@ class Pipeline:
     """Track ids that ended with the last call, by source."""
     resets: int
     """How often state was dropped because time went backwards or had a gap."""
+    subjects: dict[str, Frame | None]
+    """By source, the frame that the last poses belong to: the one that went in, or an earlier one
+    if the estimator waits for what comes after it; None while nothing is due yet."""
     calibration_error: dict[str, str]
     """Why the calibration of the last frame could not be used, by source."""
 
@@ -59,6 +62,7 @@ class Pipeline:
         self.info = self.estimator.info
         self.config = config
         self.timings, self.lost, self.resets, self.calibration_error = {}, {}, 0, {}
+        self.subjects = {}
         self._ids = itertools.count(1)
         self._sources: dict[str, _Source] = {}
 
@@ -71,6 +75,7 @@ class Pipeline:
         self.lost = {frame.source: [] for frame in frames}
         sources = [self._source(frame) for frame in frames]
         frames = [replace(frame, camera=self._camera(frame)) for frame in frames]
+        self.subjects = {frame.source: frame for frame in frames}
         found = self.estimator.estimate(frames)
         start = time.perf_counter()
         out = [
@@ -98,14 +103,23 @@ class Pipeline:
 
     def _finish(self, frame: Frame, source: _Source, poses: list[Pose3D]) -> list[Pose3D]:
         config = self.config
+        missing: list[Track] = []
+        if config.tracking:
+            update = source.tracker.update(frame, poses, config.track_max_missed_s)
+            self.lost[frame.source].extend(update.lost)
+            for ended in update.lost:
+                source.smoothers.pop(ended, None)
+            poses, missing = update.poses, update.missing
+        if isinstance(self.estimator, estimators.Lifting):
+            lifted = self.estimator.lift(frame, poses)
+            self.subjects[frame.source] = lifted[0] if lifted else None
+            if lifted is None:
+                return []
+            frame, poses = lifted
         if not config.tracking:
             return [self._placed(frame, pose) for pose in poses]
-        update = source.tracker.update(frame, poses, config.track_max_missed_s)
-        self.lost[frame.source].extend(update.lost)
-        for ended in update.lost:
-            source.smoothers.pop(ended, None)
         out = []
-        for pose in update.poses:
+        for pose in poses:
             if config.parity:
                 out.append(self._placed(frame, pose))
                 continue
@@ -119,7 +133,7 @@ class Pipeline:
         for track in source.tracker.tracks:
             track.delivered = delivered.get(track.id, track.delivered)
         if config.publish_predicted:
-            out += [predicted(track, frame.stamp_ns) for track in update.missing]
+            out += [predicted(track, frame.stamp_ns) for track in missing]
         return out
 
     def _placed(self, frame: Frame, pose: Pose3D) -> Pose3D:

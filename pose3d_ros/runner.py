@@ -32,6 +32,7 @@ class PipelineLike(Protocol):
     timings: dict[str, float]
     lost: dict[str, list[int]]
     resets: int
+    subjects: dict[str, Frame | None]
 
     def process_batch(self, frames: list[Frame]) -> list[list[Pose3D]]:
         """People in each frame."""
@@ -329,6 +330,7 @@ class FrameRunner:
         try:
             people = self._pipeline.process_batch(frames)
             timings, lost = dict(self._pipeline.timings), dict(self._pipeline.lost)
+            subjects = dict(self._pipeline.subjects)
         except Exception as error:
             if len(frames) == 1:
                 self._failed(error)
@@ -340,7 +342,9 @@ class FrameRunner:
             gone = lost.get(frame.source, [])
             begin = time.monotonic()
             try:
-                self._publish(Result(frame, poses, gone, self._config))
+                subject = subjects.get(frame.source, frame)
+                if subject is not None:
+                    self._publish(Result(subject, poses, gone, self._config))
             except Exception as error:
                 self._failed(error)
                 continue

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,3 +37,36 @@ def pad_clip(clip: Array, field_length: int, causal: bool) -> Array:
     return np.concatenate(
         [np.repeat(clip[:1], half + shift, 0), clip, np.repeat(clip[-1:], half - shift, 0)]
     )
+
+
+def dataset_windows(
+    video_lengths: Sequence[int],
+    seq_len: int,
+    *,
+    pad: bool = False,
+    causal: bool = False,
+    seq_step: int = 1,
+    multiple_target: int = 0,
+    multiple_target_step: int = 0,
+) -> list[list[int]]:
+    """Windows over videos that stand one behind the other, as MMPose's data sets make them.
+
+    multiple_target: windows of so many frames, all of them targets; incomplete ones are left out.
+    """
+    out: list[list[int]] = []
+    offset = 0
+    for count in video_lengths:
+        if multiple_target:
+            step = multiple_target_step or multiple_target
+            for start in range(0, count - multiple_target + 1, step):
+                out.append(list(range(offset + start, offset + start + multiple_target)))
+        elif pad:
+            for frame in range(count):
+                window = window_indices(frame, count, seq_len, seq_step, causal)
+                out.append([offset + k for k in window])
+        else:
+            span = (seq_len - 1) * seq_step + 1
+            for start in range(count - span + 1):
+                out.append(list(range(offset + start, offset + start + span, seq_step)))
+        offset += count
+    return out

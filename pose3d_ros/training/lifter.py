@@ -245,3 +245,80 @@ def judge(net: nn.Module, takes: Sequence[Take], clean: bool, seed: int = 7) -> 
         'n_mpjpe_mm': 1000 * float(metrics.n_mpjpe(joints, truth).mean()),
         'in_1_sigma': metrics.coverage((joints - truth)[:, 1:], covariance[:, 1:]),
     }
+
+
+def calibrate(net: LifterNet, takes: Sequence[Take], seed: int = 11) -> None:
+    """Scale the stated uncertainty, by coordinate, so that 68 % of the errors lie within it.
+
+    Half of the windows are exact, half as a detector sees them. Changes the network's last bias.
+    """
+    net.eval()
+    data = Virtual(takes, seed, augment=False)
+    ratios = []
+    for clean in (True, False):
+        windows = data.draw(4096, clean)
+        features, target, _ = prepared(windows)
+        with torch.no_grad():
+            joints, spread = net(features).reshape(-1, 2, COUNT, 3).unbind(1)
+        ratios.append((joints - target).abs() / torch.exp(spread))
+    scale = torch.quantile(torch.cat(ratios), 0.6827, dim=0)
+    scale[0] = 1.0
+    with torch.no_grad():
+        last = net.spread[2]
+        assert isinstance(last, nn.Linear)
+        last.bias += torch.log(scale.clamp(min=1e-3)).reshape(-1)
+
+
+def export(net: LifterNet, path: Path, metadata: dict[str, str]) -> None:
+    """Write an ONNX file with a free batch, its numbers compared with PyTorch's.
+
+    Raises ModelError if they differ; then there is no file.
+    """
+    from ..zoo.convert.export import export as write
+    from ..zoo.networks import Family
+
+    def examples(module: Any, size: Any, rng: Any) -> dict[str, Any]:
+        windows = Virtual([Take('', '', _still())], 1, augment=False).draw(1)
+        return {'window': prepared(windows)[0].numpy()}
+
+    family = Family(
+        build=lambda shapes: LifterNet(),
+        examples=examples,
+        inputs=('window',),
+        outputs=('joints',),
+        dynamic={'window': {0: 'batch'}, 'joints': {0: 'batch'}},
+    )
+    about = {f'pose3d.{key}': value for key, value in metadata.items()}
+    write(family, net.eval(), path.with_suffix(''), about, formats=('onnx',))
+
+
+def _still() -> Array:
+    """A take of somebody who stands, for the exporter."""
+    rng = np.random.default_rng(0)
+    pose = rng.normal(0, 0.3, (1, COUNT, 3)) + np.array([0, 0, 1.0])
+    return np.repeat(pose, 20, axis=0).astype(np.float32)
+
+
+def finish(net: LifterNet, takes: Sequence[Take], out: Path) -> dict[str, Any]:
+    """Calibrate, write `lifter_cmu.onnx`, and judge by the subjects held out."""
+    parts = split(list(takes))
+    calibrate(net, parts['calibration'] + parts['train'][::7])
+    export(
+        net,
+        out / 'lifter_cmu.onnx',
+        {
+            'data': 'CMU Graphics Lab Motion Capture Database, mocap.cs.cmu.edu',
+            'held_out': ','.join(HELD_OUT),
+            'excluded': ','.join(CLIP_TAKES),
+            'licence': 'Apache-2.0',
+        },
+    )
+    numbers: dict[str, Any] = {}
+    for name, clean in (('exact', True), ('detector', False)):
+        numbers[name] = judge(net, parts['test'], clean)
+        for subject in HELD_OUT:
+            own = [take for take in parts['test'] if take.subject == subject]
+            if own:
+                numbers[f'{name} {subject}'] = judge(net, own, clean)
+    (out / 'numbers.json').write_text(json.dumps(numbers, indent=1) + '\n', encoding='utf-8')
+    return numbers

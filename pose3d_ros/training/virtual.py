@@ -77,7 +77,7 @@ class Virtual:
             body = self._motion(count)
         seen_body, exact = self._viewed(body)
         target = exact - exact[:, :, :1]
-        return self._observe(seen_body, target[:, WINDOW // 2], clean)
+        return self._observe(exact if clean else seen_body, target[:, WINDOW // 2], clean)
 
     def _motion(self, count: int) -> Tensor:
         """(B, T, 22, 3) windows at the network's frame rate, played a little slower or faster."""
