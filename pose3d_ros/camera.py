@@ -165,14 +165,11 @@ class Camera:
     def rays(self, pixels: Array) -> Array:
         """(N, 2) undistorted x/z, y/z of (N, 2) pixels; NaN stays NaN."""
         pixels = np.asarray(pixels, dtype=float).reshape(-1, 2)
+        if not len(self.D):
+            return np.asarray(pixels @ self._inverse[:2, :2].T + self._inverse[:2, 2])
         out = np.full(pixels.shape, np.nan)
         good = np.isfinite(pixels).all(axis=1)
         if not good.any():
-            return out
-        if not len(self.D):
-            rays = np.ones((int(good.sum()), 3))
-            rays[:, :2] = pixels[good]
-            out[good] = np.linalg.solve(self.K, rays.T).T[:, :2]
             return out
         points = np.ascontiguousarray(pixels[good][:, None])
         criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-10)
@@ -187,6 +184,10 @@ class Camera:
         fits &= np.hypot(out[:, 0], out[:, 1]) <= self._widest_ray
         out[~fits] = np.nan
         return out
+
+    @cached_property
+    def _inverse(self) -> Array:
+        return np.asarray(np.linalg.inv(self.K))
 
     @cached_property
     def _widest_ray(self) -> float:

@@ -45,10 +45,14 @@ def procrustes(source: Array, target: Array, *, with_scale: bool = True) -> Simi
 
 @dataclass(frozen=True)
 class Placement:
-    """t: (3,) metres. residual: weighted RMS distance between rays and image points, in x/z."""
+    """t: (3,) metres. residual: weighted RMS distance between rays and joints, in x/z.
+
+    extent: of the rays, likewise.
+    """
 
     t: Array
     residual: float
+    extent: float
 
 
 def solve_translation(
@@ -84,13 +88,15 @@ def solve_translation(
         return None
     t = np.array([(sa + wa * tz) / sw, (sb + wb * tz) / sw, tz])
     z = Z + tz
-    if (z > 0.01).sum() < 3:
-        return None
     front = z > 0.01
-    du = (X[front] + t[0]) / z[front] - a[front]
-    dv = (Y[front] + t[1]) / z[front] - b[front]
-    residual = math.sqrt(float(w[front] @ (du * du + dv * dv)) / max(float(w[front].sum()), 1e-9))
-    return Placement(t, residual)
+    if not front.all():
+        if int(front.sum()) < 3:
+            return None
+        X, Y, z, a, b, w = X[front], Y[front], z[front], a[front], b[front], w[front]
+    du, dv = (X + t[0]) / z - a, (Y + t[1]) / z - b
+    residual = math.sqrt(float(w @ (du * du + dv * dv)) / max(float(w.sum()), 1e-9))
+    extent = max(float(a.max() - a.min()), float(b.max() - b.min()))
+    return Placement(t, residual, extent)
 
 
 def yaw(xyz: Array, angle: float) -> Array:

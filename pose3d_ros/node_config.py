@@ -45,8 +45,17 @@ class NodeConfig(PipelineConfig):
     target_frame: str = setting(
         '', "publish in this frame, transformed at the image's stamp; empty: the camera's"
     )
+    gravity_frame: str = setting(
+        '',
+        'a frame whose z axis points up, as base_link of a robot on flat floor or odom: tells '
+        'estimators how the camera is tilted; empty: unknown',
+    )
     tf_timeout_s: float = setting(
-        0.1, 'wait so long for the transform to target_frame', low=0, high=10, live=True
+        0.1,
+        'wait so long for the transform to target_frame or gravity_frame',
+        low=0,
+        high=10,
+        live=True,
     )
 
     autostart: bool = setting(True, 'configure and activate by itself')

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+
 from .draw import overlay
 from .messages import (
     MarkerBuilder,
@@ -257,7 +259,22 @@ class NodeCore:
             frame_id=frame_id,
             camera=self._calibrated(camera, size, config),
             source=arrival.source,
+            gravity=self._gravity(frame_id, stamp_ns, config),
         )
+
+    def _gravity(self, frame_id: str, stamp_ns: int, config: NodeConfig) -> Array | None:
+        """(3,) unit vector down in the camera's frame, if the transforms tell."""
+        if not config.gravity_frame:
+            return None
+        try:
+            rotation, _ = self._shell.lookup(
+                config.gravity_frame, frame_id, stamp_ns, config.tf_timeout_s
+            )
+        except LookupError as error:
+            if self._throttle('gravity'):
+                self._log(logging.WARNING, f'gravity is unknown: {error.args[0]}')
+            return None
+        return np.asarray(-rotation[2] / np.linalg.norm(rotation[2]))
 
     def _calibrated(self, camera: _Camera, size: tuple[int, int], config: NodeConfig) -> Any:
         found = camera.calibration.camera(size)

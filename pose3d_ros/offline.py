@@ -6,12 +6,11 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from .outputs import Writer
 from .pipeline import Pipeline
@@ -22,8 +21,27 @@ Progress = Callable[[Iterable[Frame]], Iterable[Frame]]
 
 
 @dataclass
+class Stage:
+    """Milliseconds of one stage: of all frames in total, and of the last ones in which it ran.
+
+    A run may go on for days, so single values are not kept for ever.
+    """
+
+    total: float = 0.0
+    runs: int = 0
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
+
+    def add(self, value: float) -> None:
+        """Count a frame; 0: the stage did not run."""
+        if value > 0:
+            self.total += value
+            self.runs += 1
+            self.recent.append(value)
+
+
+@dataclass
 class Summary:
-    """What a run did. stages: milliseconds of each frame by stage, in the order of their work."""
+    """What a run did. stages: in the order of their work."""
 
     frames: int = 0
     people: int = 0
@@ -31,7 +49,7 @@ class Summary:
     with_people: int = 0
     absolute: int = 0
     ids: set[int] = field(default_factory=set)
-    stages: dict[str, list[float]] = field(default_factory=dict)
+    stages: dict[str, Stage] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     interrupted: bool = False
 
@@ -44,13 +62,12 @@ class Summary:
         self.absolute += sum(pose.absolute for pose in poses)
         self.ids |= {pose.track_id for pose in poses if pose.track_id}
         for name, value in stages.items():
-            self.stages.setdefault(name, []).append(value)
+            self.stages.setdefault(name, Stage()).add(value)
 
     def mean_ms(self, *without: str) -> float:
         """Mean milliseconds per frame of all stages but those named."""
-        return sum(
-            float(np.sum(values)) for name, values in self.stages.items() if name not in without
-        ) / max(self.frames, 1)
+        spent = sum(stage.total for name, stage in self.stages.items() if name not in without)
+        return spent / max(self.frames, 1)
 
 
 def run_offline(

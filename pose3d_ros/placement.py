@@ -43,12 +43,11 @@ def place(
             xyz = xyz * (config.body_height_m / height)
             source, size_sigma = PositionSource.ASSUMED, _HEIGHT_SIGMA
     rays = camera.rays(pose.pixels)
-    weights = np.nan_to_num(np.where(np.isfinite(pose.confidence), pose.confidence, 0.5))
+    weights = np.where(np.isfinite(pose.confidence), pose.confidence, 0.5)
     found = solve_translation(xyz, rays, weights)
     if found is None:
         return pose
-    extent = float(np.nanmax(np.nanmax(rays, axis=0) - np.nanmin(rays, axis=0)))
-    if found.residual > _MAX_RESIDUAL * extent:
+    if found.residual > _MAX_RESIDUAL * found.extent:
         return pose
     t = found.t
     spread = size_sigma * t

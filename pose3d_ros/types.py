@@ -59,6 +59,7 @@ class Frame:
     depth: (H, W) float32 metres along the optical axis, NaN where unknown.
     source: key of the state (tracks, filters) that the frame belongs to, one per camera.
     boxes: (N, 5) x, y, width, height in pixels and score of people whom somebody else detected.
+    gravity: (3,) unit vector down in the camera's optical frame.
     """
 
     image: Array
@@ -68,6 +69,7 @@ class Frame:
     depth: Array | None = None
     source: str = ''
     boxes: Array | None = None
+    gravity: Array | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = getattr(self.image, 'shape', None), getattr(self.image, 'dtype', None)
@@ -79,6 +81,10 @@ class Frame:
             raise InputError(f'the depth image is {self.depth.shape}, the image {shape[:2]}')
         if self.boxes is not None and (self.boxes.ndim != 2 or self.boxes.shape[1] != 5):
             raise InputError(f'boxes must be (N, 5) x, y, w, h, score, not {self.boxes.shape}')
+        if self.gravity is not None and not (
+            self.gravity.shape == (3,) and abs(float(np.linalg.norm(self.gravity)) - 1) < 1e-3
+        ):
+            raise InputError(f'gravity must be a unit vector, not {self.gravity}')
 
     @property
     def size(self) -> tuple[int, int]:
@@ -116,6 +122,14 @@ class Pose3D:
 
     def __post_init__(self) -> None:
         joints = len(self.skeleton.names)
+        if (
+            self.xyz.shape == (joints, 3)
+            and self.pixels.shape == (joints, 2)
+            and self.confidence.shape == self.status.shape == (joints,)
+            and self.velocity.shape == (3,)
+            and (self.covariance is None or self.covariance.shape == (joints, 3, 3))
+        ):
+            return
         expected = {
             'xyz': (joints, 3),
             'confidence': (joints,),

@@ -313,6 +313,21 @@ def test_target_frame(make):
     assert node.status('transform').values['failures'] == '1'
 
 
+def test_gravity_by_tf(make):
+    node = make(gravity_frame='odom')
+    seen = []
+    estimate = node.core.pipeline.estimator.estimate
+    node.core.pipeline.estimator.estimate = lambda frames: seen.extend(frames) or estimate(frames)
+    node.image(S)
+    assert seen[0].gravity is None
+    assert 'gravity is unknown: no transform from cam to odom' in node.warnings()
+    # z forward, y down -> x forward, z up: the camera is level.
+    node.tf = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), np.zeros(3)
+    node.image(2 * S)
+    assert node.lookups[-1] == ('odom', 'cam', 2 * S)
+    np.testing.assert_allclose(seen[1].gravity, [0, 1, 0], atol=1e-12)
+
+
 def test_nobody_is_lost_unreported_while_transforms_fail(make):
     node = make(target_frame='map', track_max_missed_s=0.1)
     node.tf = np.eye(3), np.zeros(3)

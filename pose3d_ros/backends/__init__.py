@@ -21,15 +21,25 @@ Tensors = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """A (N, H, W, 3) uint8 BGR image becomes RGB floats (v - mean) / scale inside the network."""
+
+    mean: float
+    scale: float
+
+
+@dataclass(frozen=True)
 class Port:
     """What is expected of a network's input or output.
 
     shape: None where any size is fine, the batch included. name: the tensor's name; empty: the one
     tensor of that shape is meant (files differ in names and order more than in shapes).
+    image: for inputs that are pictures, how to make them of BGR bytes.
     """
 
     shape: tuple[int | None, ...]
     name: str = ''
+    image: Pixels | None = None
 
     def fits(self, shape: Sequence[int | None]) -> bool:
         """Whether a tensor of that shape, None for dynamic, can be the one."""

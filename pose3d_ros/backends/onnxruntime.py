@@ -115,9 +115,18 @@ class _OnnxRuntimeNetwork:
     def submit(self, inputs: Mapping[str, NDArray[Any]]) -> Future[Tensors]:
         return self._threads.submit(self, inputs)
 
+    def _given(self, role: str, array: NDArray[Any]) -> NDArray[Any]:
+        """An input as the file wants it; images come as BGR bytes."""
+        pixels = self._spec.inputs[role].image
+        if pixels is None:
+            return array
+        return np.asarray((array[..., ::-1].astype(np.float32) - pixels.mean) / pixels.scale)
+
     def _run(self, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
         feed = {
-            port.name: np.ascontiguousarray(inputs[role], dtype=_TYPES.get(port.type, np.float32))
+            port.name: np.ascontiguousarray(
+                self._given(role, inputs[role]), dtype=_TYPES.get(port.type, np.float32)
+            )
             for role, port in self._inputs.items()
         }
         try:

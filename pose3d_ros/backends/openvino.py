@@ -14,6 +14,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 from openvino import opset8 as ops
+from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from ..errors import BackendError, ModelError
 from . import NetworkSpec, Port, RuntimeOptions, Tensors, check_weights
@@ -37,6 +38,7 @@ def load(spec: NetworkSpec, options: RuntimeOptions) -> _OpenVINONetwork:
     precision = _precision(device, options.precision)
     model = _read(spec)
     metadata = check_weights(spec, options, _metadata(model))
+    model = _with_pixels(spec, model)
     inputs = _match(spec, spec.inputs, model.inputs, 'input')
     _fix_sizes(spec, model, inputs)
     outputs = _match(spec, spec.outputs, model.outputs, 'output')
@@ -67,6 +69,7 @@ class _Stage:
 
     def __init__(self, model: Any, inputs: list[str], outputs: list[str], precision: str) -> None:
         self.model, self.inputs, self.outputs, self.precision = model, inputs, outputs, precision
+        self.types = [port.get_element_type().to_dtype() for port in model.inputs]
         self.compiled: dict[bool, Any] = {}
 
     def compile(self, device: str, options: RuntimeOptions, batched: bool) -> None:
@@ -119,8 +122,9 @@ class _OpenVINONetwork:
         tensors: dict[str, NDArray[Any]] = dict(inputs)
         try:
             for stage, request in zip(self._stages, requests):
-                self._feed(stage, request, tensors)
+                fed = self._feed(stage, request, tensors)
                 request.infer()
+                del fed  # the runtime reads these arrays where they are, until here
                 self._collect(stage, request, tensors)
         except RuntimeError as error:
             raise BackendError(
@@ -134,10 +138,17 @@ class _OpenVINONetwork:
         return self._threads.submit(self, inputs)
 
     @staticmethod
-    def _feed(stage: _Stage, request: Any, tensors: Mapping[str, NDArray[Any]]) -> None:
-        for index, role in enumerate(stage.inputs):
-            array = np.ascontiguousarray(tensors[role], dtype=np.float32)
+    def _feed(
+        stage: _Stage, request: Any, tensors: Mapping[str, NDArray[Any]]
+    ) -> list[NDArray[Any]]:
+        """Hand over the inputs without a copy; what is returned must live as long as the run."""
+        arrays = [
+            np.ascontiguousarray(tensors[role], dtype=kind)
+            for role, kind in zip(stage.inputs, stage.types)
+        ]
+        for index, array in enumerate(arrays):
             request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
+        return arrays
 
     @staticmethod
     def _collect(stage: _Stage, request: Any, tensors: dict[str, NDArray[Any]]) -> None:
@@ -180,6 +191,24 @@ def _fix_sizes(spec: NetworkSpec, model: Any, inputs: Mapping[str, Any]) -> None
         shapes[port] = shape
     if any(port.get_partial_shape() != shape for port, shape in shapes.items()):
         model.reshape(shapes)
+
+
+def _with_pixels(spec: NetworkSpec, model: Any) -> Any:
+    """The model with its image inputs made of bytes, which its first layers then read."""
+    images = {role: port for role, port in spec.inputs.items() if port.image}
+    if not images:
+        return model
+    found = _match(spec, images, model.inputs, 'input')
+    steps = PrePostProcessor(model)
+    for role, port in images.items():
+        assert port.image is not None
+        item = steps.input(model.inputs.index(found[role]))
+        item.tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout('NHWC'))
+        item.tensor().set_color_format(ColorFormat.BGR)
+        item.model().set_layout(ov.Layout('NHWC'))
+        item.preprocess().convert_color(ColorFormat.RGB).convert_element_type(ov.Type.f32)
+        item.preprocess().mean(port.image.mean).scale(port.image.scale)
+    return steps.build()
 
 
 def _match(

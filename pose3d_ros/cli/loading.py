@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 
 from ..config import PipelineConfig
+from ..estimators import models_of
 from ..pipeline import Pipeline
 from ..zoo import Entry, fetch, load_registry, models_folder, problems
 
@@ -15,8 +16,7 @@ def make_pipeline(config: PipelineConfig, *, offline: bool = False) -> Pipeline:
 
     Raises ConfigError, ModelError or BackendError.
     """
-    entry = _needed_model(config)
-    if entry is not None and not offline:
+    for entry in () if offline else needed_models(config):
         place = models_folder(config.models_dir)
         if problems(entry, place / entry.name):
             print(
@@ -28,14 +28,17 @@ def make_pipeline(config: PipelineConfig, *, offline: bool = False) -> Pipeline:
     return Pipeline(config)
 
 
-def _needed_model(config: PipelineConfig) -> Entry | None:
-    """The registered model that the configuration asks for, None if it names files of its own."""
+def needed_models(config: PipelineConfig) -> list[Entry]:
+    """The registered models that the configuration asks for; none if it names files of its own."""
     registry = load_registry()
+    told = models_of(config)
+    if told is not None:
+        return [registry[name] for name in told if name in registry]
     if config.model:
-        return registry.get(config.model)
+        return [registry[config.model]] if config.model in registry else []
     ours = [entry for entry in registry.values() if entry.estimator == config.estimator]
     named = [entry for entry in ours if entry.name == config.estimator]
-    return next(iter(named or ours), None)
+    return (named or ours)[:1]
 
 
 def describe(pipeline: Pipeline) -> str:

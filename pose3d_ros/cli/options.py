@@ -22,7 +22,7 @@ T = TypeVar('T')
 GROUPS = (
     ('smoothing', ('smoothing',)),
     ('tracking', ('track', 'max_gap', 'publish_predicted')),
-    ('absolute position', ('placement', 'focal_length', 'image_is', 'body_height')),
+    ('absolute position', ('placement', 'reprojection', 'focal_length', 'image_is', 'body_height')),
     ('people', ('skeleton', 'max_people', 'min_score')),
     ('estimator and runtime', ('',)),
 )

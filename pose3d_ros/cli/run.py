@@ -205,19 +205,11 @@ def summary_text(summary: Summary, pipeline: Pipeline) -> str:
         '',
     ]
     rows = []
-    for name, values in summary.stages.items():
-        busy = np.array([value for value in values if value > 0])
-        if not len(busy):
-            continue
-        rows.append(
-            [
-                name,
-                f'{np.sum(busy) / summary.frames:.2f}',
-                f'{np.median(busy):.2f}',
-                f'{np.percentile(busy, 95):.2f}',
-                f'{len(busy)}',
-            ]
-        )
+    for name, stage in summary.stages.items():
+        if stage.runs:
+            middle, high = np.percentile(stage.recent, (50, 95))
+            mean = f'{stage.total / summary.frames:.2f}'
+            rows.append([name, mean, f'{middle:.2f}', f'{high:.2f}', f'{stage.runs}'])
     lines.append(table(rows, ['ms per stage', 'per frame', 'median', 'p95', 'times run']))
     lines += [f'warning: {warning}' for warning in summary.warnings]
     if summary.interrupted:

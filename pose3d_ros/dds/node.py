@@ -68,7 +68,9 @@ class StandaloneNode:
         )
         self._outputs: dict[tuple[str, str], Publisher] = {}
         self._tf: Publisher | None = None
-        self._buffer = TransformBuffer(node) if config.target_frame else None
+        self._buffer = (
+            TransformBuffer(node) if config.target_frame or config.gravity_frame else None
+        )
         self._images: dict[str, Subscription] = {}
         self._gaps: dict[str, GapCounter] = {}
         self._topics: dict[str, str] = {}

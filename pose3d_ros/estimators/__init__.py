@@ -22,6 +22,7 @@ from ..types import Frame, Pose3D
 ESTIMATORS: dict[str, str] = {
     'blazepose': 'pose3d_ros.estimators.blazepose',
     'lifter': 'pose3d_ros.estimators.lifter',
+    'lifting_from_the_deep': 'pose3d_ros.estimators.lifting_from_the_deep',
 }
 
 
@@ -104,6 +105,15 @@ def options_of(name: str) -> type:
     """The dataclass of the estimator's own settings."""
     options: type = _module(name).Options
     return options
+
+
+def models_of(config: PipelineConfig) -> tuple[str, ...] | None:
+    """Names of the registered models that the configuration needs, by the estimator's own word.
+
+    None if it has no function `models` to tell.
+    """
+    tell = getattr(_module(config.estimator), 'models', None)
+    return None if tell is None else tuple(tell(config))
 
 
 def create(config: PipelineConfig) -> Estimator:

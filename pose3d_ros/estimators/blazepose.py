@@ -13,11 +13,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
 from ..appearance import appearance, difference
-from ..backends import Network, NetworkSpec, Port, RuntimeOptions, cache_folder, load_network
+from ..backends import (
+    Network,
+    NetworkSpec,
+    Pixels,
+    Port,
+    RuntimeOptions,
+    cache_folder,
+    load_network,
+)
 from ..config import PipelineConfig, setting
 from ..filters import OneEuro, OneEuroSettings
 from ..geometry import yaw
@@ -55,6 +62,7 @@ for _joints, _sigma in (
     (range(29, 33), (0.045, 0.070, 0.120)),  # feet
 ):
     _SIGMA[list(_joints)] = _sigma
+_COVARIANCE = _SIGMA[:, :, None] ** 2 * np.eye(3)
 _SIZE_SIGMA = 0.08  # of the body size, from the same clips
 
 
@@ -63,7 +71,7 @@ class Options:
     """Settings of this estimator."""
 
     detector_interval: int = setting(
-        10, 'frames between two runs of the detector while there is room for more people',
+        15, 'frames between two runs of the detector while there is room for more people',
         low=1, high=1000, live=True,
     )  # fmt: skip
     min_presence: float = setting(
@@ -161,7 +169,7 @@ class Estimator:
             config,
             NetworkSpec(
                 model.files['detector'],
-                {'image': Port((None, 224, 224, 3))},
+                {'image': Port((None, 224, 224, 3), image=Pixels(127.5, 127.5))},
                 {'boxes': Port((None, 2254, 12)), 'scores': Port((None, 2254, 1))},
             ),
             model.precision['detector'],
@@ -170,7 +178,7 @@ class Estimator:
             config,
             NetworkSpec(
                 model.files['landmarks'],
-                {'image': Port((None, 256, 256, 3))},
+                {'image': Port((None, 256, 256, 3), image=Pixels(0.0, 255.0))},
                 {
                     'landmarks': Port((None, 195)),
                     'presence': Port((None, 1)),
@@ -208,9 +216,9 @@ class Estimator:
 
     def _warm_up(self) -> None:
         """Run each network once, so that the first person does not wait for it."""
-        self._detector({'image': np.zeros((1, 224, 224, 3), np.float32)})
+        self._detector({'image': np.zeros((1, 224, 224, 3), np.uint8)})
         for count in (1, 2):
-            self._landmarks({'image': np.zeros((count, 256, 256, 3), np.float32)})
+            self._landmarks({'image': np.zeros((count, 256, 256, 3), np.uint8)})
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""
@@ -264,10 +272,7 @@ class Estimator:
         """New slots for people who are not followed yet."""
         state.since_detection = 0
         start = time.perf_counter()
-        image = cv2.cvtColor(parts.detector_input(frame.image), cv2.COLOR_BGR2RGB)
-        tensor = image[None].astype(np.float32)
-        tensor *= 2 / 255
-        tensor -= 1
+        tensor = parts.detector_input(frame.image)[None]
         self._clock('crop', start)
         start = time.perf_counter()
         raw = self._detector({'image': tensor})
@@ -300,10 +305,8 @@ class Estimator:
         kept: list[list[_Slot]] = [[] for _ in frames]
         if not todo:
             return kept
-        tensor = np.empty((len(todo), parts.CROP_SIZE, parts.CROP_SIZE, 3), np.float32)
-        for item, (k, slot) in zip(tensor, todo):
-            image = cv2.cvtColor(parts.crop(frames[k].image, slot.roi), cv2.COLOR_BGR2RGB)
-            np.multiply(image, np.float32(1 / 255), out=item)
+        crops = [parts.crop(frames[k].image, slot.roi) for k, slot in todo]
+        tensor = np.stack(crops) if len(crops) > 1 else crops[0][None]
         self._clock('crop', start)
         start = time.perf_counter()
         raw = self._landmarks({'image': tensor})
@@ -400,10 +403,7 @@ class Estimator:
             hips = frame.camera.rays(landmarks[_HIPS, :2].mean(axis=0))
             if np.isfinite(hips).all():
                 xyz = yaw(xyz, math.atan(hips[0, 0]))
-        low = np.minimum(confidence, 1.0)
-        variance = (_SIGMA * (1 + (1 - low))[:, None]) ** 2
-        covariance = np.zeros((_BODY, 3, 3))
-        covariance[:, range(3), range(3)] = variance
+        covariance = _COVARIANCE * ((2 - confidence) ** 2)[:, None, None]
         return self._make(frame, slot, landmarks[:, :2], xyz, confidence, covariance)
 
     def _as_published(self, frame: Frame, filters: _Published, slot: _Slot) -> Pose3D:

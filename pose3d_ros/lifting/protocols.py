@@ -89,6 +89,7 @@ def motionbert_scores(
     for clip, frames in zip(np.asarray(predicted, float), indices):
         width, height = np.asarray(sizes[frames], float).T
         pose = clip.copy()
+        pose[:, 0] = 0
         ratio = np.stack([np.ones_like(width), height / width], axis=-1)
         pose[..., :2] = (pose[..., :2] + ratio[:, None]) * (width / 2)[:, None, None]
         pose[..., 2] *= (width / 2)[:, None]
@@ -104,7 +105,7 @@ def motionbert_scores(
     for errors in (plain, rigid):
         by_action: dict[str, list[float]] = {}
         for k in range(count):
-            if sources[k] in BLOCKED or total[k] == 0 or errors[k] == 0:
+            if sources[k].startswith(BLOCKED) or total[k] == 0 or errors[k] == 0:
                 continue
             by_action.setdefault(actions[k], []).append(errors[k] / total[k])
         out.append(float(np.mean([np.mean(values) for values in by_action.values()])))

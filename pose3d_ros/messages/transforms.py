@@ -15,7 +15,7 @@ import numpy as np
 
 from ..node_config import NodeConfig
 from ..skeleton import MEANS, Skeleton
-from ..types import Pose3D
+from ..types import Array, Pose3D
 from .body import quaternion_of, rotation_of
 from .types import Message, Types, make_header
 
@@ -29,6 +29,8 @@ class TransformBuilder:
         self._transform = types('geometry_msgs/msg/Transform')
         self._vector = types('geometry_msgs/msg/Vector3')
         self._quaternion = types('geometry_msgs/msg/Quaternion')
+        # One object for all that do not turn: a message only reads it.
+        self._upright = self._quaternion(x=0.0, y=0.0, z=0.0, w=1.0)
         self._source = f'{source}_' if source else ''
         # Slots in the order in which they became free; track id -> slot, last stamp.
         self._free: list[int] = []
@@ -69,12 +71,11 @@ class TransformBuilder:
             if config.tf_joints == 'all':
                 parent = make_header(self._types, stamp_ns, body)
                 local = (pose.xyz - pose.root) @ np.asarray(rotation)
-                for name, index in links(pose.skeleton):
-                    x, y, z = local[list(index)].mean(axis=0).tolist()
-                    if x == x and y == y and z == z:
-                        made.append(
-                            self._make(parent, f'{prefix}{name}{suffix}', (x, y, z), (0, 0, 0, 1))
-                        )
+                names, pairs = _pairs(pose.skeleton)
+                places: list[list[float]] = local[pairs].mean(axis=1).tolist()
+                for name, xyz in zip(names, places):
+                    if xyz[0] == xyz[0]:  # not NaN
+                        made.append(self._make(parent, f'{prefix}{name}{suffix}', xyz))
         return made
 
     def clear(self) -> None:
@@ -83,16 +84,16 @@ class TransformBuilder:
             self._release(track_id)
 
     def _make(
-        self, header: Message, child: str, xyz: Sequence[float], xyzw: Sequence[float]
+        self, header: Message, child: str, xyz: Sequence[float], xyzw: Sequence[float] = ()
     ) -> Message:
         return self._stamped(
             header=header,
             child_frame_id=child,
             transform=self._transform(
                 translation=self._vector(x=xyz[0], y=xyz[1], z=xyz[2]),
-                rotation=self._quaternion(
-                    x=float(xyzw[0]), y=float(xyzw[1]), z=float(xyzw[2]), w=float(xyzw[3])
-                ),
+                rotation=self._quaternion(x=xyzw[0], y=xyzw[1], z=xyzw[2], w=xyzw[3])
+                if xyzw
+                else self._upright,
             ),
         )
 
@@ -149,3 +150,11 @@ def links(skeleton: Skeleton) -> tuple[tuple[str, tuple[int, ...]], ...]:
         if index not in taken and name not in found:
             found[name] = (index,)
     return tuple(found.items())
+
+
+@lru_cache(maxsize=32)
+def _pairs(skeleton: Skeleton) -> tuple[tuple[str, ...], Array]:
+    """Names of links() and (L, 2) indices of two joints, or twice the same, whose mean each is."""
+    found = links(skeleton)
+    pairs = np.array([(index[0], index[-1]) for _, index in found])
+    return tuple(name for name, _ in found), pairs

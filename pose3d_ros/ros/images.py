@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..messages import decode_image
 from ..types import Array
@@ -22,9 +26,9 @@ def image_decoder(warn: Callable[[str], None]) -> Callable[[Any], Array]:
     cv_bridge that works.
     """
     try:
-        # Loads the compiled part, which fails when NumPy is not the one that it was built for.
+        if not _fits_numpy():
+            raise ImportError(f'it was built for NumPy 1, not {np.__version__}')
         from cv_bridge import CvBridge
-        from cv_bridge.boost import cv_bridge_boost  # noqa: F401
     except (ImportError, AttributeError) as error:
         warn(f'cv_bridge cannot be used ({error}): images are converted without it')
         return decode_image
@@ -42,3 +46,15 @@ def image_decoder(warn: Callable[[str], None]) -> Callable[[Any], Array]:
         return image
 
     return decode
+
+
+def _fits_numpy() -> bool:
+    """Whether cv_bridge was compiled for the NumPy that is loaded; if not, its use may crash."""
+    if np.lib.NumpyVersion(np.__version__) < '2.0.0':
+        return True
+    found = find_spec('cv_bridge')
+    if found is None or found.origin is None:
+        return True  # the import will tell
+    # Only the headers of NumPy 2 name its new core.
+    modules = list(Path(found.origin).parent.rglob('*.so'))
+    return any(b'numpy._core' in module.read_bytes() for module in modules)

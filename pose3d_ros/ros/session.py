@@ -53,7 +53,7 @@ class Session:
         _warm_up(pipeline)
         try:
             self._open(config)
-            if config.target_frame:
+            if config.target_frame or config.gravity_frame:
                 self._transforms = TransformSource(node)
             self._image_type = message_class(IMAGE_TYPES[config.image_transport])
             self.core = NodeCore(

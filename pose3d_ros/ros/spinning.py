@@ -13,6 +13,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from ..errors import Pose3DError
+
 # Whatever hangs then (a network in the middle of compilation, say) ends with the process.
 DEADLINE_S = 1.7
 
@@ -47,7 +49,8 @@ class Spinner:
 def run(make_node: Callable[[], Node], stop: threading.Event) -> int:
     """Make a node and spin it until `stop` is set; the exit code.
 
-    The node's constructor must not block. stop: set by signals (startup.py) or by the node itself.
+    The node's constructor must not block; a Pose3DError of it ends the process. stop: set by
+    signals (startup.py) or by the node itself.
     """
     try:
         rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
@@ -55,7 +58,12 @@ def run(make_node: Callable[[], Node], stop: threading.Event) -> int:
         # Command line arguments or a parameters file that rclpy cannot read.
         print(f'cannot start: {error}', file=sys.stderr)
         return 1
-    node = make_node()
+    try:
+        node = make_node()
+    except Pose3DError as error:
+        print(f'cannot start: {error}', file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
     spinner = Spinner(node)
     # The main thread only waits, because Python runs signal handlers in no other.
     stop.wait()

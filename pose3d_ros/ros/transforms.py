@@ -3,27 +3,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
+from scipy.spatial.transform import Rotation
 from tf2_ros import Buffer, TransformBroadcaster, TransformException, TransformListener
 
-from ..errors import ConfigError
 from ..types import Array
 
 
+class _Rotations:
+    """The two functions of tf_transformations that are used here, by SciPy."""
+
+    @staticmethod
+    def quaternion_matrix(quaternion: Sequence[float]) -> Array:
+        """(4, 4) of x, y, z, w."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
+        return matrix
+
+    @staticmethod
+    def quaternion_from_matrix(matrix: Array) -> Array:
+        """x, y, z, w of (4, 4)."""
+        return np.asarray(Rotation.from_matrix(matrix[:3, :3]).as_quat())
+
+
 def quaternions() -> Any:
-    """The module tf_transformations; ConfigError that says how to get it."""
+    """The module tf_transformations, or what stands in for it.
+
+    Distributions ship a transforms3d below it that cannot be imported with NumPy 2.
+    """
     try:
         import tf_transformations
-    except ImportError as error:
-        raise ConfigError(
-            f'target_frame needs tf_transformations, which cannot be imported ({error}); '
-            'install ros-<distro>-tf-transformations and the Python package transforms3d'
-        ) from error
+    except (ImportError, AttributeError):
+        return _Rotations
     return tf_transformations
 
 
@@ -31,7 +48,6 @@ class TransformSource:
     """What target_frame needs; costs a subscription of everything on /tf."""
 
     def __init__(self, node: Node) -> None:
-        """Raises ConfigError if a package is missing."""
         self._maths = quaternions()
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, node)

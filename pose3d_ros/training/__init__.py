@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training of the package's own networks; needs PyTorch (`pip install "pose3d_ros[train]"`)."""
+"""Learning models from data; nothing here is needed to run them."""

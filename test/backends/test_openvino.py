@@ -14,6 +14,7 @@ from openvino import opset8 as ops  # noqa: E402
 
 from pose3d_ros.backends import (  # noqa: E402
     NetworkSpec,
+    Pixels,
     Port,
     RuntimeOptions,
     cache_folder,
@@ -68,6 +69,27 @@ def test_results_belong_to_the_caller(spec: NetworkSpec) -> None:
     kept = first.copy()
     network({'image': IMAGE * 3})
     np.testing.assert_array_equal(first, kept)
+
+
+def test_inputs_of_any_layout_and_type(spec: NetworkSpec) -> None:
+    network = load_network(spec, RuntimeOptions())
+    turned = np.asfortranarray(IMAGE[..., ::-1].astype(np.float64))
+    plain = np.ascontiguousarray(turned, dtype=np.float32)
+    expected = network({'image': plain})['five']
+    np.testing.assert_array_equal(network({'image': turned})['five'], expected)
+
+
+def test_images_are_made_of_bytes(spec: NetworkSpec, tmp_path: Path) -> None:
+    image = ops.parameter([1, 4, 4, 3], np.float32, name='image')
+    path = tmp_path / 'colours.xml'
+    ov.save_model(ov.Model([ops.relu(image)], [image], 'colours'), path)
+    port = Port((None, 4, 4, 3), image=Pixels(10.0, 2.0))
+    seen = NetworkSpec(path, {'image': port}, {'out': Port((None, 4, 4, 3))})
+    network = load_network(seen, RuntimeOptions())
+    for batch in (1, 2):
+        pixels = RNG.integers(10, 255, (batch, 4, 4, 3), dtype=np.uint8)
+        found = network({'image': pixels})['out']
+        np.testing.assert_allclose(found, (pixels[..., ::-1].astype(float) - 10) / 2)
 
 
 def test_several_submitted_at_once(spec: NetworkSpec) -> None:

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image points as an upright camera sees them, and how far the real one looks down.
+
+A lifter that turns shapes about the vertical needs level, parallel views. Rays are turned into a
+camera that faces the person with gravity straight down; perspective is taken out with the depths
+of a first fit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+# Of the camera's pitch, before anybody was seen: most cameras look down a little.
+_EXPECTED, _EXPECTED_SIGMA = math.radians(8), math.radians(15)
+_GRID = np.radians(np.arange(-25.0, 56.0, 10.0))
+_MEMORY = 0.97  # of the evidence, per look
+_OFTEN, _SELDOM = 10, 10  # looks at every frame, then at every so many frames
+
+
+def down(pitch: float) -> Array:
+    """(3,) direction of gravity in the optical frame of a camera that looks down by the pitch."""
+    return np.array([0.0, math.cos(pitch), math.sin(pitch)])
+
+
+def level_rotation(gravity: Array, towards: Array) -> Array | None:
+    """(3, 3), x_level = R @ x_camera: x right, y down along gravity, z level towards the person.
+
+    None if the person is straight below or above.
+    """
+    right = np.cross(gravity, towards)
+    length = float(np.linalg.norm(right))
+    if length < 0.2 * float(np.linalg.norm(towards)):
+        return None
+    right /= length
+    return np.stack([right, gravity, np.cross(right, gravity)])
+
+
+@dataclass(frozen=True, eq=False)
+class LevelView:
+    """points: (J, 2) x/z, y/z in the level camera. R: see level_rotation. seen: (J,) usable."""
+
+    points: Array
+    R: Array
+    seen: Array
+
+    @classmethod
+    def of(cls, rays: Array, seen: Array, gravity: Array) -> LevelView | None:
+        """From rays (J, 2) x/z, y/z of the camera; None if no level camera sees the joints."""
+        seen = seen & np.isfinite(rays).all(axis=1)
+        if not seen.any():
+            return None
+        full = np.column_stack([np.where(seen[:, None], rays, 0.0), np.ones(len(rays))])
+        R = level_rotation(gravity, full[seen].mean(axis=0))
+        if R is None:
+            return None
+        turned = full @ R.T
+        seen = seen & (turned[:, 2] > 0.15)
+        if not seen.any():
+            return None
+        points = np.where(seen[:, None], turned[:, :2] / np.maximum(turned[:, 2:], 0.15), 0.0)
+        return cls(points, R, seen)
+
+    def to_camera(self, shape: Array) -> Array:
+        """(J, 3) along the camera's axes of a shape (3, J) x right, y away, z up."""
+        return np.asarray(np.stack([shape[0], -shape[2], shape[1]], axis=1) @ self.R)
+
+    def parallel(self, shape: Array, distance: float) -> Array:
+        """The points (J, 2) without perspective, by a shape at that distance (same unit)."""
+        away = shape[1] - shape[1][self.seen].mean()
+        return np.asarray(self.points * np.maximum(1 + away / distance, 0.2)[:, None])
+
+
+@dataclass
+class PitchEstimate:
+    """Pitch of one camera, in radians, from how well people fit when seen from each pitch."""
+
+    costs: Array = field(default_factory=lambda: np.zeros(len(_GRID)))
+    looks: int = 0
+    frames: int = 0
+
+    @property
+    def due(self) -> bool:
+        """Whether the next frame should be looked at."""
+        return self.looks < _OFTEN or self.frames % _SELDOM == 0
+
+    def add(self, cost: Callable[[float], float]) -> None:
+        """Evidence of one person: cost (negative log likelihood) of a pitch."""
+        found = np.array([cost(float(pitch)) for pitch in _GRID])
+        if np.isfinite(found).all():
+            self.costs = _MEMORY * self.costs + found - found.min()
+            self.looks += 1
+
+    @property
+    def pitch(self) -> float:
+        """The most probable pitch, between the points of the grid too."""
+        total = self.costs + 0.5 * ((_GRID - _EXPECTED) / _EXPECTED_SIGMA) ** 2
+        k = int(np.clip(total.argmin(), 1, len(_GRID) - 2))
+        left, middle, right = total[k - 1 : k + 2]
+        bend = left - 2 * middle + right
+        shift = 0.5 * (left - right) / bend if bend > 1e-9 else 0.0
+        return float(_GRID[k] + np.clip(shift, -1, 1) * (_GRID[1] - _GRID[0]))

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the tests that run in a ROS 2 with this package installed and sourced."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+# Before rclpy: a network of this run's own.
+os.environ.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 99)))
+os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+os.environ.setdefault('ROS_LOCALHOST_ONLY', '0')
+os.environ['RCUTILS_COLORIZED_OUTPUT'] = '0'
+
+# For `support.blobs`, here and in the nodes that tests start.
+TESTS = str(Path(__file__).parents[1])
+sys.path.append(TESTS)
+os.environ['PYTHONPATH'] = os.pathsep.join([os.environ.get('PYTHONPATH', ''), TESTS])
+
+from pose3d_ros.ros.environment import join_virtual_environment  # noqa: E402
+
+join_virtual_environment()
+
+import rclpy  # noqa: E402
+from harness import Peer, Running, find_blazepose  # noqa: E402
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def ros() -> Iterator[None]:
+    """One context for all tests."""
+    rclpy.init()
+    yield
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def namespace() -> str:
+    """One that no other test uses."""
+    return f'/t{next(_numbers)}'
+
+
+@pytest.fixture
+def peer(namespace: str) -> Iterator[Peer]:
+    """The other side: a camera, a listener, a client of services."""
+    made = Peer(namespace)
+    yield made
+    made.destroy_node()
+
+
+@pytest.fixture
+def start(namespace: str) -> Iterator:
+    """Function that starts the node within this process; arguments are its parameters."""
+    running: list[Running] = []
+
+    def make(*, ros_args: list[str] | None = None, **parameters) -> Running:
+        parameters.setdefault('estimator', 'support.blobs')
+        parameters.setdefault('diagnostics_period_s', 0.2)
+        running.append(Running(namespace, parameters, ros_args or []))
+        return running[-1]
+
+    yield make
+    for one in running:
+        one.close()
+
+
+@pytest.fixture(scope='session')
+def blazepose() -> None:
+    """Skips unless BlazePose can run."""
+    problem = find_blazepose()
+    if problem:
+        pytest.skip(problem)

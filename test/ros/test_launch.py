@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The launch files, started with `ros2 launch` as users do."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+
+import pytest
+from harness import Process, camera_info, processes_of, stamp_of
+from pose3d_ros.msg import Skeleton3D, Skeleton3DArray
+from sensor_msgs.msg import CompressedImage, Image
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Function that starts a launch file of the package."""
+    started = []
+
+    def make(file: str, *arguments: str) -> Process:
+        command = [shutil.which('ros2'), 'launch', 'pose3d_ros', file, *arguments]
+        started.append(Process(command, tmp_path / f'{len(started)}.log'))
+        return started[-1]
+
+    yield make
+    for process in started:
+        process.__exit__()
+
+
+def test_arguments_are_described(launch):
+    process = launch('estimator.launch.py', '--show-args')
+    assert process.ends(20) == 0
+    for name in ('namespace', 'image_topic', 'params_file', 'use_sim_time', 'rviz', 'device'):
+        assert f"'{name}':" in process.output
+    assert "Valid choices are: ['', 'raw', 'compressed']" in process.output
+    for file in ('demo.launch.py', 'multi_camera.launch.py'):
+        process = launch(file, '--show-args')
+        assert process.ends(20) == 0
+        assert 'no description' not in process.output
+
+
+def test_remaps_parameters_and_two_interrupts(launch, peer, namespace, tmp_path):
+    file = tmp_path / 'my.yaml'
+    file.write_text(
+        '/**:\n  ros__parameters:\n    estimator: support.blobs\n    skeleton: mpii_16\n'
+        '    target_frame: nowhere\n    publish_tf: false\n'
+    )
+    process = launch(
+        'estimator.launch.py',
+        f'namespace:={namespace}',
+        'name:=people',
+        f'image_topic:={namespace}/cam/image_rect',
+        f'params_file:={file}',
+        'target_frame:=camera_optical_frame',
+        'publish_tf:=true',
+    )
+    got = peer.collect(Skeleton3DArray, 'people/skeletons')
+    transforms = peer.collect(TFMessage, 'tf')
+    camera = peer.camera(topic='cam/image_rect')
+    process.wait_for('active: blobs')
+    # The file's setting, an argument in its place, the calibration found beside the images.
+    camera.until(lambda: got and transforms, info=camera_info())
+    assert got[-1].convention == 'mpii_16'
+    assert got[-1].header.frame_id == 'camera_optical_frame'
+    assert got[-1].skeletons[0].position_source != Skeleton3D.SOURCE_RELATIVE
+    # As in a terminal: everybody gets the signal, and the launch passes it on once more.
+    process.interrupt(group=True)
+    process.ends(5.0)
+    assert 'finished cleanly' in process.output
+    assert 'Traceback' not in process.output
+    assert 'died' not in process.output
+    assert processes_of(process.process.pid) == []
+
+
+def test_one_interrupt_of_the_launch_alone(launch, peer, namespace):
+    process = launch('estimator.launch.py', f'namespace:={namespace}', 'estimator:=support.blobs')
+    process.wait_for(f'listening to {namespace}/image')
+    process.interrupt(signal.SIGINT)
+    process.ends(5.0)
+    assert 'finished cleanly' in process.output
+    assert processes_of(process.process.pid) == []
+
+
+def test_an_impossible_argument_is_refused(launch):
+    process = launch('estimator.launch.py', 'backend:=abacus')
+    assert process.ends(20) != 0
+    assert 'abacus' in process.output
+
+
+def test_several_cameras(launch, peer, namespace, tmp_path):
+    file = tmp_path / 'my.yaml'
+    file.write_text('/**:\n  ros__parameters:\n    estimator: support.blobs\n')
+    process = launch(
+        'multi_camera.launch.py',
+        f'namespace:={namespace}',
+        'cameras:=front, back',
+        'prefix:=rig',
+        f'params_file:={file}',
+    )
+    got = peer.collect(Skeleton3DArray, f'{peer.target}/back/skeletons')
+    camera = peer.camera(topic='rig/back/image_raw')
+    process.wait_for('active: blobs')
+    camera.until(lambda: got)
+    process.interrupt(group=True)
+    process.ends(5.0)
+    assert 'finished cleanly' in process.output
+
+
+def test_the_demo(launch, peer, namespace, blazepose):
+    """A real video through the real network, shown everywhere, and a clean end."""
+    process = launch('demo.launch.py', f'namespace:={namespace}', 'rviz:=false')
+    got = peer.skeletons()
+    markers = peer.collect(MarkerArray, f'{peer.target}/markers')
+    drawn = peer.collect(Image, f'{peer.target}/debug_image')
+    images = peer.collect(CompressedImage, 'camera/image_raw/compressed')
+    transforms = peer.collect(TFMessage, 'tf')
+    process.wait_for('active: blazepose', 60)
+    peer.until(lambda: got and len(got[-1].skeletons) == 2, 20)
+    peer.until(lambda: markers and drawn and images and transforms)
+    array = next(a for a in got if len(a.skeletons) == 2)
+    assert array.convention == 'blazepose_33'
+    assert array.header.frame_id == 'camera_optical_frame'
+    for person in array.skeletons:
+        assert person.track_id > 0
+        assert person.position_source in (Skeleton3D.SOURCE_METRIC, Skeleton3D.SOURCE_ASSUMED)
+        assert 1 < person.root.position.z < 10
+        heights = [joint.position.y for joint in person.joints]
+        assert 0.8 < max(heights) - min(heights) < 2.2
+    assert abs(stamp_of(got[-1]) / 1e9 - peer.get_clock().now().nanoseconds / 1e9) < 1
+    names = {t.child_frame_id for m in transforms for t in m.transforms}
+    assert names <= {f'body_{slot}' for slot in range(1, 6)}
+    assert peer.count_publishers(f'{namespace}/tf_static') == 1
+    process.interrupt(group=True)
+    process.ends(5.0)
+    assert process.output.count('finished cleanly') == 2
+    assert 'Traceback' not in process.output
+    assert processes_of(process.process.pid) == []
