@@ -79,7 +79,7 @@ def measure(rate_hz: float, frames: list[Frame], args: argparse.Namespace) -> di
         # The empty array that ends the output has the stamp of the last image again.
         delays.setdefault(stamp_ns, (now - stamp_ns) * 1e-6)
 
-    node.subscribe('/pose3d/skeletons', SKELETONS, RESULT, received)
+    node.subscribe('/pose3d_estimator/skeletons', SKELETONS, RESULT, received)
     process = subprocess.Popen(
         [
             *(sys.executable, '-m', 'pose3d_ros.cli.main', 'node'),

@@ -29,6 +29,7 @@ from .messages.images import compressed_message
 from .messages.standalone import StandaloneTypes
 from .messages.types import Message
 from .node_config import NodeConfig
+from .node_core import NODE_NAME
 from .outputs.files import writing
 from .pipeline import Pipeline
 from .types import Frame, Pose3D
@@ -230,7 +231,7 @@ class BagWriter(BagFile):
         *,
         image: str = 'compressed',
         config: NodeConfig | None = None,
-        node: str = '/pose3d',
+        node: str = f'/{NODE_NAME}',
         camera: str = '/camera',
     ) -> None:
         if image not in IMAGE_CHOICES:

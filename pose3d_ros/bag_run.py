@@ -25,6 +25,7 @@ from .messages.calibration import Calibration
 from .messages.standalone import typestore
 from .messages.types import Message
 from .node_config import NodeConfig
+from .node_core import NODE_NAME
 from .pipeline import Pipeline
 from .types import Frame
 
@@ -177,7 +178,7 @@ class BagRun:
         config: NodeConfig,
         streams: Sequence[Stream],
         *,
-        node: str = '/pose3d',
+        node: str = f'/{NODE_NAME}',
         camera: Camera | None = None,
         copy: bool = True,
     ) -> None:

@@ -206,9 +206,10 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], origin: str = '') -> 
     """Build a config dataclass from flat or nested names; ConfigError on any that is unknown.
 
     Keys `<estimator>.<name>` (or a mapping under the estimator's name) become `options`; those of
-    other estimators are left alone, so that one file can serve several.
+    other estimators are left alone, so that one file can serve several. What is not set has the
+    estimator's own default, if it has one.
     """
-    from .estimators import ESTIMATORS, options_of
+    from .estimators import ESTIMATORS, defaults_of, options_of
 
     known = {item.name: item for item in settings_of(kind)}
     where = f'{origin}: ' if origin else ''
@@ -227,6 +228,8 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], origin: str = '') -> 
     for head in options:
         if head != estimator and head not in ESTIMATORS:
             raise ConfigError(f'{where}unknown setting {head!r}{_hint(head, ESTIMATORS)}')
+    for key, value in defaults_of(estimator).items():
+        plain.setdefault(key, value)
     chosen = options.get(estimator, {})
     allowed = {item.name: item for item in settings_of(options_of(estimator))} if chosen else {}
     for key, value in chosen.items():

@@ -42,6 +42,7 @@ OUTPUTS = {
     'markers': 'visualization_msgs/msg/MarkerArray',
     'debug_image': 'sensor_msgs/msg/Image',
 }
+NODE_NAME = 'pose3d_estimator'
 INFO_TYPE = 'pose3d_ros/msg/EstimatorInfo'
 IMAGE_TYPES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from . import estimators
 from .camera import Camera
 from .config import PipelineConfig, settings_of
 from .errors import ConfigError, InputError
-from .placement import place
+from .placement import depth_scale, place
 from .skeleton import Skeleton, convert, get_skeleton
 from .smoothing import PoseSmoother
 from .tracking import Track, Tracker, predicted
-from .types import Frame, Pose3D
+from .types import Frame, Pose3D, TrackingState
+
+_SCALE_RATE = 0.1  # share of a frame's measurement in a person's size
 
 
 @dataclass
@@ -25,7 +28,22 @@ class _Source:
 
     tracker: Tracker
     smoothers: dict[int, PoseSmoother] = field(default_factory=dict)
+    scales: dict[int, float] = field(default_factory=dict)
     stamp_ns: int | None = None
+
+
+@dataclass
+class Job:
+    """Frames that the pipeline works on; known: with the camera that serves."""
+
+    frames: Sequence[Frame]
+    known: Sequence[Frame]
+    pending: Any
+
+    def wait(self) -> None:
+        """Until all that is left to do is Pipeline.finish()."""
+        if self.pending is not None:
+            self.pending.wait()
 
 
 class Pipeline:
@@ -72,11 +90,29 @@ class Pipeline:
 
     def process_batch(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
         """People in each of several frames (of different sources), networks run in batches."""
+        return self.finish(self.begin(frames))
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether begin() only starts the work, so that frames can overlap."""
+        return hasattr(self.estimator, 'begin')
+
+    def begin(self, frames: Sequence[Frame]) -> Job:
+        """Start work on frames; finish() has to be called for each job, in their order."""
+        known = [replace(frame, camera=self._camera(frame)) for frame in frames]
+        begin = getattr(self.estimator, 'begin', None)
+        return Job(frames, known, begin(known) if begin else None)
+
+    def finish(self, job: Job) -> list[list[Pose3D]]:
+        """People of the frames that begin() was given."""
+        frames = job.known
         self.lost = {frame.source: [] for frame in frames}
         sources = [self._source(frame) for frame in frames]
-        frames = [replace(frame, camera=self._camera(frame)) for frame in frames]
         self.subjects = {frame.source: frame for frame in frames}
-        found = self.estimator.estimate(frames)
+        if job.pending is None:
+            found = self.estimator.estimate(frames)
+        else:
+            found = self.estimator.finish(job.pending)  # type: ignore[attr-defined]
         start = time.perf_counter()
         out = [
             [convert(pose, self.skeleton) for pose in self._finish(frame, source, poses)]
@@ -85,6 +121,24 @@ class Pipeline:
         finish = (time.perf_counter() - start) * 1e3
         self.timings = {**self.estimator.timings(), 'track+smooth+place': finish}
         return out
+
+    def stream(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Pose3D]]]:
+        """People of one frame after the other.
+
+        Where the estimator can, the network works on the next frame while one is decoded, tracked
+        and used; `frames` is therefore one ahead.
+        """
+        waiting: Job | None = None
+        for frame in frames:
+            job = self.begin([frame])
+            if waiting is not None:
+                yield waiting.frames[0], self.finish(waiting)[0]
+            waiting = job
+            if not self.overlaps:
+                yield frame, self.finish(job)[0]
+                waiting = None
+        if waiting is not None:
+            yield waiting.frames[0], self.finish(waiting)[0]
 
     def _source(self, frame: Frame) -> _Source:
         """State of the frame's camera; a new one if its time jumped."""
@@ -103,12 +157,14 @@ class Pipeline:
 
     def _finish(self, frame: Frame, source: _Source, poses: list[Pose3D]) -> list[Pose3D]:
         config = self.config
+        given = any(pose.tracking_state != TrackingState.UNTRACKED for pose in poses)
         missing: list[Track] = []
-        if config.tracking:
+        if config.tracking and not given:
             update = source.tracker.update(frame, poses, config.track_max_missed_s)
             self.lost[frame.source].extend(update.lost)
             for ended in update.lost:
                 source.smoothers.pop(ended, None)
+                source.scales.pop(ended, None)
             poses, missing = update.poses, update.missing
         if isinstance(self.estimator, estimators.Lifting):
             lifted = self.estimator.lift(frame, poses)
@@ -116,7 +172,7 @@ class Pipeline:
             if lifted is None:
                 return []
             frame, poses = lifted
-        if not config.tracking:
+        if not config.tracking or given:
             return [self._placed(frame, pose) for pose in poses]
         out = []
         for pose in poses:
@@ -127,6 +183,7 @@ class Pipeline:
             if smoother is None:
                 smoother = source.smoothers[pose.track_id] = PoseSmoother(config)
             pose = smoother.relative(pose, frame.stamp_ns)
+            pose = self._scaled(frame, source, pose)
             pose = self._placed(frame, pose)
             out.append(smoother.root(pose, frame.stamp_ns) if pose.absolute else pose)
         delivered = {pose.track_id: pose for pose in out}
@@ -139,7 +196,21 @@ class Pipeline:
     def _placed(self, frame: Frame, pose: Pose3D) -> Pose3D:
         if frame.camera is None or pose.absolute or not self.config.placement:
             return pose
-        return place(pose, frame.camera, frame, self.config, self.info.size_sigma, self.info.metric)
+        info = self.info
+        sizes = info.size_sigma, info.metric, info.height_m
+        return place(pose, frame.camera, frame, self.config, *sizes)
+
+    def _scaled(self, frame: Frame, source: _Source, pose: Pose3D) -> Pose3D:
+        """A person of assumed height in the size that depth images showed of them so far."""
+        if not self.info.height_m or self.config.body_height_m or pose.absolute:
+            return pose
+        known = source.scales.get(pose.track_id)
+        if frame.depth is not None and frame.camera is not None:
+            seen = depth_scale(pose, frame.camera, frame.depth)
+            if seen is not None:
+                known = seen if known is None else known + _SCALE_RATE * (seen - known)
+                source.scales[pose.track_id] = known
+        return pose if known is None else pose.replace(xyz=pose.xyz * known)
 
     def _camera(self, frame: Frame) -> Camera | None:
         """The calibration for this very image, or the one that the user assumes."""
@@ -151,6 +222,8 @@ class Pipeline:
                 self.calibration_error[frame.source] = str(error)
         if self.config.focal_length_px:
             return Camera.assume(self.config.focal_length_px, frame.size)
+        if self.info.focal_share:
+            return Camera.assume(self.info.focal_share * frame.size[0], frame.size)
         return None
 
     def configure(self, config: PipelineConfig) -> None:

@@ -19,6 +19,7 @@ _HEIGHT_SIGMA = 0.04  # of known heights: proportions differ between people
 _DEPTH_SIGMA_M = 0.06  # of depth cameras: the skin is not the joint
 _BODY_DEPTH_M = 0.09  # from the skin of the trunk to the joints, seen along the optical axis
 _PIXEL_SIGMA = 4.0  # of the whole body, sideways
+_SCALES = (0.4, 1.4)  # of an assumed body height: from infants to giants
 _MAX_RESIDUAL = 0.35  # of the body's own extent in x/z: over this nothing fits
 
 
@@ -29,16 +30,17 @@ def place(
     config: PipelineConfig,
     size_sigma: float,
     metric: bool,
+    height_m: float = 0.0,
 ) -> Pose3D:
     """The pose in metres from the camera, or unchanged if its place cannot be solved.
 
     size_sigma: relative standard deviation of the body size; depth is off by as much. metric: the
-    size is the model's own.
+    size is the model's own. height_m: what the pose is scaled to already; 0: unknown.
     """
     xyz = pose.xyz
     source = PositionSource.METRIC if metric and not camera.assumed else PositionSource.ASSUMED
     if config.body_height_m:
-        height = body_height(pose)
+        height = height_m or body_height(pose)
         if math.isfinite(height):
             xyz = xyz * (config.body_height_m / height)
             source, size_sigma = PositionSource.ASSUMED, _HEIGHT_SIGMA
@@ -94,6 +96,25 @@ def body_height(pose: Pose3D) -> float:
             total += sum(known) / len(known)
             share += part
     return total / share if share > 0.4 and total > 0 else math.nan
+
+
+def depth_scale(pose: Pose3D, camera: Camera, depth: Array) -> float | None:
+    """Factor by which a root-relative pose must grow to look as it does at its measured depth.
+
+    depth: (H, W) metres. None if the depth image shows no trunk, or the joints say nothing.
+    """
+    rays = camera.rays(pose.pixels)
+    good = np.isfinite(rays).all(axis=1) & np.isfinite(pose.xyz).all(axis=1)
+    z = trunk_depth(pose, pose.xyz, depth)
+    if z <= 0 or good.sum() < 3:
+        return None
+    # k (X - a Z) + t_x = a z and k (Y - b Z) + t_y = b z; the means take t_x and t_y away.
+    xyz, seen = pose.xyz[good], rays[good]
+    own = xyz[:, :2] - seen * xyz[:, 2:]
+    own = own - own.mean(axis=0)
+    spread = float((own * own).sum())
+    factor = float((own * (seen - seen.mean(axis=0))).sum()) * z / max(spread, 1e-9)
+    return factor if _SCALES[0] < factor < _SCALES[1] else None
 
 
 def trunk_depth(pose: Pose3D, xyz: Array, depth: Array) -> float:

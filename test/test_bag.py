@@ -59,18 +59,18 @@ def test_topics(tmp_path, name):
     assert [p.name for p in tmp_path.iterdir()] == [name]
     found = read(path)
     assert {topic: len(messages) for topic, messages in found.items()} == {
-        '/pose3d/estimator_info': 1,
-        '/pose3d/skeletons': 5,
-        '/pose3d/markers': 5,
+        '/pose3d_estimator/estimator_info': 1,
+        '/pose3d_estimator/skeletons': 5,
+        '/pose3d_estimator/markers': 5,
         '/camera/image/compressed': 5,
         '/camera/camera_info': 5,
     }
-    for topic in set(found) - {'/pose3d/estimator_info', '/pose3d/markers'}:
+    for topic in set(found) - {'/pose3d_estimator/estimator_info', '/pose3d_estimator/markers'}:
         times = [time_ns for time_ns, _ in found[topic]]
         assert times == [100 * S + k * S // 30 for k in range(5)]
         assert [stamp_of(m.header) for _, m in found[topic]] == times
         assert {m.header.frame_id for _, m in found[topic]} == {'cam'}
-    _, array = found['/pose3d/skeletons'][-1]
+    _, array = found['/pose3d_estimator/skeletons'][-1]
     assert array.skeletons[0].root.position.z == pytest.approx(3.0, rel=0.02)
     _, image = found['/camera/image/compressed'][0]
     assert np.abs(decode_compressed(image).astype(int) - draw([(300, 240, 320)])).mean() < 3
@@ -81,8 +81,8 @@ def test_topics(tmp_path, name):
 def test_latched_topics_are_offered_so(tmp_path):
     with AnyReader([record(tmp_path / 'walk.mcap')]) as reader:
         profiles = {c.topic: c.ext.offered_qos_profiles[0] for c in reader.connections}
-    assert profiles['/pose3d/estimator_info'].durability.name == 'TRANSIENT_LOCAL'
-    assert profiles['/pose3d/skeletons'].durability.name == 'VOLATILE'
+    assert profiles['/pose3d_estimator/estimator_info'].durability.name == 'TRANSIENT_LOCAL'
+    assert profiles['/pose3d_estimator/skeletons'].durability.name == 'VOLATILE'
 
 
 def test_raw_images_and_none(tmp_path):
@@ -90,7 +90,11 @@ def test_raw_images_and_none(tmp_path):
     _, image = found['/camera/image'][0]
     np.testing.assert_array_equal(decode_image(image), draw([(300, 240, 320)]))
     found = read(record(tmp_path / 'none.mcap', image='none', camera=None))
-    assert set(found) == {'/pose3d/estimator_info', '/pose3d/skeletons', '/pose3d/markers'}
+    assert set(found) == {
+        '/pose3d_estimator/estimator_info',
+        '/pose3d_estimator/skeletons',
+        '/pose3d_estimator/markers',
+    }
     with pytest.raises(ConfigError, match='one of compressed, raw, none'):
         record(tmp_path / 'x.mcap', image='png')
 
@@ -100,12 +104,12 @@ def test_transforms(tmp_path):
     found = read(record(tmp_path / 'tf.mcap', config=config))
     assert len(found['/tf']) == 5
     assert found['/tf'][0][1].transforms[0].child_frame_id == 'body_1'
-    assert '/pose3d/markers' not in found
+    assert '/pose3d_estimator/markers' not in found
 
 
 def test_stamps_that_begin_at_zero_are_moved(tmp_path):
     found = read(record(tmp_path / 'video.mcap', begin_ns=0))
-    stamps = [stamp_of(m.header) for _, m in found['/pose3d/skeletons']]
+    stamps = [stamp_of(m.header) for _, m in found['/pose3d_estimator/skeletons']]
     assert stamps == [S + k * S // 30 for k in range(5)]
 
 
@@ -124,7 +128,7 @@ def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
     assert path.read_bytes() == b'old'
     assert list(tmp_path.iterdir()) == [path]
     record(path)
-    assert len(read(path)['/pose3d/skeletons']) == 5
+    assert len(read(path)['/pose3d_estimator/skeletons']) == 5
 
 
 def test_a_folder_is_not_replaced(tmp_path):

@@ -87,12 +87,12 @@ def test_recordings_of_ros2(tmp_path, storage, compression):
     assert {topic: len(messages) for topic, messages in found.items()} == {
         '/camera/image_raw': 6,
         '/camera/camera_info': 6,
-        '/pose3d/estimator_info': 1,
-        '/pose3d/skeletons': 6,
-        '/pose3d/markers': 6,
+        '/pose3d_estimator/estimator_info': 1,
+        '/pose3d_estimator/skeletons': 6,
+        '/pose3d_estimator/markers': 6,
     }
     for (image_ns, image), (time_ns, array) in zip(
-        found['/camera/image_raw'], found['/pose3d/skeletons']
+        found['/camera/image_raw'], found['/pose3d_estimator/skeletons']
     ):
         assert image_ns == time_ns
         assert stamp_of(image.header) == stamp_of(array.header)
@@ -103,10 +103,10 @@ def test_recordings_of_ros2(tmp_path, storage, compression):
 def test_single_files(tmp_path):
     source = record(tmp_path / 'in', BOTH)
     assert process(source / 'in.mcap', tmp_path / 'out.mcap') == 0
-    assert len(read(tmp_path / 'out.mcap')['/pose3d/skeletons']) == 6
+    assert len(read(tmp_path / 'out.mcap')['/pose3d_estimator/skeletons']) == 6
     source = record(tmp_path / 'in2', BOTH, storage=StoragePlugin.SQLITE3)
     assert process(source / 'in2.db3', tmp_path / 'out2.mcap') == 0
-    assert len(read(tmp_path / 'out2.mcap')['/pose3d/skeletons']) == 6
+    assert len(read(tmp_path / 'out2.mcap')['/pose3d_estimator/skeletons']) == 6
 
 
 def test_compressed_images_and_other_topics(tmp_path):
@@ -114,7 +114,7 @@ def test_compressed_images_and_other_topics(tmp_path):
     assert process(source, tmp_path / 'out') == 0
     found = read(tmp_path / 'out')
     assert [m.data for _, m in found['/said']] == [f'message {k}' for k in range(6)]
-    assert len(found['/pose3d/skeletons']) == 6
+    assert len(found['/pose3d_estimator/skeletons']) == 6
     assert (tmp_path / 'out' / 'metadata.yaml').is_file()
 
 
@@ -144,10 +144,14 @@ def test_recordings_of_ros1(tmp_path, kind):
             writer.write(topic, 11 * S + k, store.serialize_ros1(message, kind))
     assert process(tmp_path / 'in.bag', tmp_path / 'out.mcap') == 0
     found = read(tmp_path / 'out.mcap')
-    assert set(found) == {'/pose3d/skeletons', '/pose3d/markers', '/pose3d/estimator_info'}
-    stamps = [stamp_of(m.header) for _, m in found['/pose3d/skeletons']]
+    assert set(found) == {
+        '/pose3d_estimator/skeletons',
+        '/pose3d_estimator/markers',
+        '/pose3d_estimator/estimator_info',
+    }
+    stamps = [stamp_of(m.header) for _, m in found['/pose3d_estimator/skeletons']]
     assert stamps == [10 * S + k * 33_000_000 for k in range(4)]
-    assert all(len(m.skeletons) == 1 for _, m in found['/pose3d/skeletons'])
+    assert all(len(m.skeletons) == 1 for _, m in found['/pose3d_estimator/skeletons'])
 
 
 def test_equal_input_gives_equal_bytes(tmp_path):
@@ -183,7 +187,7 @@ def test_calibration_file_in_place_of_the_topic(tmp_path):
     source = record(tmp_path / 'in', BOTH)
     out = tmp_path / 'out.mcap'
     assert process(source, out, '--camera', str(tmp_path / 'camera.yaml')) == 0
-    _, array = read(out)['/pose3d/skeletons'][0]
+    _, array = read(out)['/pose3d_estimator/skeletons'][0]
     assert array.skeletons[0].root.position.z == pytest.approx(1.5, rel=0.02)
 
 
@@ -200,8 +204,14 @@ def test_several_cameras(tmp_path, capsys):
     options = ['--image', '/left/image', '--image', '/right/image']
     assert process(source, tmp_path / 'out.mcap', *options) == 0
     found = read(tmp_path / 'out.mcap')
-    assert len(found['/pose3d/left/skeletons']) == len(found['/pose3d/right/skeletons']) == 6
-    left, right = (found[f'/pose3d/{s}/skeletons'][0][1].skeletons[0] for s in ('left', 'right'))
+    assert (
+        len(found['/pose3d_estimator/left/skeletons'])
+        == len(found['/pose3d_estimator/right/skeletons'])
+        == 6
+    )
+    left, right = (
+        found[f'/pose3d_estimator/{s}/skeletons'][0][1].skeletons[0] for s in ('left', 'right')
+    )
     assert left.track_id != right.track_id
     assert left.position_source != 0
     assert right.position_source == 0
@@ -227,7 +237,7 @@ def test_broken_images_are_left_out_and_named(tmp_path, capsys):
     assert "'rgb7' is unknown" in err
     assert 'truncated' in err
     found = read(tmp_path / 'out.mcap')
-    assert len(found['/pose3d/skeletons']) == 4
+    assert len(found['/pose3d_estimator/skeletons']) == 4
     assert len(found['/image']) == 6
 
 
@@ -276,7 +286,7 @@ def test_bag_that_is_damaged_in_the_middle(tmp_path, capsys):
     code = process(source, tmp_path / 'out.mcap')
     err = capsys.readouterr().err
     found = read(tmp_path / 'out.mcap')
-    images = len(found['/pose3d/skeletons'])
+    images = len(found['/pose3d_estimator/skeletons'])
     assert 0 < images <= 12
     if code == 3:
         assert 'damaged' in err
@@ -306,7 +316,7 @@ def test_messages_that_end_early(tmp_path):
     recording.close()
     assert summary.damage == 'in: damaged: checksum'
     assert 0 < summary.images < 6
-    assert len(read(tmp_path / 'out.mcap')['/pose3d/skeletons']) == summary.images
+    assert len(read(tmp_path / 'out.mcap')['/pose3d_estimator/skeletons']) == summary.images
 
 
 def test_topics_that_are_not_there(tmp_path):

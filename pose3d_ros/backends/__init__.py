@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -149,7 +150,34 @@ def load_network(spec: NetworkSpec, options: RuntimeOptions, backend: str = 'aut
     return _loader(spec.path, backend)(spec, options)
 
 
+def input_shapes(path: Path, backend: str = 'auto') -> dict[str, list[int | None]]:
+    """Shape of each input of a model file, None for sizes that are open; raises as load_network."""
+    if not path.is_file():
+        raise ModelError(f'model file {path} does not exist')
+    shapes: dict[str, list[int | None]] = _module(path, backend).input_shapes(path)
+    return shapes
+
+
+Shapes = dict[str, tuple[int | None, ...]]
+
+
+def ports_of(path: Path) -> tuple[Shapes, Shapes]:
+    """Shapes of a file's inputs and outputs by name, None for sizes that are free.
+
+    For files of the user's, of which only the kind is known. Raises ModelError, BackendError.
+    """
+    if not path.is_file():
+        raise ModelError(f'model file {path} does not exist')
+    found: tuple[Shapes, Shapes] = _module(path, 'auto').ports(path)
+    return found
+
+
 def _loader(path: Path, backend: str) -> Loader:
+    loader: Loader = _module(path, backend).load
+    return loader
+
+
+def _module(path: Path, backend: str) -> ModuleType:
     suffix = path.suffix.lower()
     readers = [name for name, (_, suffixes) in BACKENDS.items() if suffix in suffixes]
     if not readers:
@@ -172,6 +200,4 @@ def _loader(path: Path, backend: str) -> Loader:
         raise BackendError(
             f'backend {backend} is not installed: pip install "pose3d_ros[{backend}]"'
         )
-    module = import_module(f'.{backend}', __name__)
-    loader: Loader = module.load
-    return loader
+    return import_module(f'.{backend}', __name__)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,16 @@ def load(spec: NetworkSpec, options: RuntimeOptions) -> _OnnxRuntimeNetwork:
     return _OnnxRuntimeNetwork(spec, session, device, precision)
 
 
+def ports(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Shapes of inputs and outputs by name; see `backends.ports_of`."""
+    try:
+        session = ort.InferenceSession(str(path), providers=[PROVIDERS['cpu']])
+    except Exception as error:
+        raise ModelError(f'{path} cannot be read: {str(error).splitlines()[0][:300]}') from error
+    inputs = {port.name: tuple(_shape(port)) for port in session.get_inputs()}
+    return inputs, {port.name: tuple(_shape(port)) for port in session.get_outputs()}
+
+
 class _OnnxRuntimeNetwork:
     """A session, its ports known by role."""
 
@@ -137,6 +148,21 @@ class _OnnxRuntimeNetwork:
                 f'{str(error).splitlines()[0][:300]}'
             ) from error
         return dict(zip(self._outputs, found))
+
+
+def input_shapes(path: Path) -> dict[str, list[int | None]]:
+    """Shape of each input of a file; see `backends.input_shapes`."""
+    settings = ort.SessionOptions()
+    settings.log_severity_level = 3
+    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = ort.InferenceSession(str(path), settings, providers=[PROVIDERS['cpu']])
+    except Exception as error:
+        raise ModelError(
+            f'{path} cannot be loaded by ONNX Runtime (damaged or not an ONNX file): '
+            f'{str(error).splitlines()[0][:300]}'
+        ) from error
+    return {port.name: _shape(port) for port in session.get_inputs()}
 
 
 def devices() -> list[str]:

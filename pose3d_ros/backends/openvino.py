@@ -8,6 +8,7 @@ import queue
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,13 @@ def load(spec: NetworkSpec, options: RuntimeOptions) -> _OpenVINONetwork:
         ) from error
     reported = 'mixed' if len(stages) > 1 else precision
     return _OpenVINONetwork(spec, stages, device, reported, metadata)
+
+
+def ports(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Shapes of inputs and outputs by name; see `backends.ports_of`."""
+    model = _read(NetworkSpec(path, {}, {}))
+    inputs = {port.any_name: tuple(_shape(port)) for port in model.inputs}
+    return inputs, {port.any_name: tuple(_shape(port)) for port in model.outputs}
 
 
 class _Stage:
@@ -164,6 +172,12 @@ def _read(spec: NetworkSpec) -> Any:
             f'{spec.path} cannot be read as a model (damaged or not a '
             f'{spec.path.suffix} file): {_first_line(error)}'
         ) from error
+
+
+def input_shapes(path: Path) -> dict[str, list[int | None]]:
+    """Shape of each input of a file; see `backends.input_shapes`."""
+    ports = _read(NetworkSpec(path, {}, {})).inputs
+    return {port.any_name if port.names else str(k): _shape(port) for k, port in enumerate(ports)}
 
 
 def _metadata(model: Any) -> dict[str, str]:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from ..camera import Camera
 from ..errors import InputError
 from ..node_config import NodeConfig
+from ..node_core import NODE_NAME
 from .loading import describe, make_pipeline
 from .needs import needs
 from .options import add_pipeline_options, read_config
@@ -51,7 +52,9 @@ def add_parser(subparsers: Any) -> None:
         '--camera', metavar='FILE', help='calibration (camera_calibration YAML) to use instead'
     )
     parser.add_argument(
-        '--name', default='pose3d', help='results are on /NAME/skeletons ... (default: pose3d)'
+        '--name',
+        default=NODE_NAME,
+        help=f'results are on /NAME/skeletons ... (default: {NODE_NAME})',
     )
     parser.add_argument(
         '--results-only', action='store_true', help='leave the recorded topics out of the output'

@@ -9,6 +9,7 @@ from typing import Any
 from ..config import PipelineConfig, read_yaml, settings_of
 from ..errors import ConfigError
 from ..node_config import NodeConfig
+from ..node_core import NODE_NAME
 from ..signals import Signals
 from .loading import make_pipeline
 from .logs import log_to_stderr
@@ -37,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
         'for ROS 2 nodes and tools on the network.',
         epilog=EPILOG,
     )
-    add_network_options(parser, default_name='pose3d')
+    add_network_options(parser, default_name=NODE_NAME)
     add_pipeline_options(parser)
     # autostart is for nodes with a life cycle.
     ours = {'autostart', *(item.name for item in settings_of(PipelineConfig))}

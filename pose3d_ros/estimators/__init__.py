@@ -13,7 +13,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Protocol, runtime_checkable
 
-from ..config import PipelineConfig
+from ..config import PipelineConfig, Value
 from ..errors import ConfigError
 from ..skeleton import Skeleton
 from ..types import Frame, Pose3D
@@ -22,6 +22,7 @@ from ..types import Frame, Pose3D
 ESTIMATORS: dict[str, str] = {
     'blazepose': 'pose3d_ros.estimators.blazepose',
     'lifter': 'pose3d_ros.estimators.lifter',
+    'openpose3d': 'pose3d_ros.estimators.openpose3d',
     'lifting_from_the_deep': 'pose3d_ros.estimators.lifting_from_the_deep',
 }
 
@@ -31,7 +32,9 @@ class EstimatorInfo:
     """What is told of a loaded estimator to the outside (EstimatorInfo.msg).
 
     version: of the model, or its checksum. metric: the model itself predicts metres.
-    size_sigma: standard deviation of the predicted body size, relative to it.
+    size_sigma: standard deviation of the predicted body size, relative to it. focal_share: focal
+    length that is assumed for cameras without calibration, in image widths; 0: none. height_m: of
+    a person of unit size, where people are scaled by an assumed height; 0: they are not.
     """
 
     model: str
@@ -41,6 +44,8 @@ class EstimatorInfo:
     precision: str
     metric: bool
     size_sigma: float = 0.1
+    focal_share: float = 0.0
+    height_m: float = 0.0
 
 
 class Estimator(Protocol):
@@ -105,6 +110,11 @@ def options_of(name: str) -> type:
     """The dataclass of the estimator's own settings."""
     options: type = _module(name).Options
     return options
+
+
+def defaults_of(name: str) -> dict[str, Value]:
+    """Defaults that an estimator (its `DEFAULTS`) has for settings of the pipeline."""
+    return dict(getattr(_module(name), 'DEFAULTS', {}))
 
 
 def models_of(config: PipelineConfig) -> tuple[str, ...] | None:

@@ -148,7 +148,7 @@ class Own:
         index = pose.skeleton.by_meaning
         pixels = np.full((features.COUNT, 2), np.nan)
         for joint, name in enumerate(features.MEANINGS):
-            source = index.get(name, index.get(_OTHER_NAMES.get(name, ''), -1))
+            source = next((index[n] for n in (name, *_OTHER_NAMES.get(name, ())) if n in index), -1)
             if source >= 0 and _sure(pose, source, view, threshold):
                 pixels[joint] = pose.pixels[source]
         return view.rays(pixels)
@@ -169,7 +169,9 @@ class Own:
         ]
 
 
-_OTHER_NAMES = {'left_toe': 'left_foot_index', 'right_toe': 'right_foot_index'}
+_OTHER_NAMES = {
+    f'{side}_toe': (f'{side}_foot_index', f'{side}_big_toe') for side in ('left', 'right')
+}
 
 
 def _sure(pose: Pose3D, joint: int, view: View, threshold: float) -> bool:

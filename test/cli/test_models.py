@@ -110,6 +110,30 @@ def test_verify_a_model_that_is_not_here(store: Path, capsys: pytest.CaptureFixt
     assert 'does not exist' in capsys.readouterr().out
 
 
+def test_convert(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip('torch', reason='PyTorch is an extra: pose3d_ros[convert]')
+    pytest.importorskip('onnx', reason='onnx is an extra: pose3d_ros[convert]')
+    name = next(e.name for e in load_registry().values() if e.estimator == 'openpose3d')
+    assert main(['models', 'convert', name]) == 4
+    assert f'fetch it with: pose3d models fetch {name}' in capsys.readouterr().err
+    assert main(['models', 'convert', name, '--size', '64']) == 2
+    assert "--size must be WxH in pixels, as in 448x256, not '64'" in capsys.readouterr().err
+    assert main(['models', 'convert', 'blazepose']) == 4
+    assert 'blazepose has nothing to convert' in capsys.readouterr().err
+    command = ['models', 'convert', name, '--random-weights', '1', '--size', '64x64']
+    assert main([*command, '--formats', 'xml']) == 0
+    captured = capsys.readouterr()
+    assert 'RANDOM WEIGHTS: this model finds nobody' in captured.err
+    assert sorted(p.name for p in (store / f'{name}.random').iterdir()) == [
+        'converted.json',
+        'network.bin',
+        'network.xml',
+    ]
+    assert main(['models', 'list', '--json']) == 0
+    states = {item['name']: item['state'] for item in json.loads(capsys.readouterr().out)}
+    assert states[name] == 'not fetched'
+
+
 def test_models_dir_option_beats_the_environment(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

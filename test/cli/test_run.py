@@ -115,9 +115,9 @@ def test_bag(video, tmp_path):
     assert run(video, '--camera', CAMERA, '--save-bag', tmp_path / 'a.mcap') == 0
     with reader.AnyReader([tmp_path / 'a.mcap']) as bag:
         counts = {connection.topic: connection.msgcount for connection in bag.connections}
-    assert counts['/pose3d/skeletons'] == 20
+    assert counts['/pose3d_estimator/skeletons'] == 20
     assert counts['/camera/camera_info'] == 20
-    assert counts['/pose3d/estimator_info'] == 1
+    assert counts['/pose3d_estimator/estimator_info'] == 1
 
 
 def test_recorded_view(video, tmp_path):

@@ -84,7 +84,7 @@ def test_its_node_serves_ros(peer, standalone, namespace, tmp_path):
 
 
 def test_its_node_hears_the_camera_of_ros(peer, standalone, namespace, tmp_path):
-    got = peer.collect(Skeleton3DArray, f'{namespace}/pose3d/skeletons')
+    got = peer.collect(Skeleton3DArray, f'{namespace}/pose3d_estimator/skeletons')
     command = [
         executable('camera'), '--ros-args', '-r', f'__ns:={namespace}',
         '-r', 'image_raw:=image',

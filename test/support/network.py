@@ -54,6 +54,7 @@ class Network:
             stderr=subprocess.STDOUT,
             env={
                 **os.environ,
+                'PYTHONFAULTHANDLER': '1',
                 'ROS_DOMAIN_ID': str(self.domain),
                 'PYTHONPATH': os.pathsep.join([str(ROOT), str(ROOT / 'test')]),
             },
@@ -71,9 +72,11 @@ class Network:
         for process in self._processes:
             try:
                 process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            except subprocess.TimeoutExpired as error:
+                # Where it hangs, by the grace of faulthandler.
+                process.send_signal(signal.SIGABRT)
                 process.wait()
+                raise AssertionError(f'it did not end: {process.log.read_text()}') from error
         for node in self._nodes:
             node.close()
 

@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Heat maps and part affinity fields to 2D people (Lightweight OpenPose, arXiv 1811.12004).
+
+Works on the maps enlarged four times, as published, without enlarging what nobody looks at: heat
+maps only around what is warm, affinity fields only at the samples. Joints are in OpenPose's order
+of 18, positions in enlarged pixels with the centre of the first one at (0, 0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from ..types import Array
+
+JOINTS, ENLARGED = 18, 4
+NECK, SHOULDERS, HIPS = 1, (2, 5), (8, 11)
+# From, to; the x component of the limb's field, y follows it.
+LIMBS = (
+    (1, 2, 12), (1, 5, 20), (2, 3, 14), (3, 4, 16), (5, 6, 22), (6, 7, 24), (1, 8, 0), (8, 9, 2),
+    (9, 10, 4), (1, 11, 6), (11, 12, 8), (12, 13, 10), (1, 0, 28), (0, 14, 30), (14, 16, 34),
+    (0, 15, 32), (15, 17, 36), (2, 16, 18), (5, 17, 26),
+)  # fmt: skip
+_FROM, _TO, _FIELD = np.array(LIMBS).T
+_FILLING = (17, 18)  # limbs that only fill gaps
+_WARM, _NEAR, _PASS = 0.1, 3.0, 0.05
+_HIDDEN = 0.05  # score of a neck that is not seen: under that of any peak
+_MOST = 100  # peaks of a joint
+_SAMPLES = 10
+# Order in which samples are looked at: the middle tells most.
+_STAGES = ((5,), (2, 7), (0, 1, 3, 4, 6, 8, 9))
+# Bounds of cubic interpolation in two dimensions: the sum of its positive and negative weights.
+_OVER, _UNDER = 1.4453125, 0.4453125
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """joint: (N,) ascending. x, y: (N,) int. score: (N,). offset: (N, 2) to the true maximum."""
+
+    joint: Array
+    x: Array
+    y: Array
+    score: Array
+    offset: Array
+
+    def of(self, joint: int) -> tuple[int, int]:
+        """First and last + 1 of a joint's peaks."""
+        low, high = np.searchsorted(self.joint, [joint, joint + 1])
+        return int(low), int(high)
+
+
+@dataclass(frozen=True)
+class People2D:
+    """xy: (P, 18, 2) enlarged pixels, score: (P, 18), NaN where not found.
+
+    count: (P,) joints, those of gap-filling limbs not counted. total: (P,) of peaks and limbs.
+    """
+
+    xy: Array
+    score: Array
+    count: Array
+    total: Array
+
+    def only(self, kept: Array) -> People2D:
+        """Those of these indices."""
+        return People2D(self.xy[kept], self.score[kept], self.count[kept], self.total[kept])
+
+
+def extract(heatmaps: Array, pafs: Array, *, published: bool = True) -> People2D:
+    """People of (>= 18, H, W) heat maps and (38, H, W) affinity fields, both float32.
+
+    published: as the published programs do to the last peak. Else plateaus are peaks too, the
+    strongest of close peaks stays, positions are refined below a pixel, and people whose neck is
+    hidden keep together if both shoulders are seen.
+    """
+    peaks = find_peaks(heatmaps[:JOINTS], published=published)
+    if not published:
+        peaks = _with_hidden_necks(peaks, pafs)
+    chosen = _connections(peaks, pafs)
+    return _assemble(peaks, chosen)
+
+
+def find_peaks(heatmaps: Array, *, published: bool = True) -> Peaks:
+    """Local maxima over 0.1 of each heat map."""
+    _, height, width = heatmaps.shape
+    lows = np.minimum(heatmaps.min(axis=(1, 2)), 0.0)
+    hot = heatmaps >= ((_WARM + lows * _UNDER) / _OVER)[:, None, None]
+    rows, columns = hot.any(axis=2), hot.any(axis=1)
+    found: list[tuple[Array, Array, Array, Array]] = []
+    sizes = []
+    for k in range(len(heatmaps)):
+        ys, xs = np.flatnonzero(rows[k]), np.flatnonzero(columns[k])
+        if not len(ys):
+            sizes.append(0)
+            continue
+        # An enlarged pixel depends on cells up to two away, and its neighbours on one more.
+        top, bottom = max(int(ys[0]) - 3, 0), min(int(ys[-1]) + 4, height)
+        left, right = max(int(xs[0]) - 3, 0), min(int(xs[-1]) + 4, width)
+        y0, y1 = max(top - 2, 0), min(bottom + 2, height)
+        x0, x1 = max(left - 2, 0), min(right + 2, width)
+        part = heatmaps[k, y0:y1, x0:x1]
+        size = ((x1 - x0) * ENLARGED, (y1 - y0) * ENLARGED)
+        up = np.zeros((size[1] + 2, size[0] + 2), np.float32)
+        cv2.resize(part, size, dst=up[1:-1, 1:-1], interpolation=cv2.INTER_CUBIC)
+        x, y, score, offset = _peaks_of(up, published)
+        x, y = x + x0 * ENLARGED, y + y0 * ENLARGED
+        # Beside the strip that the cut itself made.
+        inside = (x >= left * ENLARGED) & (x < right * ENLARGED)
+        inside &= (y >= top * ENLARGED) & (y < bottom * ENLARGED)
+        good = np.flatnonzero(inside)
+        if not published and len(good) > _MOST:
+            # Noise, or a pattern; no crowd has so many.
+            good = np.sort(good[np.argsort(-score[good], kind='stable')[:_MOST]])
+        good = good[_apart(x[good], y[good], score[good], published)]
+        found.append((x[good], y[good], score[good], offset[good]))
+        sizes.append(len(good))
+    joint = np.repeat(np.arange(len(heatmaps)), sizes)
+    if not found:
+        none = np.zeros(0, np.int64)
+        return Peaks(joint, none, none, np.zeros(0, np.float32), np.zeros((0, 2)))
+    x, y, score, offset = (np.concatenate(parts) for parts in zip(*found))
+    return Peaks(joint, x, y, score, offset)
+
+
+def _peaks_of(up: Array, published: bool) -> tuple[Array, Array, Array, Array]:
+    """x, y, score, offset of the maxima of one map with a border of zeros, by x, then y."""
+    middle = up[1:-1, 1:-1]
+    peak = middle >= np.float32(_WARM)
+    # What is under the threshold is under every peak too, so it need not be set to zero.
+    peak &= middle > up[1:-1, :-2]
+    peak &= middle > up[:-2, 1:-1]
+    further = np.greater if published else np.greater_equal
+    peak &= further(middle, up[1:-1, 2:])
+    peak &= further(middle, up[2:, 1:-1])
+    x, y = np.nonzero(peak.T)
+    score = middle[y, x]
+    offset = np.zeros((len(x), 2))
+    if not published and len(x):
+        for axis, (before, after) in enumerate(
+            ((up[y + 1, x], up[y + 1, x + 2]), (up[y, x + 1], up[y + 2, x + 1]))
+        ):
+            bend = 2 * score - before - after
+            offset[:, axis] = np.clip(0.5 * (after - before) / np.maximum(bend, 1e-6), -0.5, 0.5)
+    return x, y, score, offset
+
+
+def _apart(x: Array, y: Array, score: Array, published: bool) -> Array:
+    """Indices of peaks that are kept, ordered by x: of close ones the left-most or strongest."""
+    count = len(x)
+    if count < 2:
+        return np.arange(count)
+    dx, dy = x[:, None] - x, y[:, None] - y
+    close = dx * dx + dy * dy < _NEAR * _NEAR
+    if int(close.sum()) == count:
+        return np.arange(count)
+    order = range(count) if published else np.argsort(-score, kind='stable').tolist()
+    gone = np.zeros(count, bool)
+    kept = []
+    for k in order:
+        if not gone[k]:
+            kept.append(k)
+            gone |= close[k]
+    return np.sort(np.array(kept))
+
+
+@lru_cache(maxsize=16)
+def _taps(cells: int) -> tuple[Array, Array]:
+    """Indices and weights, both (4 * cells, 4), of the cells that make an enlarged pixel.
+
+    As OpenCV's bicubic resize does: a = -0.75, half-pixel centres, replicated border.
+    """
+    position = (np.arange(cells * ENLARGED) + 0.5) / ENLARGED - 0.5
+    first = np.floor(position)
+    t, a = position - first, -0.75
+    weights = np.stack(
+        [
+            ((a * (t + 1) - 5 * a) * (t + 1) + 8 * a) * (t + 1) - 4 * a,
+            ((a + 2) * t - (a + 3)) * t * t + 1,
+            ((a + 2) * (1 - t) - (a + 3)) * (1 - t) * (1 - t) + 1,
+        ],
+        axis=1,
+    )
+    weights = np.column_stack([weights, 1 - weights.sum(axis=1)]).astype(np.float32)
+    index = np.clip(first[:, None] + np.arange(-1, 3), 0, cells - 1).astype(np.int64)
+    return index, weights
+
+
+def _along(pafs: Array, field: Array, x: Array, y: Array, unit: Array) -> Array:
+    """(N,) projection of the enlarged fields onto unit (N, 2) at enlarged pixels x, y."""
+    _, height, width = pafs.shape
+    columns, column_weights = _taps(width)
+    rows, row_weights = _taps(height)
+    index = (rows[y] * width)[:, :, None] + columns[x][:, None, :]
+    index += (field * (height * width))[:, None, None]
+    flat = pafs.reshape(-1)
+    values = flat[index] * unit[:, 0, None, None]
+    values += flat[index + height * width] * unit[:, 1, None, None]
+    mixed = np.matmul(values, column_weights[x][:, :, None])[:, :, 0]
+    return np.asarray((mixed * row_weights[y]).sum(axis=1))
+
+
+def _scored(
+    pafs: Array, limb: Array, ax: Array, ay: Array, bx: Array, by: Array
+) -> tuple[Array, Array]:
+    """Indices and scores of the pairs of points A, B whose whole way follows the limb's field."""
+    height = pafs.shape[1]
+    dx, dy = (bx - ax).astype(np.float64), (by - ay).astype(np.float64)
+    length = np.hypot(dx, dy)
+    left = np.flatnonzero(length > 0)
+    unit = (np.stack([dx, dy], axis=1) / np.maximum(length, 1e-9)[:, None]).astype(np.float32)
+    total = np.zeros(len(limb))
+    for stage in _STAGES:
+        if not len(left):
+            break
+        share = np.array(stage) / (_SAMPLES - 1)
+        x = np.rint(ax[left, None] + dx[left, None] * share).astype(np.int64).ravel()
+        y = np.rint(ay[left, None] + dy[left, None] * share).astype(np.int64).ravel()
+        repeated = np.repeat(left, len(stage))
+        values = _along(pafs, _FIELD[limb[repeated]], x, y, unit[repeated]).reshape(-1, len(stage))
+        passed = (values > _PASS).all(axis=1)
+        total[left] += values.sum(axis=1)
+        left = left[passed]
+    score = total[left] / _SAMPLES
+    score += np.minimum((height * ENLARGED // 2) / length[left] - 1, 0)
+    good = score > 0
+    return left[good], score[good]
+
+
+def _connections(peaks: Peaks, pafs: Array) -> list[list[tuple[int, int, float]]]:
+    """Per limb the chosen pairs of peaks with their scores, best first."""
+    bounds = np.searchsorted(peaks.joint, np.arange(JOINTS + 1))
+    starts, ends, limbs = [], [], []
+    for k, (a, b, _) in enumerate(LIMBS):
+        first, second = np.arange(bounds[a], bounds[a + 1]), np.arange(bounds[b], bounds[b + 1])
+        starts.append(np.repeat(first, len(second)))
+        ends.append(np.tile(second, len(first)))
+        limbs.append(np.full(len(first) * len(second), k))
+    start, end, limb = np.concatenate(starts), np.concatenate(ends), np.concatenate(limbs)
+    good, score = _scored(pafs, limb, peaks.x[start], peaks.y[start], peaks.x[end], peaks.y[end])
+    start, end, limb = start[good], end[good], limb[good]
+    order = np.lexsort((-score, limb))
+    chosen: list[list[tuple[int, int, float]]] = [[] for _ in LIMBS]
+    used: set[tuple[int, int]] = set()
+    for k, a, b, value in zip(
+        limb[order].tolist(), start[order].tolist(), end[order].tolist(), score[order].tolist()
+    ):
+        if (k, a) not in used and (k, b) not in used:
+            used.add((k, a))
+            used.add((k, b))
+            chosen[k].append((a, b, value))
+    return chosen
+
+
+def _assemble(peaks: Peaks, chosen: list[list[tuple[int, int, float]]]) -> People2D:
+    """Partial people grow limb by limb; they are never merged."""
+    bounds = np.searchsorted(peaks.joint, np.arange(JOINTS + 1)).tolist()
+    score = peaks.score.tolist()
+    people: list[list[int]] = []
+    counts: list[int] = []
+    totals: list[float] = []
+
+    def begin(total: float, *joints: tuple[int, int]) -> None:
+        ids = [-1] * JOINTS
+        for joint, peak in joints:
+            ids[joint] = peak
+        people.append(ids)
+        counts.append(len(joints))
+        totals.append(total)
+
+    for k, (a, b, _) in enumerate(LIMBS):
+        some_a, some_b = bounds[a + 1] > bounds[a], bounds[b + 1] > bounds[b]
+        if not some_a and not some_b:
+            continue
+        if not (some_a and some_b):
+            alone = a if some_a else b
+            taken = {ids[alone] for ids in people}
+            for peak in range(bounds[alone], bounds[alone + 1]):
+                if peak not in taken:
+                    begin(score[peak], (alone, peak))
+            continue
+        if not chosen[k]:
+            continue
+        if k == 0:
+            people.clear()
+            counts.clear()
+            totals.clear()
+        if k in _FILLING:
+            for first, second, _ in chosen[k]:
+                for ids in people:
+                    if ids[a] == first and ids[b] == -1:
+                        ids[b] = second
+                    elif ids[b] == second and ids[a] == -1:
+                        ids[a] = first
+            continue
+        owners: dict[int, list[int]] = {}
+        for number, ids in enumerate(people):
+            if ids[a] >= 0:
+                owners.setdefault(ids[a], []).append(number)
+        for first, second, value in chosen[k]:
+            for number in owners.get(first, ()):
+                people[number][b] = second
+                counts[number] += 1
+                totals[number] += score[second] + value
+            if first not in owners:
+                begin(score[first] + score[second] + value, (a, first), (b, second))
+    good = [n for n in range(len(people)) if counts[n] >= 3 and totals[n] / counts[n] >= 0.2]
+    index = np.array([people[n] for n in good], np.int64).reshape(-1, JOINTS)
+    missing = index < 0
+    if len(peaks.x):
+        xy = np.stack([peaks.x, peaks.y], axis=1)[index] + peaks.offset[index]
+        scores = peaks.score[index].astype(np.float64)
+    else:
+        xy, scores = np.zeros((*index.shape, 2)), np.zeros(index.shape)
+    xy[missing], scores[missing] = np.nan, np.nan
+    return People2D(
+        xy, scores, np.array([counts[n] for n in good], int), np.array([totals[n] for n in good])
+    )
+
+
+def _with_hidden_necks(peaks: Peaks, pafs: Array) -> Peaks:
+    """Peaks with necks added half-way between shoulders that lack one and are seen as a pair.
+
+    Without its neck a person falls apart into limbs. The field from neck to shoulder tells which
+    shoulders belong together; the score of an added neck is under that of any peak.
+    """
+    necks = slice(*peaks.of(NECK))
+    right, left = (np.arange(*peaks.of(joint)) for joint in SHOULDERS)
+    if not len(right) or not len(left):
+        return peaks
+    # Shoulders that a neck already claims are no business of ours.
+    start = np.arange(necks.start, necks.stop)
+    free = []
+    for limb, shoulders in ((0, right), (1, left)):
+        a, b = np.repeat(start, len(shoulders)), np.tile(shoulders, len(start))
+        good, _ = _scored(
+            pafs, np.full(len(a), limb), peaks.x[a], peaks.y[a], peaks.x[b], peaks.y[b]
+        )
+        free.append(np.setdiff1d(shoulders, b[good]))
+    right, left = free
+    if not len(right) or not len(left):
+        return peaks
+    a, b = np.repeat(right, len(left)), np.tile(left, len(right))
+    x, y = (peaks.x[a] + peaks.x[b]) // 2, (peaks.y[a] + peaks.y[b]) // 2
+    score = np.zeros((2, len(a)))
+    for k, end in enumerate((a, b)):
+        good, value = _scored(pafs, np.full(len(a), k), x, y, peaks.x[end], peaks.y[end])
+        score[k, good] = value
+    score = np.where((score > 0).all(axis=0), score.mean(axis=0), 0)
+    added = []
+    gone: set[int] = set()
+    for k in np.argsort(-score).tolist():
+        if score[k] > 0 and not gone & {int(a[k]), int(b[k])}:
+            gone |= {int(a[k]), int(b[k])}
+            added.append(k)
+    if not added:
+        return peaks
+    at = necks.stop
+    return Peaks(
+        np.insert(peaks.joint, at, [NECK] * len(added)),
+        np.insert(peaks.x, at, x[added]),
+        np.insert(peaks.y, at, y[added]),
+        np.insert(peaks.score, at, np.full(len(added), _HIDDEN, np.float32)),
+        np.insert(peaks.offset, at, np.zeros((len(added), 2)), axis=0),
+    )

@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everybody in view in one pass: Open Model Zoo's human-pose-estimation-3d-0001.
+
+The cost of a frame hardly depends on how many people it shows. Decoding of one frame can run while
+the network works on the next: `begin` returns at once, `finish` waits and decodes.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..backends import (
+    WEIGHTS,
+    Network,
+    NetworkSpec,
+    Port,
+    RuntimeOptions,
+    Tensors,
+    cache_folder,
+    input_shapes,
+    load_network,
+)
+from ..config import PipelineConfig, setting
+from ..errors import ModelError
+from ..skeleton import SKELETONS
+from ..types import Array, Frame, JointStatus, Pose3D, PositionSource, TrackingState
+from ..zoo import find_model
+from . import EstimatorInfo
+from . import _openpose3d_parts as parts
+from ._openpose3d_drawn import Scene, draw
+from ._openpose3d_people import NECK as HEAT_NECK
+from ._openpose3d_people import SHOULDERS, extract
+
+MODEL = 'human-pose-estimation-3d-0001'
+DEFAULTS = {'max_people': 20, 'min_score': 0.2}
+"""Settings of the pipeline that mean something else here: people cost nothing, scores are low."""
+FOCAL_SHARE = 0.8
+_OVERLAP = 0.25  # of neighbouring tiles
+_SAME = 0.15  # mean distance of joints, in body sizes, under which two readings are one person
+_QUICK_SIZES = 3  # that get a program of their own
+_CHANNELS = {'features': 57, 'heatmaps': 19, 'pafs': 38}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of this estimator."""
+
+    input_height: int = setting(
+        256, 'rows that an image is scaled to; more finds smaller people', low=64, high=2048
+    )
+    tiles: int = setting(
+        0,
+        'also look at n x n overlapping parts of the image, each at input_height; 0: do not',
+        low=0,
+        high=6,
+    )
+    program: str = setting(
+        'standalone',
+        'which of the two published programs parity follows',
+        choices=('standalone', 'demo'),
+    )
+    input_values: str = setting(
+        'auto',
+        'what the model file takes: raw pixels, or (pixel - 128) / 255; auto: raw for converted '
+        'files and IR, normalised for other ONNX files',
+        choices=('auto', 'raw', 'normalised'),
+    )
+
+
+@dataclass
+class Pending:
+    """Frames under way in the network. jobs: results to come, and the view of each of their items.
+
+    views: per item the frame's index, where its cells lie, and the input scale of the originals.
+    """
+
+    frames: Sequence[Frame]
+    jobs: list[tuple[Future[Tensors], list[tuple[int, parts.View, float]]]]
+    prepared_ms: float
+    started: float
+    done: float = 0.0
+
+    def wait(self) -> None:
+        """Until the network is through; failures are raised by finish()."""
+        for future, _ in self.jobs:
+            future.exception()
+
+
+@dataclass
+class _Networks:
+    """Programs for input sizes: quick ones for the first sizes, one for all others."""
+
+    load: Callable[[tuple[int, int] | None], Network]
+    compiled: dict[tuple[int, int] | None, Network] = field(default_factory=dict)
+
+    def of(self, size: tuple[int, int]) -> Network:
+        """Network for a width and height."""
+        key = size if size in self.compiled or len(self.compiled) < _QUICK_SIZES else None
+        if key not in self.compiled:
+            self.compiled[key] = self.load(key)
+        return self.compiled[key]
+
+
+class Estimator:
+    """See the module; `config.parity` follows the published programs, faults and all."""
+
+    def __init__(self, config: PipelineConfig) -> None:
+        """Load the network; raises ModelError, BackendError, ConfigError."""
+        self._options = Options(**config.options)  # type: ignore[arg-type]
+        self.skeleton = SKELETONS['panoptic_19' if config.parity else 'coco_cmu_19']
+        model = find_model(
+            config.model or MODEL, 'network', models_dir=config.models_dir, backend=config.backend
+        )
+        path = model.files['network']
+        precision = model.precision['network']
+        options = RuntimeOptions(
+            device=config.device,
+            device_fallback=config.device_fallback,
+            precision=precision if config.precision == 'auto' else config.precision,
+            threads=config.threads,
+            cache_dir=cache_folder(),
+            allow_random_weights=config.allow_random_weights,
+        )
+
+        def load(size: tuple[int, int] | None) -> Network:
+            width, height = size or (None, None)
+            spec = NetworkSpec(
+                path,
+                {'data': Port((None, 3, height, width))},
+                {n: Port((None, c, None, None), n) for n, c in _CHANNELS.items()},
+                heads=('features',),
+                batched=self._fixed is None or self._batched,
+            )
+            return load_network(spec, options, config.backend)
+
+        self._fixed, self._batched = _fixed_size(path, config.backend)
+        if self._fixed is not None:
+            first = self._fixed
+        else:
+            first = parts.input_size(16, 9, self._options.input_height)
+        self._networks = _Networks(load)
+        network = self._networks.of(first)
+        self._weights = network.metadata.get(WEIGHTS, '')
+        self._normalise = self._options.input_values == 'normalised' or (
+            self._options.input_values == 'auto'
+            and path.suffix == '.onnx'
+            and 'pose3d.family' not in network.metadata
+        )
+        self.info = EstimatorInfo(
+            model=model.name,
+            version=model.version,
+            backend=network.backend,
+            device=network.device,
+            precision=network.precision,
+            metric=False,
+            size_sigma=0.1,
+            focal_share=FOCAL_SHARE,
+            height_m=parts.BODY_HEIGHT_M,
+        )
+        self._timings: dict[str, float] = {}
+        self._published: dict[str, tuple[parts.PublishedTracker, float]] = {}
+        self._rehearsal: int | None = None
+        self._scenes: dict[tuple[int, ...], Scene] = {}
+        self.configure(config)
+        network({'data': np.zeros((1, 3, first[1], first[0]), np.float32)})
+
+    def configure(self, config: PipelineConfig) -> None:
+        """Take over live settings."""
+        self._config = config
+
+    def reset(self, source: str | None = None) -> None:
+        """Forget the ids and filters of the published programs; there is no other state."""
+        if source is None:
+            self._published.clear()
+        else:
+            self._published.pop(source, None)
+
+    def timings(self) -> dict[str, float]:
+        """Milliseconds: prepare, network, decode."""
+        return self._timings
+
+    def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
+        """People of each frame; see `estimators.Estimator`."""
+        return self.finish(self.begin(frames))
+
+    def begin(self, frames: Sequence[Frame]) -> Pending:
+        """Start the network on frames; several calls may be under way."""
+        start = time.perf_counter()
+        items: dict[tuple[int, int], list[tuple[int, Array, parts.View, float]]] = {}
+        for index, frame in enumerate(frames):
+            for tensor, view, scale in self._views(frame):
+                items.setdefault(view.size, []).append((index, tensor, view, scale))
+        jobs = []
+        for size, group in items.items():
+            batch = np.stack([tensor for _, tensor, _, _ in group])
+            if self._normalise:
+                batch = (batch - np.float32(128)) * np.float32(1 / 255)
+            network = self._networks.of(size)
+            future = network.submit({'data': batch})
+            jobs.append((future, [(index, view, scale) for index, _, view, scale in group]))
+        now = time.perf_counter()
+        pending = Pending(frames, jobs, (now - start) * 1e3, now)
+
+        def note(_: Future[Tensors]) -> None:
+            pending.done = time.perf_counter()
+
+        for future, _ in jobs:
+            future.add_done_callback(note)
+        return pending
+
+    def finish(self, pending: Pending) -> list[list[Pose3D]]:
+        """People of the frames that begin() was given."""
+        found: list[list[Pose3D]] = [[] for _ in pending.frames]
+        whole: set[int] = set()
+        results = [(future.result(), items) for future, items in pending.jobs]
+        if self._rehearsal is not None:
+            results = [({**maps, **self._drawn(maps)}, items) for maps, items in results]
+        start = time.perf_counter()
+        for maps, items in results:
+            for k, (index, view, scale) in enumerate(items):
+                one = {name: values[k] for name, values in maps.items()}
+                frame = pending.frames[index]
+                if self._config.parity:
+                    found[index] = self._as_published(frame, one, scale)
+                    continue
+                poses = self._people(one, view)
+                # The first view of a frame is all of it.
+                found[index] = _merged(found[index], poses) if index in whole else poses
+                whole.add(index)
+        if not self._config.parity:
+            found = [self._best(poses) for poses in found]
+        now = time.perf_counter()
+        self._timings = {
+            'prepare': pending.prepared_ms,
+            'network': (max(pending.done, pending.started) - pending.started) * 1e3,
+            'decode': (now - start) * 1e3,
+        }
+        return found
+
+    def rehearse(self, people: int) -> None:
+        """From now on decode drawn people in place of what a network of random weights gives.
+
+        The network still runs. ModelError if its weights are not random.
+        """
+        if self._weights != 'random':
+            raise ModelError(f'{self.info.model} is a real model; there is nothing to rehearse')
+        self._rehearsal = people
+
+    def _drawn(self, maps: Tensors) -> Tensors:
+        count, _, rows, columns = maps['heatmaps'].shape
+        key = (self._rehearsal or 0, columns, rows)
+        if key not in self._scenes:
+            self._scenes[key] = draw(key[0], (columns, rows))
+        scene = self._scenes[key].maps
+        return {name: np.repeat(values[None], count, axis=0) for name, values in scene.items()}
+
+    def _views(self, frame: Frame) -> list[tuple[Array, parts.View, float]]:
+        """What the network sees of a frame: all of it, and its tiles."""
+        base = self._options.input_height
+        if self._config.parity:
+            tensor, scale = parts.prepare_published(frame.image, base, self._options.program)
+            size = (tensor.shape[2], tensor.shape[1])
+            return [(tensor, parts.View(np.ones(2), np.zeros(2), size), scale)]
+        width, height = frame.size
+        size = self._fixed or parts.input_size(width, height, base)
+        boxes = [(0, 0, width, height), *_tiles(width, height, self._options.tiles)]
+        views = []
+        for x, y, w, h in boxes:
+            tensor = np.empty((3, size[1], size[0]), np.float32)
+            view = parts.prepare(frame.image[y : y + h, x : x + w], tensor, self._fixed or base)
+            views.append((tensor, view.moved(x, y), 0.0))
+        return views
+
+    def _people(self, maps: Tensors, view: parts.View) -> list[Pose3D]:
+        people = extract(maps['heatmaps'], maps['pafs'], published=False)
+        has_neck = ~np.isnan(people.score[:, HEAT_NECK])
+        shoulders = people.xy[:, SHOULDERS]
+        seen = ~np.isnan(shoulders[..., 0])
+        hips = ~np.isnan(people.score[:, (8, 11)])
+        torso = seen.all(axis=1) | (seen.any(axis=1) & hips.any(axis=1))
+        people = people.only(np.flatnonzero(has_neck | torso))
+        if not len(people.xy):
+            return []
+        found = parts.read(people, maps['features'], parts.RIGHT_SLOTS, published=False)
+        return self._poses(found, view)
+
+    def _poses(self, found: parts.Readout, view: parts.View) -> list[Pose3D]:
+        xyz = found.relative * parts.BODY_HEIGHT_M
+        hips = list(parts.HIPS)
+        xyz[:, parts.PELVIS] = xyz[:, hips].mean(axis=1)
+        xyz -= xyz[:, [parts.PELVIS]]
+        pixels = view.pixels(found.cells)
+        pixels[:, parts.PELVIS] = pixels[:, hips].mean(axis=1)
+        measured = found.score >= parts.FOUND
+        with np.errstate(invalid='ignore'):
+            scores = np.clip(found.score, 0, 1)
+        total, number = np.nansum(scores, axis=1), np.maximum(measured.sum(axis=1), 1)
+        confidence = np.nan_to_num(scores)
+        confidence[:, parts.PELVIS] = confidence[:, hips].min(axis=1)
+        measured[:, parts.PELVIS] = measured[:, hips].all(axis=1)
+        status = np.where(measured, JointStatus.MEASURED, JointStatus.INFERRED).astype(np.uint8)
+        extent = np.nanmax(pixels, axis=1) - np.nanmin(pixels, axis=1)
+        return [
+            Pose3D(
+                skeleton=self.skeleton,
+                xyz=xyz[k],
+                confidence=confidence[k],
+                pixels=pixels[k],
+                status=status[k],
+                score=float(total[k] / number[k]),
+                size_px=float(math.hypot(*extent[k])),
+            )
+            for k in range(len(xyz))
+        ]
+
+    def _best(self, poses: list[Pose3D]) -> list[Pose3D]:
+        good = [pose for pose in poses if pose.score >= self._config.min_score]
+        if len(good) <= self._config.max_people:
+            return good
+        return sorted(good, key=lambda pose: -pose.score)[: self._config.max_people]
+
+    def _as_published(self, frame: Frame, maps: Tensors, scale: float) -> list[Pose3D]:
+        tracker, focal = self._published.get(frame.source) or (
+            parts.PublishedTracker(),
+            self._published_focal(frame),
+        )
+        self._published[frame.source] = tracker, focal
+        program = self._options.program
+        people = extract(maps['heatmaps'], maps['pafs'])
+        result = parts.published(people, maps['features'], scale, focal, program)
+        ids: list[int | None] = [None] * len(result.poses_3d)
+        if self._config.tracking:
+            numbers, result = tracker.update(result, program)
+            ids = list(numbers)
+        return [self._published_pose(result, k, number) for k, number in enumerate(ids)]
+
+    def _published_focal(self, frame: Frame) -> float:
+        if frame.camera is not None:
+            return float(frame.camera.resized(frame.size).K[0, 0])
+        return self._config.focal_length_px or FOCAL_SHARE * frame.size[0]
+
+    def _published_pose(self, result: parts.Published, k: int, number: int | None) -> Pose3D:
+        rows = result.poses_3d[k].reshape(-1, 4)
+        flat = result.poses_2d[k, :-1].reshape(-1, 3)
+        missing = flat[:, 2] == -1
+        status = np.where(missing, JointStatus.INFERRED, JointStatus.MEASURED).astype(np.uint8)
+        return Pose3D(
+            skeleton=self.skeleton,
+            xyz=rows[:, :3] / 100,
+            confidence=np.where(missing, np.nan, rows[:, 3]),
+            pixels=np.where(missing[:, None], np.nan, flat[:, :2]),
+            status=status,
+            position_source=PositionSource.ASSUMED,
+            score=float(result.poses_2d[k, -1]),
+            # Published ids begin at 0, which means none here.
+            track_id=0 if number is None else number + 1,
+            tracking_state=TrackingState.UNTRACKED if number is None else TrackingState.TRACKED,
+        )
+
+
+def _fixed_size(path: object, backend: str) -> tuple[tuple[int, int] | None, bool]:
+    """Width and height that a file fixes, None if it takes any, and whether its batch is open."""
+    shapes = [s for s in input_shapes(path, backend).values() if len(s) == 4]  # type: ignore[arg-type]
+    if len(shapes) != 1:
+        raise ModelError(f'{path} is another network: it needs one input image (N, 3, H, W)')
+    batch, _, height, width = shapes[0]
+    if height is None or width is None:
+        return None, True
+    return (width, height), batch is None
+
+
+def _tiles(width: int, height: int, count: int) -> list[tuple[int, int, int, int]]:
+    """x, y, width, height of overlapping parts, of the frame's own proportions."""
+    if count < 2:
+        return []
+    share = 1 / (count - (count - 1) * _OVERLAP)
+    w, h = min(math.ceil(width * share), width), min(math.ceil(height * share), height)
+    xs = np.linspace(0, width - w, count).round().astype(int).tolist()
+    ys = np.linspace(0, height - h, count).round().astype(int).tolist()
+    return [(x, y, w, h) for y in ys for x in xs]
+
+
+def _merged(known: list[Pose3D], fresh: list[Pose3D]) -> list[Pose3D]:
+    """People of two views, each once: in doubt as the one that shows more joints of them."""
+    out = list(known)
+    for pose in fresh:
+        twin = next((k for k, other in enumerate(out) if _same(pose, other)), None)
+        if twin is None:
+            out.append(pose)
+        elif _seen(pose) > _seen(out[twin]):
+            out[twin] = pose
+    return out
+
+
+def _seen(pose: Pose3D) -> int:
+    return int((pose.status == JointStatus.MEASURED).sum())
+
+
+def _same(a: Pose3D, b: Pose3D) -> bool:
+    apart = np.hypot(*(a.pixels - b.pixels).T)
+    common = apart[np.isfinite(apart)]
+    return len(common) >= 3 and float(common.mean()) < _SAME * max(a.size_px, b.size_px)

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('onnx', reason='onnx makes the networks of this test')
+
+from support.drawn_model import write
+
+from pose3d_ros.backends import available
+from pose3d_ros.camera import Camera
+from pose3d_ros.config import PipelineConfig, from_mapping
+from pose3d_ros.errors import ModelError
+from pose3d_ros.estimators import _openpose3d_parts as parts
+from pose3d_ros.estimators import create
+from pose3d_ros.estimators._openpose3d_drawn import draw, standing
+from pose3d_ros.estimators._openpose3d_people import extract, find_peaks
+from pose3d_ros.estimators.openpose3d import _merged, _tiles
+from pose3d_ros.pipeline import Pipeline
+from pose3d_ros.types import Frame, JointStatus, PositionSource
+
+SIZE = (1280, 720)
+
+
+def config_for(path: Path, **settings: object) -> PipelineConfig:
+    return from_mapping(PipelineConfig, {'estimator': 'openpose3d', 'model': str(path), **settings})
+
+
+def frame(stamp_ns: int = 0, source: str = '', size: tuple[int, int] = SIZE, **fields) -> Frame:
+    return Frame(np.zeros((size[1], size[0], 3), np.uint8), stamp_ns, source=source, **fields)
+
+
+def camera() -> Camera:
+    K = np.array([[1000.0, 0, 700], [0, 1000, 300], [0, 0, 1]])
+    return Camera(K, SIZE)
+
+
+@pytest.fixture(scope='module')
+def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp('drawn') / 'three.onnx', draw(3, (57, 32)).maps)
+
+
+def test_people_in_metres(three: Path) -> None:
+    pipeline = Pipeline(config_for(three))
+    poses = pipeline.process(frame(camera=camera()))
+    scene = draw(3, (57, 32))
+    assert pipeline.skeleton.name == 'coco_cmu_19'
+    assert len(poses) == 3
+    for pose in poses:
+        distance = [
+            np.nanmean(np.abs(pose.pixels - (cells * 8 * 720 / 256 - 0.5))) for cells in scene.cells
+        ]
+        k = int(np.argmin(distance))
+        assert distance[k] < 3.0  # of 1280 pixels; a cell has 22.5
+        # The pelvis is the middle of the hips, in metres.
+        np.testing.assert_allclose(pose.xyz[2], pose.xyz[[6, 12]].mean(axis=0), atol=2e-3)
+        assert pose.position_source == PositionSource.ASSUMED
+        assert 0 < pose.score <= 1
+        body = (scene.relative[k] - scene.relative[k][[6, 12]].mean(axis=0)) * 1.8
+        assert np.abs((pose.xyz - pose.xyz[2])[:15] - body[:15]).max() < 0.06
+        # The calibrated principal point: joints lie on the rays of their pixels.
+        off = camera().project(pose.xyz) - pose.pixels
+        assert np.nanmean(np.abs(off)) < 8
+        assert (pose.status == JointStatus.MEASURED).all()
+
+
+def test_without_calibration_a_focal_length_is_assumed(three: Path) -> None:
+    poses = Pipeline(config_for(three)).process(frame())
+    assert all(pose.position_source == PositionSource.ASSUMED for pose in poses)
+    known = Pipeline(config_for(three, focal_length_px=1024.0)).process(frame())
+    np.testing.assert_allclose(poses[0].xyz, known[0].xyz)
+
+
+def test_body_height(three: Path) -> None:
+    usual = Pipeline(config_for(three)).process(frame(camera=camera()))
+    small = Pipeline(config_for(three, body_height_m=0.9)).process(frame(camera=camera()))
+    np.testing.assert_allclose(small[0].xyz, usual[0].xyz / 2, rtol=1e-6)
+
+
+def test_depth_tells_the_height(three: Path) -> None:
+    pipeline = Pipeline(config_for(three, smoothing=False))
+    far = Pipeline(config_for(three)).process(frame(camera=camera()))
+    depth = np.full(SIZE[::-1], 0.6 * far[0].root[2] - 0.09, np.float32)
+    seen = pipeline.process(frame(0, camera=camera(), depth=depth))
+    assert seen[0].position_source == PositionSource.DEPTH
+    # Without depth the size stays with the track.
+    later = pipeline.process(frame(33_000_000, camera=camera()))
+    assert later[0].track_id == seen[0].track_id
+    assert later[0].root[2] == pytest.approx(0.6 * far[0].root[2], rel=0.05)
+
+
+def test_several_cameras_in_one_inference(three: Path) -> None:
+    pipeline = Pipeline(config_for(three))
+    both = pipeline.process_batch([frame(source='a'), frame(source='b')])
+    assert [len(poses) for poses in both] == [3, 3]
+    np.testing.assert_allclose(both[0][0].xyz, both[1][0].xyz)
+    assert {p.track_id for p in both[0]}.isdisjoint(p.track_id for p in both[1])
+    mixed = pipeline.process_batch([frame(1, 'a'), frame(1, 'b', (640, 480))])
+    assert [len(poses) for poses in mixed] == [3, 3]
+
+
+@pytest.mark.skipif('onnxruntime' not in available(), reason='ONNX Runtime is not installed')
+def test_onnx_runtime_agrees(three: Path) -> None:
+    ours = create(config_for(three)).estimate([frame()])[0]
+    other = create(config_for(three, backend='onnxruntime', device='cpu')).estimate([frame()])[0]
+    for a, b in zip(ours, other, strict=True):
+        np.testing.assert_allclose(a.xyz, b.xyz, atol=1e-6)
+
+
+@pytest.mark.parametrize('hidden', [(0,), (0, 6, 12)])
+def test_people_without_a_neck_are_kept(tmp_path: Path, hidden: tuple[int, ...]) -> None:
+    scene = draw(2, (56, 32), hidden=hidden)
+    poses = create(config_for(write(tmp_path / 'x.onnx', scene.maps))).estimate([frame()])[0]
+    assert len(poses) == 2
+    for pose in poses:
+        assert pose.status[0] == JointStatus.INFERRED
+        assert pose.confidence[0] < 0.1
+        assert (pose.status[[3, 9, 4, 10]] == JointStatus.MEASURED).all()
+    found = extract(scene.maps['heatmaps'], scene.maps['pafs'])
+    assert np.isnan(found.score[:, 1]).all()
+
+
+def test_joints_that_are_not_seen_are_inferred(tmp_path: Path) -> None:
+    scene = draw(1, (56, 32), hidden=(5, 16))
+    (pose,) = create(config_for(write(tmp_path / 'x.onnx', scene.maps))).estimate([frame()])[0]
+    assert pose.skeleton.names[5] == 'left_wrist'
+    for slot in (5, 16):
+        assert pose.status[slot] == JointStatus.INFERRED
+        assert pose.confidence[slot] == 0
+        assert np.isnan(pose.pixels[slot]).all()
+        assert np.isfinite(pose.xyz[slot]).all()
+    # Eyes and ears go by their own names, which the published programs mix up.
+    for name in ('left_eye', 'right_eye', 'right_ear'):
+        slot = pose.skeleton.index(name)
+        expected = scene.cells[0, slot] * 22.5 - 0.5
+        assert np.abs(pose.pixels[slot] - expected).max() < 6, name
+
+
+def test_nobody(tmp_path: Path) -> None:
+    path = write(tmp_path / 'x.onnx', draw(0, (56, 32)).maps)
+    for parity in (False, True):
+        pipeline = Pipeline(config_for(path, parity=parity))
+        assert pipeline.process(frame()) == []
+        assert pipeline.process(frame(40_000_000)) == []
+
+
+def test_twenty_people(tmp_path: Path) -> None:
+    path = write(tmp_path / 'x.onnx', draw(20, (56, 32)).maps)
+    big = np.zeros((1080, 1920, 3), np.uint8)
+    poses = Pipeline(config_for(path)).process(Frame(big))
+    assert len(poses) == 20
+    assert len({pose.track_id for pose in poses}) == 20
+    # The limit counts the surest.
+    few = Pipeline(config_for(path, max_people=5)).process(Frame(big))
+    assert len(few) == 5
+
+
+def test_noise_is_survived(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = {
+        name: rng.normal(0, 1, values.shape).astype(np.float32)
+        for name, values in draw(0, (56, 32)).maps.items()
+    }
+    create(config_for(write(tmp_path / 'x.onnx', noise))).estimate([frame()])
+
+
+def test_parity_delivers_the_published_numbers(three: Path) -> None:
+    pipeline = Pipeline(config_for(three, parity=True))
+    poses = pipeline.process(frame())
+    assert pipeline.skeleton.name == 'panoptic_19'
+    scene = draw(3, (57, 32))
+    people = extract(scene.maps['heatmaps'], scene.maps['pafs'])
+    rows = parts.published(people, scene.maps['features'], 256 / 720, 1024.0, 'standalone')
+    assert len(poses) == len(rows.poses_3d)
+    for pose, row, flat in zip(poses, rows.poses_3d, rows.poses_2d):
+        np.testing.assert_allclose(pose.xyz * 100, row.reshape(19, 4)[:, :3], atol=1e-3)
+        missing = flat[:-1].reshape(19, 3)[:, 2] == -1
+        np.testing.assert_array_equal(np.isnan(pose.pixels[:, 0]), missing)
+        np.testing.assert_allclose(pose.pixels[~missing], flat[:-1].reshape(19, 3)[~missing, :2])
+    assert sorted(pose.track_id for pose in poses) == [1, 2, 3]
+    again = pipeline.process(frame(40_000_000))
+    assert [p.track_id for p in again] == [p.track_id for p in poses]
+
+
+def test_plateaus_are_peaks() -> None:
+    maps = np.zeros((18, 16, 16), np.float32)
+    y, x = np.mgrid[0:16, 0:16] + 0.5
+    maps[3] = np.exp(-((x - 8) ** 2 + (y - 8) ** 2) / 4)
+    assert len(find_peaks(maps).joint) == 0
+    assert find_peaks(maps, published=False).joint.tolist() == [3]
+
+
+def test_positions_are_finer_than_the_published() -> None:
+    errors = {True: [], False: []}
+    for seed in range(4):
+        scene = draw(4, (56, 32), seed=seed)
+        true = scene.cells[:, parts.RIGHT_SLOTS].reshape(-1, 2)
+        for published, found in errors.items():
+            people = extract(scene.maps['heatmaps'], scene.maps['pafs'], published=published)
+            cells = (people.xy.reshape(-1, 2) + 0.5) / 4
+            cells = cells[~np.isnan(cells[:, 0])]
+            apart = np.hypot(*(cells[:, None] - true[None]).transpose(2, 0, 1)).min(axis=1)
+            found.append(np.mean(apart))
+    assert np.mean(errors[False]) < 0.8 * np.mean(errors[True])
+
+
+def test_random_weights_are_refused(tmp_path: Path) -> None:
+    maps = draw(1, (56, 32)).maps
+    path = write(tmp_path / 'x.onnx', maps, {'pose3d.weights': 'random'})
+    with pytest.raises(ModelError, match='random weights'):
+        create(config_for(path))
+    estimator = create(config_for(path, allow_random_weights=True))
+    estimator.rehearse(4)
+    assert len(estimator.estimate([frame()])[0]) == 4
+
+
+def test_a_real_model_does_not_rehearse(three: Path) -> None:
+    with pytest.raises(ModelError, match='is a real model'):
+        create(config_for(three)).rehearse(1)
+
+
+def test_another_network(tmp_path: Path) -> None:
+    maps = draw(1, (56, 32)).maps
+    maps['pafs'] = maps['pafs'][:10]
+    with pytest.raises(ModelError, match='is another network'):
+        create(config_for(write(tmp_path / 'x.onnx', maps)))
+
+
+def test_padding_and_pixels() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (720, 1280, 3), np.uint8)
+    assert parts.input_size(1280, 720, 256) == (456, 256)
+    target = np.empty((3, 256, 456), np.float32)
+    view = parts.prepare(image, target, 256)
+    assert (target[:, :, 455] == 128).all()
+    assert not (target[:, :, 454] == 128).all()
+    # The middle of the frame is the middle of the scaled part.
+    np.testing.assert_allclose(view.pixels(np.array([455 / 16, 16])), [639.5, 359.5])
+    small = np.empty((3, 128, 128), np.float32)
+    view = parts.prepare(image, small, (128, 128))
+    assert (small[:, 72:] == 128).all()
+    np.testing.assert_allclose(view.pixels(np.array([8, 4.5])), [639.5, 359.5])
+
+
+def test_tiles() -> None:
+    assert _tiles(100, 50, 0) == []
+    boxes = _tiles(1000, 500, 2)
+    assert len(boxes) == 4
+    assert boxes[0][:2] == (0, 0)
+    assert boxes[-1][0] + boxes[-1][2] == 1000
+    assert boxes[-1][1] + boxes[-1][3] == 500
+    assert boxes[0][2] > boxes[1][0]  # they overlap
+
+
+def test_tiles_find_each_person_once(three: Path) -> None:
+    # The network here sees the same three in every view: twelve in the tiles, three in the whole.
+    poses = create(config_for(three, **{'openpose3d.tiles': 2})).estimate([frame()])[0]
+    assert len(poses) == 15
+    whole = create(config_for(three)).estimate([frame()])[0]
+    assert len(_merged(whole, whole)) == 3
+    moved = [pose.replace(pixels=pose.pixels + 200) for pose in whole]
+    assert len(_merged(whole, moved)) == 6
+
+
+def test_frames_overlap(three: Path) -> None:
+    pipeline = Pipeline(config_for(three))
+    assert pipeline.overlaps
+    frames = [frame(k * 40_000_000) for k in range(5)]
+    streamed = list(pipeline.stream(frames))
+    assert [item.stamp_ns for item, _ in streamed] == [item.stamp_ns for item in frames]
+    alone = Pipeline(config_for(three))
+    for item, poses in streamed:
+        for a, b in zip(poses, alone.process(item), strict=True):
+            assert a.track_id == b.track_id
+            np.testing.assert_allclose(a.xyz, b.xyz)
+
+
+def test_drawn_body_is_upright() -> None:
+    body = standing()
+    assert body[1, 1] < body[0, 1] < body[6, 1] < body[8, 1]
+    assert body[6, 0] > 0 > body[12, 0]  # facing the camera, the left side is at the right
