@@ -137,7 +137,8 @@ def run_fetch(args: argparse.Namespace) -> int:
             print(
                 f'{entry.name}: {entry.title}\n'
                 f'  licence {entry.licence}, from {entry.source}\n'
-                f'  {_megabytes(entry.download)} to download, {_megabytes(entry.size)} stored',
+                + (f'  {entry.restrictions}\n' if entry.restrictions else '')
+                + f'  {_megabytes(entry.download)} to download, {_megabytes(entry.size)} stored',
                 file=sys.stderr,
             )
         folder = fetch(entry, args.models_dir, progress=not args.quiet)
@@ -249,6 +250,7 @@ def _print_info(entry: Entry, root: Path) -> None:
         ('estimator', entry.estimator),
         ('skeleton', entry.skeleton),
         ('licence', entry.licence),
+        ('data', entry.restrictions),
         ('source', entry.source),
         ('paper', entry.paper),
         ('download', _megabytes(entry.download)),

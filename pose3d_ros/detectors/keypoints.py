@@ -142,7 +142,7 @@ class FileKeypoints(GivenKeypoints):
             self._frames = _read(Path(path))
         except OSError as error:
             raise InputError(f'cannot read the keypoints {path}: {error}') from error
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise InputError(f'{path} is not a file of keypoints: {error!r}') from error
         self.skeleton = self._frames[0]
         self._next: dict[str, int] = {}

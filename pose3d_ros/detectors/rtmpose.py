@@ -203,4 +203,3 @@ class RTMPose:
 
     def _clock(self, stage: str, start: float) -> None:
         self._timings[stage] += (time.perf_counter() - start) * 1e3
-

@@ -81,9 +81,7 @@ class Lifting(Protocol):
     Its estimate() gives people in 2D, which the pipeline then gives ids.
     """
 
-    def lift(
-        self, frame: Frame, poses: Sequence[Pose3D]
-    ) -> tuple[Frame, list[Pose3D]] | None:
+    def lift(self, frame: Frame, poses: Sequence[Pose3D]) -> tuple[Frame, list[Pose3D]] | None:
         """The frame that poses are due for now, and those, with their ids.
 
         It may be an earlier frame than the one given; None as long as none is due.

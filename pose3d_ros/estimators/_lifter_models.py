@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import networks
-from ..backends import Network, NetworkSpec, Port
+from ..backends import Network, NetworkSpec, Port, input_shapes
 from ..camera import Camera
 from ..config import PipelineConfig
 from ..errors import ConfigError
@@ -60,7 +60,6 @@ class Kind:
     frames: int = 1
     rate: float = 50.0
     kernels: tuple[int, ...] = ()
-    width: int = 1024
     causal: bool = False
     trajectory: bool = False
     normalise: str = 'person'
@@ -73,9 +72,7 @@ KINDS: Mapping[str, Kind] = {
     'videopose3d_243f_supervised': Kind('tcn', 243, kernels=(3,) * 5),
     'videopose3d_1f_supervised_cpn': Kind('tcn', 1, kernels=(1,) * 5),
     'videopose3d_243f_supervised_cpn': Kind('tcn', 243, kernels=(3,) * 5),
-    'videopose3d_27f_semi': Kind(
-        'tcn', 27, kernels=(3,) * 3, trajectory=True, normalise='camera'
-    ),
+    'videopose3d_27f_semi': Kind('tcn', 27, kernels=(3,) * 3, trajectory=True, normalise='camera'),
     'videopose3d_27f_semi_cpn': Kind(
         'tcn', 27, kernels=(3,) * 3, trajectory=True, normalise='camera'
     ),
@@ -248,6 +245,11 @@ class TemporalConvolution(Published):
         else:
             inputs = {'window': Port((None, 34, self.kind.frames), 'window')}
         return NetworkSpec(self.model.files[role], inputs, outputs)
+
+    @property
+    def width(self) -> int:
+        """Of the columns that the step remembers."""
+        return int(input_shapes(self.model.files['step'])['past_0'][1] or 0)
 
     @property
     def bodies(self) -> int:

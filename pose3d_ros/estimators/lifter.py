@@ -29,7 +29,6 @@ from ._lifter_models import (
     Lifted,
     MotionBERT,
     Published,
-    TemporalConvolution,
     View,
     create_lift,
 )
@@ -66,15 +65,15 @@ class Options:
     streaming: bool = setting(
         True, 'temporal convolutions keep their activations, where the latency allows it'
     )
-    flip: bool = setting(False, 'MotionBERT: mean of the window and its mirror image, at twice the cost')
+    flip: bool = setting(
+        False, 'MotionBERT: mean of the window and its mirror image, at twice the cost'
+    )
     stride: int = setting(
         1, 'MotionBERT: frames that one run over the window serves', low=1, high=243
     )
-    window: int = setting(
-        0, 'MotionBERT: frames of the window; 0: as trained', low=0, high=243
-    )
+    window: int = setting(0, 'MotionBERT: frames of the window; 0: as trained', low=0, high=243)
     max_gap_s: float = setting(
-        0.5, "a person unseen for longer starts a new window", low=0.01, high=60, live=True
+        0.5, 'a person unseen for longer starts a new window', low=0.01, high=60, live=True
     )
     kind: str = setting(
         '', 'for models that are not registered: the one that it is alike', choices=('', *KINDS)
@@ -89,7 +88,9 @@ class _Person:
     poses: dict[int, Pose3D] = field(default_factory=dict)
     stream: Stream | None = None
     grid_ns: int = 0
-    outputs: deque[tuple[int, Array, Array | None]] = field(default_factory=lambda: deque(maxlen=64))
+    outputs: deque[tuple[int, Array, Array | None]] = field(
+        default_factory=lambda: deque(maxlen=64)
+    )
     spare: dict[int, Lifted] = field(default_factory=dict)
 
 
@@ -108,9 +109,7 @@ class Estimator:
         """Load the source and the lifter; raises ModelError, BackendError, ConfigError."""
         self._options = Options(**config.options)  # type: ignore[arg-type]
         self._lift, self._step = create_lift(config, self._options)
-        self._source = create_source(
-            self._options.keypoints, config, self._options.keypoints_model
-        )
+        self._source = create_source(self._options.keypoints, config, self._options.keypoints_model)
         self.skeleton = self._lift.skeleton
         kind = self._lift.kind
         self._frames = kind.frames
@@ -123,7 +122,7 @@ class Estimator:
         self._streaming = None
         if self._step is not None:
             self._streaming = Streaming(
-                self._step.network, kind.kernels, kind.width, self._step.bodies
+                self._step.network, kind.kernels, self._step.width, self._step.bodies
             )
         self.info = EstimatorInfo(
             model=self._lift.model.name,
@@ -163,9 +162,7 @@ class Estimator:
         self._timings = {'lift': 0.0}
         return self._source.estimate(frames)
 
-    def lift(
-        self, frame: Frame, poses: Sequence[Pose3D]
-    ) -> tuple[Frame, list[Pose3D]] | None:
+    def lift(self, frame: Frame, poses: Sequence[Pose3D]) -> tuple[Frame, list[Pose3D]] | None:
         """The frame that is due now, and its people with the ids that they came with.
 
         None while nothing is due yet, at the beginning.
@@ -194,9 +191,10 @@ class Estimator:
                 person = state.people[key] = _Person(History(span, gap))
             values = self._lift.prepare(pose, view, self._options.min_keypoint_score)
             if isinstance(self._lift, Published):
-                values = _completed(values, person.history)
-                if values is None:
+                whole = _completed(values, person.history)
+                if whole is None:
                     continue
+                values = whole
             if person.history.add(frame.stamp_ns, values):
                 person.stream, person.spare = None, {}
                 person.outputs.clear()
@@ -340,7 +338,9 @@ class Estimator:
         """A pose of the lifter's convention with the pixels of the source's joints."""
         if not np.isfinite(lifted.xyz).any():
             return self._nobody(seen)
-        flat = convert(seen.replace(xyz=np.full_like(seen.xyz, np.nan), covariance=None), self.skeleton)
+        flat = convert(
+            seen.replace(xyz=np.full_like(seen.xyz, np.nan), covariance=None), self.skeleton
+        )
         known = np.isfinite(flat.pixels).all(axis=1)
         sure = known & ~(flat.confidence < self._options.min_keypoint_score)
         status = np.where(
@@ -355,14 +355,14 @@ class Estimator:
                 wanted = self._config.body_height_m or _TALL
                 pose = pose.replace(xyz=pose.xyz * (wanted / height))
         if lifted.root is not None:
-            pose = pose.replace(
-                xyz=pose.xyz + lifted.root, position_source=PositionSource.METRIC
-            )
+            pose = pose.replace(xyz=pose.xyz + lifted.root, position_source=PositionSource.METRIC)
         return pose
 
     def _nobody(self, seen: Pose3D) -> Pose3D:
         joints = len(self.skeleton)
-        flat = convert(seen.replace(xyz=np.full_like(seen.xyz, np.nan), covariance=None), self.skeleton)
+        flat = convert(
+            seen.replace(xyz=np.full_like(seen.xyz, np.nan), covariance=None), self.skeleton
+        )
         return flat.replace(
             xyz=np.full((joints, 3), np.nan),
             status=np.full(joints, JointStatus.INVALID, np.uint8),
@@ -374,7 +374,7 @@ def _completed(values: Array, history: History) -> Array | None:
 
     A missing joint stays where it was seen last, or where its neighbours are.
     """
-    missing = ~np.isfinite(values[:, :2]).all(axis=1)
+    missing = np.asarray(~np.isfinite(values[:, :2]).all(axis=1))
     if missing.mean() > _MISSING:
         return None
     if not missing.any():

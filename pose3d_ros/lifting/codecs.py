@@ -32,7 +32,7 @@ DEFAULT_FACTOR = 4.0
 def by_image(pixels: Array, size: Size) -> Array:
     """Pixels in half image widths from the centre, both coordinates alike."""
     width, height = size
-    return (pixels - np.array([width / 2, height / 2])) / (width / 2)
+    return np.asarray((pixels - np.array([width / 2, height / 2])) / (width / 2))
 
 
 def by_camera(rays: Array) -> Array:
@@ -69,7 +69,7 @@ def norm_pose(pixels: Array, box: Array) -> Array:
     centre = (box[..., :2] + box[..., 2:]) / 2
     extent = np.maximum(box[..., 2] - box[..., 0], box[..., 3] - box[..., 1])
     scale = (_EXTENT / extent)[..., None, None]
-    return (pixels - centre[..., None, :]) * scale + _CENTRE
+    return np.asarray((pixels - centre[..., None, :]) * scale + _CENTRE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +178,7 @@ def crop_scale(clip: Array) -> Array:
         return np.zeros_like(clip)
     corner = (low + high - extent) / 2
     out[..., :2] = ((clip[..., :2] - corner) / extent - 0.5) * 2
-    return np.clip(out, -1, 1)
+    return np.asarray(np.clip(out, -1, 1))
 
 
 def by_shorter_side(pixels: Array, size: Size) -> Array:

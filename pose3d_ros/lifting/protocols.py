@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from ..geometry import procrustes
 
-
 Array = NDArray[Any]
 
 BLOCKED = ('s_09_act_05_subact_02', 's_09_act_10_subact_02', 's_09_act_13_subact_01')
@@ -22,12 +21,13 @@ BLOCKED = ('s_09_act_05_subact_02', 's_09_act_10_subact_02', 's_09_act_13_subact
 
 
 def aligned(predicted: Array, truth: Array, mode: str) -> Array:
-    """(N, J, 3) moved: `none`, `scale` (about the origin), `procrustes` (similarity, all joints)."""
+    """(N, J, 3) moved: `none`, `scale` (about the origin), `procrustes` (a similarity)."""
     if mode == 'procrustes':
         return np.stack([procrustes(p, t)(p) for p, t in zip(predicted, truth)])
     if mode == 'scale':
         square = (predicted * predicted).sum(axis=(1, 2), keepdims=True)
-        return predicted * ((predicted * truth).sum(axis=(1, 2), keepdims=True) / square)
+        scale = (predicted * truth).sum(axis=(1, 2), keepdims=True) / square
+        return np.asarray(predicted * scale)
     return predicted
 
 
@@ -161,5 +161,3 @@ def _iou(a: Array, b: Array) -> float:
     shared = float(np.prod(np.clip(high - low, 0, None)))
     union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared
     return shared / (union or 1e-5)
-
-

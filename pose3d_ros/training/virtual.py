@@ -21,9 +21,7 @@ _MIRROR = [
     _INDEX[n.replace('left', '#').replace('right', 'left').replace('#', 'right')] for n in JOINTS
 ]
 _ARMS = [[_INDEX[f'{s}_{j}'] for j in ('shoulder', 'elbow', 'wrist')] for s in ('left', 'right')]
-_LEGS = [
-    [_INDEX[f'{s}_{j}'] for j in ('hip', 'knee', 'ankle', 'toe')] for s in ('left', 'right')
-]
+_LEGS = [[_INDEX[f'{s}_{j}'] for j in ('hip', 'knee', 'ankle', 'toe')] for s in ('left', 'right')]
 _HEAD = [_INDEX[j] for j in ('neck', 'head', 'nose', 'left_ear', 'right_ear')]
 
 # Errors of BlazePose's 2D, as metres at the body, measured on the rendered clips: offsets of its
@@ -32,6 +30,19 @@ _OFFSET = torch.full((COUNT, 3), 0.018)
 for _name in ('left_hip', 'right_hip', 'left_ear', 'right_ear', 'left_toe', 'right_toe'):
     _OFFSET[_INDEX[_name]] = torch.tensor([0.025, 0.04, 0.025])
 _WANDER, _WHITE, _BLUNDER = 0.016, 0.005, 0.12
+# Where BlazePose sees joints, on the mean, from where motion capture has them: left, back, up.
+_MEAN = torch.zeros(COUNT, 3)
+for _side, _sign in (('left', 1.0), ('right', -1.0)):
+    _MEAN[_INDEX[f'{_side}_hip']] = torch.tensor([-0.008 * _sign, 0.05, 0.0])
+    _MEAN[_INDEX[f'{_side}_shoulder']] = torch.tensor([-0.008 * _sign, 0.0, 0.03])
+    _MEAN[_INDEX[f'{_side}_ear']] = torch.tensor([-0.03 * _sign, 0.03, -0.01])
+    _MEAN[_INDEX[f'{_side}_toe']] = torch.tensor([0.0, 0.02, -0.035])
+_DETECTOR, _BODY_ONLY = 0.6, 0.93  # shares of windows: detectors' joints, the 17 of the body, all
+_UPPER = [
+    _INDEX[j]
+    for j in JOINTS
+    if not j.startswith(('left_hip', 'right_hip')) and not j.endswith(('knee', 'ankle', 'toe'))
+]
 
 
 @dataclass
@@ -96,16 +107,19 @@ class Virtual:
         return torch.lerp(self._joints[first + low], self._joints[first + high], share)
 
     def _vary(self, body: Tensor) -> Tensor:
-        """Other people and other poses: mirrored, limbs swapped and turned, bones of other lengths."""
+        """Other people and poses: mirrored, limbs swapped and turned, bones of other lengths."""
         count = len(body)
         flip = self._chance(count, 0.5)
         mirrored = body[:, :, _MIRROR] * torch.tensor([-1.0, 1.0, 1.0])
         body = torch.where(flip[:, None, None, None], mirrored, body)
         pelvis = body[:, :, :1].clone()
         body = body - pelvis
+        # Bending, leaning and twisting beyond what was recorded.
+        bent = body[:, :, _UPPER] @ self._rotations(count, 0.3, 0.3)[:, None]
+        body[:, :, _UPPER] = bent
         for limbs, side, share in (
-            (_ARMS, ('thorax', 'spine'), 0.3),
-            (_LEGS, ('spine', 'pelvis'), 0.08),
+            (_ARMS, ('thorax', 'spine'), 0.35),
+            (_LEGS, ('spine', 'pelvis'), 0.15),
         ):
             across = body[:, :, limbs[0][0]] - body[:, :, limbs[1][0]]
             up = body[:, :, _INDEX[side[0]]] - body[:, :, _INDEX[side[1]]]
@@ -194,9 +208,14 @@ class Virtual:
         across = body[:, :, _INDEX['left_hip']] - body[:, :, _INDEX['right_hip']]
         axes = _axes(across, body[:, :, _INDEX['spine']] - body[:, :, 0])
         local = self._normal(count, COUNT, 3) * _OFFSET
-        amount = self._uniform(count, 1, 1, high=1.5) * (~self._chance(count, 0.3))[:, None, None]
-        self._amount = amount[:, 0, 0]
-        return (local * amount)[:, None] @ axes.transpose(-1, -2)
+        self._kind = self._uniform(count)
+        detector = self._kind < _DETECTOR
+        # Exact 2D is what other sources may come close to.
+        exact = self._chance(count, 0.3) & ~detector
+        amount = self._uniform(count, high=1.5) * ~exact
+        self._amount = amount
+        local = local * amount[:, None, None] + _MEAN * detector[:, None, None]
+        return local[:, None] @ axes.transpose(-1, -2)
 
     def _observe(self, body: Tensor, target: Tensor, clean: bool) -> Windows:
         count = len(body)
@@ -212,7 +231,9 @@ class Virtual:
         ends = self._normal(count, 2, COUNT, 2) * _WANDER
         ramp = torch.linspace(0, 1, WINDOW)[None, :, None, None]
         wander = ends[:, :1] * (1 - ramp) + ends[:, 1:] * ramp
-        white = self._normal(count, WINDOW, COUNT, 2) * _WHITE * self._uniform(count, 1, 1, 1, high=2)
+        white = (
+            self._normal(count, WINDOW, COUNT, 2) * _WHITE * self._uniform(count, 1, 1, 1, high=2)
+        )
         rays = rays + (wander + white) * metre * amount
         # Joints far off for a while, as hidden wrists and ankles are.
         start = self._uniform(count, 1, COUNT, low=-0.5)
@@ -241,11 +262,10 @@ class Virtual:
 
     def _sets(self, count: int) -> Tensor:
         """(B, 22) which joints the 2D source has at all."""
-        kind = self._uniform(count)
         out = torch.ones(count, COUNT)
-        detector = (kind < 0.55)[:, None]
+        detector = (self._kind < _DETECTOR)[:, None]
         out[:, HIDDEN_SET] = torch.where(detector, torch.zeros(1), out[:, HIDDEN_SET])
-        body = ((kind >= 0.55) & (kind < 0.9))[:, None]
+        body = ((self._kind >= _DETECTOR) & (self._kind < _BODY_ONLY))[:, None]
         out[:, 17:] = torch.where(body, torch.zeros(1), out[:, 17:])
         no_toes = self._chance(count, 0.25)[:, None]
         toes = [_INDEX['left_toe'], _INDEX['right_toe']]
@@ -258,7 +278,9 @@ class Virtual:
         middle = rays[:, WINDOW // 2]
         low, high = middle.amin(dim=1), middle.amax(dim=1)
         part = self._uniform(count, 2, low=0.45, high=1.0)
-        part = torch.where(self._uniform(count, 2) < torch.tensor([0.04, 0.15]), part, torch.full_like(part, 9.0))
+        part = torch.where(
+            self._uniform(count, 2) < torch.tensor([0.04, 0.15]), part, torch.full_like(part, 9.0)
+        )
         edge = low + part * (high - low)
         inside = (rays <= edge[:, None, None]).all(dim=-1)
         return seen * inside

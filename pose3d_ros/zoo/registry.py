@@ -93,6 +93,8 @@ class Entry:
     notices: tuple[FileEntry, ...] = ()
     wheel: Wheel | None = None
     paper: str = ''
+    restrictions: str = ''
+    """What the licence does not tell, as on the data that it was trained on."""
 
     @property
     def stored(self) -> tuple[FileEntry, ...]:
@@ -223,9 +225,7 @@ def _checkpoint(raw: Any, where: str) -> Checkpoint:
             raise ConfigError(f'{where}: an address begins with {", ".join(SCHEMES)}, not {url!r}')
     if item.size < 0:
         raise ConfigError(f'{where}: size must be positive, not {item.size}')
-    for key, pattern in (
-        ('sha256', _SHA256), ('sha384', _SHA384), ('sha256_start', _SHA256_START)
-    ):
+    for key, pattern in (('sha256', _SHA256), ('sha384', _SHA384), ('sha256_start', _SHA256_START)):
         value = getattr(item, key)
         if value and not pattern.fullmatch(value):
             raise ConfigError(f'{where}: {key} must be lower-case hex digits, not {value!r}')

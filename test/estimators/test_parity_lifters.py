@@ -34,15 +34,14 @@ def close(found: Any, expected: Any, relative: float) -> None:
 
 def load(case: dict[str, Any], module: Any, **options: Any) -> Any:
     """The published checkpoint in our definition, nothing missing and nothing left over."""
-    torch = pytest.importorskip('torch')
+    pytest.importorskip('torch')
     state = {k: v for k, v in module.read(FOLDER / case['checkpoint']).items() if v.ndim}
     state = {k: v for k, v in state.items() if not k.startswith('data_preprocessor')}
     net = module.build({k: tuple(v.shape) for k, v in state.items()}, **options)
     result = net.load_state_dict(state, strict=False)
     assert not result.unexpected_keys
     assert all(key.endswith('num_batches_tracked') for key in result.missing_keys)
-    torch.set_grad_enabled(False)
-    return net
+    return net.requires_grad_(False)
 
 
 def run(net: Any, x: Any) -> list[Any]:
@@ -161,9 +160,7 @@ def test_motionbert_clip(case: dict[str, Any]) -> None:
             close(codecs.from_shorter_side(found, size), data['output_pixel_units'], DSTFORMER)
 
 
-@pytest.mark.parametrize(
-    'case', [c for c in cases('index_rest.json', 'VideoPoseLifting', key='codec')]
-)
+@pytest.mark.parametrize('case', list(cases('index_rest.json', 'VideoPoseLifting', key='codec')))
 def test_video_codec(case: dict[str, Any]) -> None:
     data, params = np.load(FOLDER / 'codecs' / f'{case["id"]}.npz'), case['params']
     size = data['image_wh']
@@ -268,8 +265,9 @@ def test_window_rule(parity_dir: Path) -> None:
         checked += 1
     assert checked
     for case in data['dataset_windows']:
-        assert windows.dataset_windows(**{k: v for k, v in case.items() if k != 'windows'}) == (
-            case['windows']
+        assert (
+            windows.dataset_windows(**{k: v for k, v in case.items() if k != 'windows'})
+            == (case['windows'])
         )
 
 

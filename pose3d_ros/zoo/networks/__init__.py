@@ -17,7 +17,7 @@ from ...errors import ConfigError, ModelError
 
 Shape = tuple[int, ...]
 
-# Name of `family` in config/models.yaml -> module, or module:attribute if one module serves several.
+# Name of `family` in config/models.yaml -> module, or module:attribute where one serves several.
 # A dotted name loads another package's.
 FAMILIES: dict[str, str] = {
     'openpose3d': 'pose3d_ros.zoo.networks.openpose3d',

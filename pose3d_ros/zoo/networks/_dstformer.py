@@ -53,7 +53,7 @@ class _Block(nn.Module):
         assert norm1 is not None
         assert mlp is not None
         assert norm2 is not None
-        batch, frames, joints, width = x.shape
+        _batch, _frames, _joints, width = x.shape
         y = x if axis == 's' else x.transpose(1, 2)
         shape = y.shape
         y = y.reshape(-1, shape[2], width)

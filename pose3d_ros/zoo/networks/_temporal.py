@@ -171,9 +171,7 @@ class StepLifter(Lifter):
         return (*outputs, *columns)
 
 
-def build(
-    shapes: Mapping[str, Shape], causal: bool = False, kind: type[Lifter] = Lifter
-) -> Lifter:
+def build(shapes: Mapping[str, Shape], causal: bool = False, kind: type[Lifter] = Lifter) -> Lifter:
     """From the shapes of a checkpoint; without any, 243 frames of 17 joints, 1024 wide."""
     prefix = 'backbone.'
     stem = shapes.get(f'{prefix}expand_conv.conv.weight', (1024, 34, 3))

@@ -59,9 +59,7 @@ def _videopose3d(
     )
 
 
-def _motionbert_examples(
-    module: Any, size: tuple[int, int] | None, rng: Any
-) -> dict[str, Any]:
+def _motionbert_examples(module: Any, size: tuple[int, int] | None, rng: Any) -> dict[str, Any]:
     frames, joints = 27, module.backbone.spat_embed.shape[1]
     points = rng.normal(0, 0.4, (1, frames, joints, 3)).astype(np.float32)
     return {'window': points}
