@@ -151,6 +151,10 @@ class Picture:
             self._levels.append(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA))
         return self._levels[number]
 
+    def prepare(self, crop: CropCamera, *, antialias: bool = True) -> None:
+        """Make the copy that cut() will take: before several threads do."""
+        self.level(_halvings(crop, 1) if antialias else 0)
+
     def cut(
         self, crop: CropCamera, *, antialias: bool = True, oversampling: int = 1, gamma: float = 1.0
     ) -> Array:
@@ -159,11 +163,7 @@ class Picture:
         antialias: take a smaller copy if the crop shrinks the image. oversampling: render so many
         times larger and average. gamma: of the result, if `linear`.
         """
-        number = 0
-        if antialias:
-            # How many crop pixels a pixel of the image becomes.
-            scale = crop.K[0, 0] / crop.camera.K[0, 0] * oversampling
-            number = int(np.clip(np.floor(-np.log2(scale)), 0, _LEVELS - 1))
+        number = _halvings(crop, oversampling) if antialias else 0
         image = self.level(number)
         size = crop.size * oversampling
         K = _scaling(1 / 2**number) @ crop.camera.K
@@ -180,6 +180,12 @@ class Picture:
         if oversampling > 1:
             out = cv2.resize(out, (crop.size, crop.size), interpolation=cv2.INTER_AREA)
         return np.asarray(_encoded(out, gamma) if self.linear else out)
+
+
+def _halvings(crop: CropCamera, oversampling: int) -> int:
+    # How many crop pixels a pixel of the image becomes.
+    scale = crop.K[0, 0] / crop.camera.K[0, 0] * oversampling
+    return int(np.clip(np.floor(-np.log2(scale)), 0, _LEVELS - 1))
 
 
 def _rays(camera: Camera, pixels: Array) -> Array:

@@ -18,5 +18,6 @@ def load(config: PipelineConfig, spec: NetworkSpec, precision: str) -> Network:
         precision=precision if config.precision == 'auto' else config.precision,
         threads=config.threads,
         cache_dir=cache_folder(),
+        allow_random_weights=config.allow_random_weights,
     )
     return load_network(spec, options, config.backend)

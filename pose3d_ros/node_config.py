@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings that a node adds to the pipeline's: topics, transforms, markers, failures.
 
-`python -m pose3d_ros.node_config` prints config/estimator.yaml.
+`python -m pose3d_ros.node_config` in a checkout writes what is made of them: config/estimator.yaml,
+config/estimators/ and the table in docs/ros2.md.
 """
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -25,6 +27,8 @@ ROS_PARAMETERS = (
     'start_type_description_service',
     'diagnostic_updater',
 )
+
+_TABLE_BEGIN, _TABLE_END = '<!-- settings -->', '<!-- end of settings -->'
 
 
 @dataclass(frozen=True)
@@ -158,14 +162,40 @@ def fixed_changes(old: PipelineConfig, new: PipelineConfig) -> list[str]:
 
 def to_yaml() -> str:
     """A parameters file with every setting, its default and what it means."""
-    lines = [
-        '# Every setting of the node with its default. Those marked "live" may change while it',
-        '# runs: ros2 param set under ROS, SIGHUP (reads this file again) for `pose3d node`.',
-        '/**:',
-        '  ros__parameters:',
-    ]
-    section = ''
+    head = (
+        '# Every setting of the node with its default. Those marked "live" may change while it\n'
+        '# runs: ros2 param set under ROS, SIGHUP (reads this file again) for `pose3d node`.\n'
+    )
+    return head + _parameters(node_settings())
+
+
+def estimator_yaml(estimator: str) -> str:
+    """A parameters file that chooses an estimator, with that one's own settings."""
+    chosen = Setting('estimator', estimator, 'name of the estimator')
+    own = settings_of(options_of(estimator), prefix=f'{estimator}.')
+    head = f'# Chooses {estimator}, with its own settings; all others are in ../estimator.yaml.\n'
+    return head + _parameters([chosen, *own])
+
+
+def to_markdown() -> str:
+    """A table of all settings for the documentation."""
+    lines = ['| parameter | default | allowed | live | meaning |', '|---|---|---|---|---|']
     for item in node_settings():
+        allowed = f'`{item.type.__name__}`'
+        if item.choices:
+            allowed = ', '.join(f'`{choice or repr(choice)}`' for choice in item.choices)
+        elif item.low is not None or item.high is not None:
+            allowed += f' {item.range}'
+        cells = (f'`{item.name}`', f'`{_scalar(item.default)}`', allowed)
+        doc = item.doc.replace('<', '&lt;')
+        lines.append(f'| {" | ".join(cells)} | {"yes" if item.live else ""} | {doc} |')
+    return '\n'.join(lines) + '\n'
+
+
+def _parameters(settings: Iterable[Setting]) -> str:
+    lines = ['/**:', '  ros__parameters:']
+    section = ''
+    for item in settings:
         head, _, name = item.name.rpartition('.')
         if head != section:
             lines.append(f'    {head}:')
@@ -191,5 +221,20 @@ def _scalar(value: Value) -> str:
     return str(yaml.safe_dump(value)).splitlines()[0]
 
 
+def generated(root: Path) -> dict[Path, str]:
+    """The files of a checkout that are made of the settings, and what must be in them."""
+    files = {root / 'config' / 'estimator.yaml': to_yaml()}
+    for name in ESTIMATORS:
+        files[root / 'config' / 'estimators' / f'{name}.yaml'] = estimator_yaml(name)
+    document = root / 'docs' / 'ros2.md'
+    text = document.read_text(encoding='utf-8')
+    head, _, rest = text.partition(_TABLE_BEGIN)
+    files[document] = (
+        f'{head}{_TABLE_BEGIN}\n{to_markdown()}{_TABLE_END}{rest.partition(_TABLE_END)[2]}'
+    )
+    return files
+
+
 if __name__ == '__main__':
-    print(to_yaml(), end='')
+    for file, content in generated(Path(__file__).parents[1]).items():
+        file.write_text(content, encoding='utf-8')

@@ -21,7 +21,7 @@ Array = NDArray[Any]
 # Mean joint distance, in body sizes, over which two poses are not the same person. It grows with
 # the time that somebody was not seen, up to the limit.
 _GATE, _GATE_GROWTH, _GATE_LIMIT = 0.35, 0.5, 0.8
-_SIZE_WEIGHT, _LOOK_WEIGHT, _ROOT_WEIGHT = 0.3, 1.5, 0.2
+_SIZE_WEIGHT, _LOOK_WEIGHT, _ROOT_WEIGHT = 0.3, 4.0, 0.2
 _LOOK_RATE = 0.1
 _FAR = 1e6
 
@@ -93,7 +93,7 @@ class Tracker:
                 self.tracks.append(track)
                 state = TrackingState.NEW
             else:
-                clear = not _crowded(pose, poses)
+                clear = not self._crowded(pose, poses, frame.stamp_ns)
                 _follow(track, pose, frame.stamp_ns, look if clear else None)
                 state = TrackingState.TRACKED
             track.pose = pose.replace(track_id=track.id, tracking_state=state)
@@ -124,6 +124,17 @@ class Tracker:
                 cost[row, column] = _cost(track, pose, look, frame.stamp_ns)
         rows, columns = linear_sum_assignment(cost)
         return {int(r): self.tracks[c] for r, c in zip(rows, columns) if cost[r, c] < _FAR}
+
+    def _crowded(self, pose: Pose3D, poses: Sequence[Pose3D], stamp_ns: int) -> bool:
+        """Whether somebody stands in front or behind, so that the colours may be theirs."""
+        others = [_middle(other) for other in poses if other is not pose]
+        others += [
+            _middle(track.pose) + float(track.shift(stamp_ns)[0])
+            for track in self.tracks
+            if track.missed
+        ]
+        near, middle = 0.35 * _size(pose), _middle(pose)
+        return any(abs(other - middle) < near for other in others)
 
 
 def predicted(track: Track, stamp_ns: int) -> Pose3D:
@@ -192,14 +203,6 @@ def _size(pose: Pose3D) -> float:
         return pose.size_px
     seen = pose.pixels[np.isfinite(pose.pixels).all(axis=1)]
     return float(np.linalg.norm(np.ptp(seen, axis=0))) if len(seen) else 0.0
-
-
-def _crowded(pose: Pose3D, poses: Sequence[Pose3D]) -> bool:
-    """Whether somebody else stands in front or behind, so that the colours may be theirs."""
-    if len(poses) < 2:
-        return False
-    near = 0.35 * _size(pose)
-    return any(other is not pose and abs(_middle(other) - _middle(pose)) < near for other in poses)
 
 
 def _middle(pose: Pose3D) -> float:

@@ -102,6 +102,7 @@ class Pose3D:
     pixels: (J, 2) in the source image, NaN where there is none; may lie outside the image.
     status: (J,) values of JointStatus.
     covariance: (J, 3, 3) square metres, same axes; None if unknown.
+    placed_by: the method that found the absolute position, in the estimator's words; may be empty.
     score: 0..1, that this is a person.
     size_px: extent of the body in the image, the scale of pixel errors; NaN: unknown.
     velocity: (3,) m/s of the root, NaN: unknown.
@@ -114,6 +115,7 @@ class Pose3D:
     status: Array
     covariance: Array | None = None
     position_source: PositionSource = PositionSource.RELATIVE
+    placed_by: str = ''
     score: float = float('nan')
     size_px: float = float('nan')
     track_id: int = 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
+from support.bags import read
 from support.blobs import draw
 
 from pose3d_ros.bag import BagWriter
@@ -30,16 +31,6 @@ def record(path, count=5, begin_ns=100 * S, config=CONFIG, camera=CAMERA, **opti
             frame = Frame(image, begin_ns + k * S // 30, 'cam', camera)
             bag.write_frame(frame, pipeline.process(frame))
     return path
-
-
-def read(path):
-    """Messages by topic, in order; the definitions come from the bag itself."""
-    found = {}
-    with AnyReader([path]) as reader:
-        for connection, time_ns, data in reader.messages():
-            message = reader.deserialize(data, connection.msgtype)
-            found.setdefault(connection.topic, []).append((time_ns, message))
-    return found
 
 
 def fill(bag, count=1, error=None):

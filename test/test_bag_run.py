@@ -1,69 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import shutil
-
 import cv2
-import numpy as np
 import pytest
 from rosbags.rosbag1 import Writer as Writer1
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionMode, StoragePlugin
 from rosbags.typesys import Stores, get_typestore
+from support.bags import BOTH, COMPRESSED, IMAGE, STRING, S, read, record
 from support.blobs import draw
-from test_bag import read
 
 from pose3d_ros.bag import BagFile
 from pose3d_ros.bag_run import BagRun, Recording, find_streams
-from pose3d_ros.camera import Camera
 from pose3d_ros.cli.main import main
 from pose3d_ros.errors import InputError
-from pose3d_ros.messages import image_message, stamp_of
-from pose3d_ros.messages.calibration import info_message
-from pose3d_ros.messages.images import compressed_message
-from pose3d_ros.messages.standalone import StandaloneTypes
+from pose3d_ros.messages import stamp_of
 from pose3d_ros.node_config import NodeConfig
 from pose3d_ros.pipeline import Pipeline
-
-TYPES = StandaloneTypes()
-IMAGE, INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
-COMPRESSED, STRING = 'sensor_msgs/msg/CompressedImage', 'std_msgs/msg/String'
-CAMERA = Camera(K=np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), size=(640, 480))
-S = 1_000_000_000
-
-
-def message_of(type_name, k, stamp_ns):
-    stamp = {'stamp_ns': stamp_ns, 'frame_id': 'cam'}
-    image = draw([(300 + 5 * k, 240, 320)])
-    if type_name == IMAGE:
-        return image_message(TYPES, image, **stamp)
-    if type_name == COMPRESSED:
-        return compressed_message(TYPES, image, **stamp)
-    if type_name == INFO:
-        return info_message(TYPES, CAMERA, **stamp)
-    return TYPES(STRING)(data=f'message {k}')
-
-
-def record(path, topics, count=6, storage=StoragePlugin.MCAP, compression=None, change=None):
-    """A recording of some topics, as `ros2 bag record` makes them."""
-    writer = Writer(path, version=8, storage_plugin=storage)
-    if compression is not None:
-        writer.set_compression(compression, CompressionFormat.ZSTD)
-    with writer:
-        connections = {
-            topic: writer.add_connection(topic, kind, typestore=TYPES.store)
-            for topic, kind in topics.items()
-        }
-        for k in range(count):
-            time_ns = 100 * S + k * S // 30
-            for topic, kind in topics.items():
-                message = message_of(kind, k, time_ns - 1000)
-                if change is not None:
-                    change(k, topic, message)
-                writer.write(connections[topic], time_ns, TYPES.serialize(message, kind))
-    return path
-
-
-BOTH = {'/camera/camera_info': INFO, '/camera/image_raw': IMAGE}
 
 
 def process(source, target, *options):
@@ -154,67 +106,12 @@ def test_recordings_of_ros1(tmp_path, kind):
     assert all(len(m.skeletons) == 1 for _, m in found['/pose3d_estimator/skeletons'])
 
 
-def test_equal_input_gives_equal_bytes(tmp_path):
-    source = record(tmp_path / 'in', BOTH)
-    for folder in 'ab':
-        assert process(source, tmp_path / folder / 'out.mcap') == 0
-    first, second = ((tmp_path / f / 'out.mcap').read_bytes() for f in 'ab')
-    assert first == second
-
-
 def test_results_of_an_earlier_run_are_replaced(tmp_path):
     source = record(tmp_path / 'in', BOTH)
     assert process(source, tmp_path / 'first.mcap') == 0
     assert process(tmp_path / 'first.mcap', tmp_path / 'second.mcap') == 0
     first, second = read(tmp_path / 'first.mcap'), read(tmp_path / 'second.mcap')
     assert {t: len(m) for t, m in first.items()} == {t: len(m) for t, m in second.items()}
-
-
-def test_results_only_and_transforms(tmp_path):
-    source = record(tmp_path / 'in', BOTH)
-    options = ['--results-only', '--name', 'people', '--set', 'publish_tf=true']
-    assert process(source, tmp_path / 'out.mcap', *options) == 0
-    found = read(tmp_path / 'out.mcap')
-    assert set(found) == {'/people/skeletons', '/people/markers', '/people/estimator_info', '/tf'}
-
-
-def test_calibration_file_in_place_of_the_topic(tmp_path):
-    (tmp_path / 'camera.yaml').write_text(
-        'image_width: 640\nimage_height: 480\ndistortion_model: plumb_bob\n'
-        'camera_matrix: {data: [300, 0, 320, 0, 300, 240, 0, 0, 1]}\n'
-        'distortion_coefficients: {data: [0, 0, 0, 0, 0]}\n'
-    )
-    source = record(tmp_path / 'in', BOTH)
-    out = tmp_path / 'out.mcap'
-    assert process(source, out, '--camera', str(tmp_path / 'camera.yaml')) == 0
-    _, array = read(out)['/pose3d_estimator/skeletons'][0]
-    assert array.skeletons[0].root.position.z == pytest.approx(1.5, rel=0.02)
-
-
-def test_several_cameras(tmp_path, capsys):
-    topics = {
-        '/left/image': IMAGE,
-        '/left/camera_info': INFO,
-        '/right/image': IMAGE,
-        '/right/image/compressed': COMPRESSED,
-    }
-    source = record(tmp_path / 'in', topics)
-    assert process(source, tmp_path / 'out.mcap') == 3
-    assert 'choose with --image: /left/image, /right/image' in capsys.readouterr().err
-    options = ['--image', '/left/image', '--image', '/right/image']
-    assert process(source, tmp_path / 'out.mcap', *options) == 0
-    found = read(tmp_path / 'out.mcap')
-    assert (
-        len(found['/pose3d_estimator/left/skeletons'])
-        == len(found['/pose3d_estimator/right/skeletons'])
-        == 6
-    )
-    left, right = (
-        found[f'/pose3d_estimator/{s}/skeletons'][0][1].skeletons[0] for s in ('left', 'right')
-    )
-    assert left.track_id != right.track_id
-    assert left.position_source != 0
-    assert right.position_source == 0
 
 
 def test_raw_is_preferred_to_its_own_compressed_form(tmp_path):
@@ -241,15 +138,6 @@ def test_broken_images_are_left_out_and_named(tmp_path, capsys):
     assert len(found['/image']) == 6
 
 
-def test_nothing_usable(tmp_path, capsys):
-    def change(k, topic, message):
-        message.encoding = 'rgb7'
-
-    source = record(tmp_path / 'in', {'/image': IMAGE}, change=change)
-    assert process(source, tmp_path / 'out.mcap') == 3
-    assert 'no usable image on /image' in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ('make', 'complaint'),
     [
@@ -264,15 +152,6 @@ def test_not_a_bag(tmp_path, make, complaint, name):
     make(tmp_path / name)
     with pytest.raises(InputError, match=rf'{complaint}|not a readable bag'):
         Recording(tmp_path / name)
-
-
-@pytest.mark.parametrize('storage', [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
-def test_truncated_bag(tmp_path, storage, capsys):
-    source = record(tmp_path / 'in', BOTH, storage=storage)
-    (data,) = [p for p in source.iterdir() if p.suffix != '.yaml']
-    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
-    assert process(source, tmp_path / 'out.mcap') == 3
-    assert 'in: ' in capsys.readouterr().err
 
 
 def test_bag_that_is_damaged_in_the_middle(tmp_path, capsys):
@@ -330,10 +209,3 @@ def test_topics_that_are_not_there(tmp_path):
     with pytest.raises(InputError, match='no image topics; topics: /said'):
         find_streams(recording)
     recording.close()
-
-
-def test_output_is_not_left_behind_when_the_input_is_no_good(tmp_path):
-    source = record(tmp_path / 'in', {'/said': STRING})
-    assert process(source, tmp_path / 'out.mcap') == 3
-    shutil.rmtree(source)
-    assert list(tmp_path.iterdir()) == []

@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
 from pose3d_ros.config import from_mapping, load_yaml, read_yaml, settings_of
 from pose3d_ros.errors import ConfigError
+from pose3d_ros.estimators import ESTIMATORS, options_of
 from pose3d_ros.node_config import (
     NodeConfig,
     fixed_changes,
+    generated,
     node_settings,
     to_yaml,
     value_of,
     without_ros_parameters,
 )
 from pose3d_ros.resources import resource
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_file_names_every_setting_with_its_default():
@@ -28,9 +34,18 @@ def test_file_names_every_setting_with_its_default():
     assert {k: type(v) for k, v in flat.items()} == {s.name: s.type for s in node_settings()}
 
 
-def test_file_is_the_generated_one():
-    text = resource('config', 'estimator.yaml').read_text(encoding='utf-8')
-    assert text == to_yaml(), 'run python -m pose3d_ros.node_config > config/estimator.yaml'
+@pytest.mark.parametrize('path', generated(ROOT), ids=lambda path: path.name)
+def test_files_made_of_the_settings_are_up_to_date(path):
+    text = path.read_text(encoding='utf-8') if path.is_file() else ''
+    assert text == generated(ROOT)[path], 'run python -m pose3d_ros.node_config'
+
+
+@pytest.mark.parametrize('name', ESTIMATORS)
+def test_the_file_of_an_estimator_gives_its_defaults(name):
+    config = load_yaml(NodeConfig, resource('config', f'estimators/{name}.yaml'))
+    assert config.estimator == name
+    for item in settings_of(options_of(name), prefix=f'{name}.'):
+        assert value_of(config, item.name) == item.default
 
 
 def test_file_is_a_ros_parameters_file():

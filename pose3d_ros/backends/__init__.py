@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,6 +57,8 @@ class NetworkSpec:
     inputs, outputs: by role, the names that the estimator uses. Other outputs are pruned.
     heads: roles of the outputs whose last layers stay in f32 in `mixed` precision.
     batched: the first axis of inputs and outputs is a batch of any size.
+    inner: roles of tensors that are no outputs, and of which output each is the last weighted
+    layer's result; a runtime that cannot look inside leaves them out.
 
     Sizes that an input's port names are fixed when the file leaves them open.
     """
@@ -66,6 +68,7 @@ class NetworkSpec:
     outputs: Mapping[str, Port]
     heads: tuple[str, ...] = ()
     batched: bool = True
+    inner: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def load(spec: NetworkSpec, options: RuntimeOptions) -> _OpenVINONetwork:
     inputs = _match(spec, spec.inputs, model.inputs, 'input')
     _fix_sizes(spec, model, inputs)
     outputs = _match(spec, spec.outputs, model.outputs, 'output')
-    sources = {role: port.get_node().input_value(0) for role, port in outputs.items()}
+    sources = _sources(spec, outputs)
     lowered = precision in ('bf16', 'f16')
     try:
         if options.precision == 'mixed' and lowered and spec.heads:
@@ -139,7 +139,7 @@ class _OpenVINONetwork:
                 f'inference of {self._spec.path.name} on {self.device} failed: {_first_line(error)}'
             ) from error
         self._idle[many].put(requests)
-        return {role: tensors[role] for role in self._spec.outputs}
+        return {role: tensors[role] for role in (*self._spec.outputs, *self._spec.inner)}
 
     def submit(self, inputs: Mapping[str, NDArray[Any]]) -> Future[Tensors]:
         # The runtime lets go of the interpreter lock while it computes, so a thread is enough.
@@ -251,6 +251,17 @@ def _shape(port: Any) -> list[int | None]:
     return [None if size.is_dynamic else size.get_length() for size in shape]
 
 
+def _sources(spec: NetworkSpec, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Where each role's tensor comes from, those inside the network too."""
+    found = {role: port.get_node().input_value(0) for role, port in outputs.items()}
+    for role, output in spec.inner.items():
+        layer = _last_weighted(spec, role, found[output].get_node())
+        users = [target.get_node() for target in layer.output(0).get_target_inputs()]
+        biased = len(users) == 1 and users[0].get_type_name() == 'Add'
+        found[role] = (users[0] if biased else layer).output(0)
+    return found
+
+
 def _split(
     spec: NetworkSpec, model: Any, inputs: Mapping[str, Any], sources: dict[str, Any], low: str
 ) -> list[_Stage]:
@@ -260,11 +271,12 @@ def _split(
     """
     cuts: dict[str, Any] = {}
     roles: dict[str, str] = {}
-    for role in spec.heads:
+    exact = [*spec.heads, *(role for role, output in spec.inner.items() if output in spec.heads)]
+    for role in exact:
         activation = _last_weighted(spec, role, sources[role].get_node()).input_value(0)
         name = activation.get_node().get_friendly_name()
         cuts[name], roles[role] = activation, name
-    rest = [role for role in sources if role not in spec.heads]
+    rest = [role for role in sources if role not in exact]
     front = ov.Model(
         [*cuts.values(), *(sources[role] for role in rest)],
         model.get_parameters(),
@@ -272,11 +284,11 @@ def _split(
     )
     # A second reading, because one graph cannot serve two models once it is cut.
     other = _read(spec)
-    ports = _match(spec, spec.outputs, other.outputs, 'output')
+    again = _sources(spec, _match(spec, spec.outputs, other.outputs, 'output'))
     parameters: dict[str, Any] = {}
     heads = []
-    for role in spec.heads:
-        source = ports[role].get_node().input_value(0)
+    for role in exact:
+        source = again[role]
         layer = _last_weighted(spec, role, source.get_node())
         name = roles[role]
         if name not in parameters:
@@ -287,7 +299,7 @@ def _split(
     back = ov.Model(heads, list(parameters.values()), f'{spec.path.stem}_heads')
     return [
         _Stage(front, list(inputs), [*cuts, *rest], low),
-        _Stage(back, list(parameters), list(spec.heads), 'f32'),
+        _Stage(back, list(parameters), exact, 'f32'),
     ]
 
 

@@ -7,16 +7,25 @@ import argparse
 import json
 import sys
 from functools import partial
+from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from .. import __version__
 from ..benchmark import WARM_UP_FRAMES, Timing, benchmark, machine
-from ..config import PRECISIONS
-from ..errors import ConfigError, Pose3DError
-from ..evaluate import find_clips
+from ..config import PRECISIONS, PipelineConfig
+from ..errors import BackendError, ConfigError, ModelError, Pose3DError
+from ..evaluate import Clip, find_clips
 from ..outputs.files import write_text
-from .loading import make_pipeline
+from ..pipeline import Pipeline
+from ..throughput import Throughput, throughput
+from ..zoo import Entry, models_folder, problems, random_name
+from ..zoo.networks import require_packages
+from .loading import make_pipeline, needed_models
 from .options import add_pipeline_options, config_from, table
+
+_RANDOM_FRAMES = 40
 
 DESCRIPTION = """\
 Time an estimator on a clip held in memory, from the BGR image to smoothed poses, for each device
@@ -46,6 +55,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         '--data', metavar='FOLDER', default='', help='folder of clips (default: as evaluate)'
     )
+    parser.add_argument(
+        '--people',
+        metavar='N,N',
+        default='0,1,4,20',
+        help='with random weights: how many people to draw for the decoder (default: 0,1,4,20)',
+    )
     parser.add_argument('--rounds', metavar='N', type=int, default=5, help='(default: 5)')
     parser.add_argument('--json', metavar='FILE', help='write all numbers into this file')
     add_pipeline_options(parser)
@@ -65,6 +80,9 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f'--precisions: {name!r} is none of {", ".join(PRECISIONS)}')
     configs = [config.replace(device=d, precision=p) for d in devices for p in precisions]
     (clip,) = find_clips(args.data, [args.clip])
+    entry = _lacking(config)
+    if entry is not None:
+        return _run_random(args, configs, clip, entry)
     timings = benchmark(
         configs,
         clip,
@@ -89,6 +107,106 @@ def run(args: argparse.Namespace) -> int:
     if all(timing.failure for timing in timings):
         raise Pose3DError('none of the configurations can run here')
     return 0
+
+
+def _lacking(config: PipelineConfig) -> Entry | None:
+    """The model that would have to be converted first, from weights that are not here."""
+    root = models_folder(config.models_dir)
+    needed = needed_models(config)[:1]
+    lacking = (entry for entry in needed if entry.converted and problems(entry, root / entry.name))
+    return next(lacking, None)
+
+
+def _run_random(
+    args: argparse.Namespace, configs: list[PipelineConfig], clip: Clip, entry: Entry
+) -> int:
+    """Speed of an estimator without its weights: the network is real, its numbers are random."""
+    people = [_count(name) for name in _names(args.people)]
+    require_packages()
+    from ..zoo.convert import install
+
+    print(
+        f'RANDOM WEIGHTS: {entry.name} is not here; a network of random numbers is timed in its '
+        'place, and the people that are decoded are drawn. This says nothing about accuracy.',
+        file=sys.stderr,
+    )
+    name = random_name(entry.name)
+    models_dir = configs[0].models_dir
+    if problems(entry, models_folder(models_dir) / name):
+        install(entry, models_dir, seed=0)
+    frames = list(islice(clip.frames(), _RANDOM_FRAMES))
+    here, results, failures = machine(), [], []
+    for config in configs:
+        try:
+            pipeline = Pipeline(config.replace(model=name, allow_random_weights=True))
+        except (BackendError, ModelError) as error:
+            failures.append(f'not here: {config.device} {config.precision}: {error}')
+            continue
+        label = f'{pipeline.info.backend} {pipeline.info.device} {pipeline.info.precision}'
+        results.append((label, throughput(pipeline, frames, people, rounds=args.rounds)))
+    print(throughput_text(results, here, frames[0].size, args.rounds, configs[0].threads))
+    print('\n'.join(failures), end='')
+    if args.json:
+        content = {
+            'version': __version__,
+            'estimator': configs[0].estimator,
+            'weights': 'random',
+            'rounds': args.rounds,
+            'machine': here,
+            'results': [
+                {'network': label, **row.record()} for label, rows in results for row in rows
+            ],
+        }
+        write_text(args.json, json.dumps(content, indent=1) + '\n')
+    if not results:
+        raise Pose3DError('none of the configurations can run here')
+    return 0
+
+
+def throughput_text(
+    results: list[tuple[str, list[Throughput]]],
+    here: dict[str, Any],
+    size: tuple[int, int],
+    rounds: int,
+    threads: int,
+) -> str:
+    """The table of estimators whose frames overlap; medians, and p10 in brackets."""
+    rows = []
+    for label, found in results:
+        for one in found:
+            numbers = one.record()
+            stages = numbers['stages_ms']
+
+            def cell(entry: dict[str, float]) -> str:
+                return f'{entry["median"]:.2f} ({entry["p10"]:.2f})'
+
+            rows.append(
+                [
+                    label,
+                    str(one.found),
+                    cell(numbers['network_ms']),
+                    cell(stages['decode']),
+                    cell(stages['track+smooth+place']),
+                    f'{one.added_ms:+.2f}',
+                    f'{np.median(one.network_fps):.1f}',
+                    f'{np.median(one.path_fps):.1f}',
+                    f'{one.share:.0%}',
+                ]
+            )
+    header = ['network', 'people', 'network ms', 'decode ms', 'track ms', 'latency beyond']
+    header += ['network/s', 'path/s', 'share']
+    cores = f'{here["usable_cores"]} of {here["cores"]} cores, load {here["load"]}'
+    lines = [
+        f'{here["cpu"]}, {cores}; threads: {threads or "as the runtime decides"}',
+        f'frames {size[0]}x{size[1]}, {rounds} rounds in turn; median (10th percentile)',
+    ]
+    return '\n'.join([*lines, '', table(rows, header)])
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) > 100:
+        raise ConfigError(f'--people: {text!r} is no number from 0 to 100')
+    return int(text)
 
 
 def text(timings: list[Timing], here: dict[str, Any], clip: str, rounds: int) -> str:

@@ -137,7 +137,7 @@ def run_fetch(args: argparse.Namespace) -> int:
             print(
                 f'{entry.name}: {entry.title}\n'
                 f'  licence {entry.licence}, from {entry.source}\n'
-                + (f'  {entry.restrictions}\n' if entry.restrictions else '')
+                + (f'  training data: {entry.training}\n' if entry.training else '')
                 + f'  {_megabytes(entry.download)} to download, {_megabytes(entry.size)} stored',
                 file=sys.stderr,
             )
@@ -250,7 +250,7 @@ def _print_info(entry: Entry, root: Path) -> None:
         ('estimator', entry.estimator),
         ('skeleton', entry.skeleton),
         ('licence', entry.licence),
-        ('data', entry.restrictions),
+        ('training', entry.training),
         ('source', entry.source),
         ('paper', entry.paper),
         ('download', _megabytes(entry.download)),
@@ -263,7 +263,8 @@ def _print_info(entry: Entry, root: Path) -> None:
     files = [('ROLE', 'FILE', 'BYTES', 'INPUT', 'PRECISION', 'SHA-256')]
     for role, item in entry.files.items():
         size = f'{item.input[0]}x{item.input[1]}' if item.input else '-'
-        checksum = item.sha256 or 'made by pose3d models convert'
+        unknown = 'made by pose3d models convert' if item.family else 'not published'
+        checksum = item.sha256 or unknown
         files.append((role, item.file, str(item.size or '-'), size, item.precision, checksum))
     files += [
         ('checkpoint', c.file, str(c.size or '-'), '-', '-', c.sha256 or c.sha384 or '-')
@@ -274,6 +275,8 @@ def _print_info(entry: Entry, root: Path) -> None:
 
 
 def _megabytes(size: int) -> str:
+    if not size:
+        return 'unknown'
     return f'{size / 1e6:.1f} MB'
 
 

@@ -291,7 +291,7 @@ class DdsNode:
         self._stopping.set()
         self._guard.set(True)
 
-    def close(self, flush_s: float = 0.5) -> None:
+    def close(self, flush_s: float = 1.0) -> None:
         """Leave the network; what was published last still gets through."""
         end = time.monotonic() + flush_s
         for publisher in self._publishers:

@@ -23,6 +23,7 @@ ESTIMATORS: dict[str, str] = {
     'blazepose': 'pose3d_ros.estimators.blazepose',
     'lifter': 'pose3d_ros.estimators.lifter',
     'openpose3d': 'pose3d_ros.estimators.openpose3d',
+    'metro': 'pose3d_ros.estimators.metro',
     'lifting_from_the_deep': 'pose3d_ros.estimators.lifting_from_the_deep',
 }
 

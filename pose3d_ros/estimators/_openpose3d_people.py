@@ -28,6 +28,7 @@ _FROM, _TO, _FIELD = np.array(LIMBS).T
 _FILLING = (17, 18)  # limbs that only fill gaps
 _WARM, _NEAR, _PASS = 0.1, 3.0, 0.05
 _HIDDEN = 0.05  # score of a neck that is not seen: under that of any peak
+_MANY_PAIRS = 1000  # for so many it is quicker to enlarge all fields
 _MOST = 100  # peaks of a joint
 _SAMPLES = 10
 # Order in which samples are looked at: the middle tells most.
@@ -89,44 +90,51 @@ def find_peaks(heatmaps: Array, *, published: bool = True) -> Peaks:
     lows = np.minimum(heatmaps.min(axis=(1, 2)), 0.0)
     hot = heatmaps >= ((_WARM + lows * _UNDER) / _OVER)[:, None, None]
     rows, columns = hot.any(axis=2), hot.any(axis=1)
-    found: list[tuple[Array, Array, Array, Array]] = []
+    found: list[tuple[Array, Array, Array]] = []
     sizes = []
     for k in range(len(heatmaps)):
         ys, xs = np.flatnonzero(rows[k]), np.flatnonzero(columns[k])
         if not len(ys):
             sizes.append(0)
             continue
-        # An enlarged pixel depends on cells up to two away, and its neighbours on one more.
-        top, bottom = max(int(ys[0]) - 3, 0), min(int(ys[-1]) + 4, height)
-        left, right = max(int(xs[0]) - 3, 0), min(int(xs[-1]) + 4, width)
-        y0, y1 = max(top - 2, 0), min(bottom + 2, height)
-        x0, x1 = max(left - 2, 0), min(right + 2, width)
-        part = heatmaps[k, y0:y1, x0:x1]
+        # An enlarged pixel depends on cells up to two away. Five cells off, where the map is cut,
+        # nothing is warm, with the cut or without.
+        y0, y1 = max(int(ys[0]) - 5, 0), min(int(ys[-1]) + 6, height)
+        x0, x1 = max(int(xs[0]) - 5, 0), min(int(xs[-1]) + 6, width)
         size = ((x1 - x0) * ENLARGED, (y1 - y0) * ENLARGED)
         up = np.zeros((size[1] + 2, size[0] + 2), np.float32)
+        part = heatmaps[k, y0:y1, x0:x1]
         cv2.resize(part, size, dst=up[1:-1, 1:-1], interpolation=cv2.INTER_CUBIC)
-        x, y, score, offset = _peaks_of(up, published)
-        x, y = x + x0 * ENLARGED, y + y0 * ENLARGED
-        # Beside the strip that the cut itself made.
-        inside = (x >= left * ENLARGED) & (x < right * ENLARGED)
-        inside &= (y >= top * ENLARGED) & (y < bottom * ENLARGED)
-        good = np.flatnonzero(inside)
-        if not published and len(good) > _MOST:
-            # Noise, or a pattern; no crowd has so many.
-            good = np.sort(good[np.argsort(-score[good], kind='stable')[:_MOST]])
-        good = good[_apart(x[good], y[good], score[good], published)]
-        found.append((x[good], y[good], score[good], offset[good]))
-        sizes.append(len(good))
+        x, y, values = _peaks_of(up, published)
+        if len(x) > 1:
+            if not published and len(x) > _MOST:
+                # Noise, or a pattern; no crowd has so many.
+                good = np.argsort(-values[:, 0], kind='stable')[:_MOST]
+                x, y, values = x[good], y[good], values[good]
+            order = np.lexsort((y, x))
+            good = order[_apart(x[order], y[order], values[order, 0], published)]
+            x, y, values = x[good], y[good], values[good]
+        found.append((x + x0 * ENLARGED, y + y0 * ENLARGED, values))
+        sizes.append(len(x))
     joint = np.repeat(np.arange(len(heatmaps)), sizes)
     if not found:
         none = np.zeros(0, np.int64)
         return Peaks(joint, none, none, np.zeros(0, np.float32), np.zeros((0, 2)))
-    x, y, score, offset = (np.concatenate(parts) for parts in zip(*found))
+    x, y, values = (np.concatenate(parts) for parts in zip(*found))
+    score, offset = values[:, 0], np.zeros((len(x), 2))
+    if not published:
+        # The top of the parabola through a peak and its two neighbours.
+        before, after = values[:, 1:3], values[:, 3:5]
+        bend = np.maximum(2 * score[:, None] - before - after, 1e-6)
+        offset = np.clip(0.5 * (after - before) / bend, -0.5, 0.5)
     return Peaks(joint, x, y, score, offset)
 
 
-def _peaks_of(up: Array, published: bool) -> tuple[Array, Array, Array, Array]:
-    """x, y, score, offset of the maxima of one map with a border of zeros, by x, then y."""
+def _peaks_of(up: Array, published: bool) -> tuple[Array, Array, Array]:
+    """Column, row, and values (N, 5) of the maxima of one map with a border of zeros.
+
+    Values: at the peak, left, above, right, below.
+    """
     middle = up[1:-1, 1:-1]
     peak = middle >= np.float32(_WARM)
     # What is under the threshold is under every peak too, so it need not be set to zero.
@@ -135,16 +143,11 @@ def _peaks_of(up: Array, published: bool) -> tuple[Array, Array, Array, Array]:
     further = np.greater if published else np.greater_equal
     peak &= further(middle, up[1:-1, 2:])
     peak &= further(middle, up[2:, 1:-1])
-    x, y = np.nonzero(peak.T)
-    score = middle[y, x]
-    offset = np.zeros((len(x), 2))
-    if not published and len(x):
-        for axis, (before, after) in enumerate(
-            ((up[y + 1, x], up[y + 1, x + 2]), (up[y, x + 1], up[y + 2, x + 1]))
-        ):
-            bend = 2 * score - before - after
-            offset[:, axis] = np.clip(0.5 * (after - before) / np.maximum(bend, 1e-6), -0.5, 0.5)
-    return x, y, score, offset
+    y, x = np.divmod(np.flatnonzero(peak), middle.shape[1])
+    width = up.shape[1]
+    steps = np.array([0, -1, -width, 1, width])
+    values = up.reshape(-1)[((y + 1) * width + x + 1)[:, None] + steps]
+    return x, y, values
 
 
 def _apart(x: Array, y: Array, score: Array, published: bool) -> Array:
@@ -188,6 +191,28 @@ def _taps(cells: int) -> tuple[Array, Array]:
     return index, weights
 
 
+class _Fields:
+    """Enlarged affinity fields, (38, H, W) float32 before: all of them, or where they are read."""
+
+    def __init__(self, pafs: Array, pairs: int) -> None:
+        self.pafs = np.ascontiguousarray(pafs)
+        self.height = pafs.shape[1] * ENLARGED
+        self.enlarged: Array | None = None
+        if pairs > _MANY_PAIRS:
+            size = (pafs.shape[2] * ENLARGED, self.height)
+            channels_last = np.ascontiguousarray(pafs.transpose(1, 2, 0))
+            self.enlarged = cv2.resize(channels_last, size, interpolation=cv2.INTER_CUBIC)
+
+    def along(self, field: Array, x: Array, y: Array, unit: Array) -> Array:
+        """(N,) projection onto unit (N, 2) at enlarged pixels x, y."""
+        if self.enlarged is None:
+            return _along(self.pafs, field, x, y, unit)
+        _, width, channels = self.enlarged.shape
+        index = (y * width + x) * channels + field
+        flat = self.enlarged.reshape(-1)
+        return np.asarray(flat[index] * unit[:, 0] + flat[index + 1] * unit[:, 1])
+
+
 def _along(pafs: Array, field: Array, x: Array, y: Array, unit: Array) -> Array:
     """(N,) projection of the enlarged fields onto unit (N, 2) at enlarged pixels x, y."""
     _, height, width = pafs.shape
@@ -203,10 +228,9 @@ def _along(pafs: Array, field: Array, x: Array, y: Array, unit: Array) -> Array:
 
 
 def _scored(
-    pafs: Array, limb: Array, ax: Array, ay: Array, bx: Array, by: Array
+    fields: _Fields, limb: Array, ax: Array, ay: Array, bx: Array, by: Array
 ) -> tuple[Array, Array]:
     """Indices and scores of the pairs of points A, B whose whole way follows the limb's field."""
-    height = pafs.shape[1]
     dx, dy = (bx - ax).astype(np.float64), (by - ay).astype(np.float64)
     length = np.hypot(dx, dy)
     left = np.flatnonzero(length > 0)
@@ -219,12 +243,13 @@ def _scored(
         x = np.rint(ax[left, None] + dx[left, None] * share).astype(np.int64).ravel()
         y = np.rint(ay[left, None] + dy[left, None] * share).astype(np.int64).ravel()
         repeated = np.repeat(left, len(stage))
-        values = _along(pafs, _FIELD[limb[repeated]], x, y, unit[repeated]).reshape(-1, len(stage))
+        values = fields.along(_FIELD[limb[repeated]], x, y, unit[repeated])
+        values = values.reshape(-1, len(stage))
         passed = (values > _PASS).all(axis=1)
         total[left] += values.sum(axis=1)
         left = left[passed]
     score = total[left] / _SAMPLES
-    score += np.minimum((height * ENLARGED // 2) / length[left] - 1, 0)
+    score += np.minimum((fields.height // 2) / length[left] - 1, 0)
     good = score > 0
     return left[good], score[good]
 
@@ -239,7 +264,8 @@ def _connections(peaks: Peaks, pafs: Array) -> list[list[tuple[int, int, float]]
         ends.append(np.tile(second, len(first)))
         limbs.append(np.full(len(first) * len(second), k))
     start, end, limb = np.concatenate(starts), np.concatenate(ends), np.concatenate(limbs)
-    good, score = _scored(pafs, limb, peaks.x[start], peaks.y[start], peaks.x[end], peaks.y[end])
+    fields = _Fields(pafs, len(limb))
+    good, score = _scored(fields, limb, peaks.x[start], peaks.y[start], peaks.x[end], peaks.y[end])
     start, end, limb = start[good], end[good], limb[good]
     order = np.lexsort((-score, limb))
     chosen: list[list[tuple[int, int, float]]] = [[] for _ in LIMBS]
@@ -330,13 +356,14 @@ def _with_hidden_necks(peaks: Peaks, pafs: Array) -> Peaks:
     right, left = (np.arange(*peaks.of(joint)) for joint in SHOULDERS)
     if not len(right) or not len(left):
         return peaks
+    fields = _Fields(pafs, 0)
     # Shoulders that a neck already claims are no business of ours.
     start = np.arange(necks.start, necks.stop)
     free = []
     for limb, shoulders in ((0, right), (1, left)):
         a, b = np.repeat(start, len(shoulders)), np.tile(shoulders, len(start))
         good, _ = _scored(
-            pafs, np.full(len(a), limb), peaks.x[a], peaks.y[a], peaks.x[b], peaks.y[b]
+            fields, np.full(len(a), limb), peaks.x[a], peaks.y[a], peaks.x[b], peaks.y[b]
         )
         free.append(np.setdiff1d(shoulders, b[good]))
     right, left = free
@@ -346,7 +373,7 @@ def _with_hidden_necks(peaks: Peaks, pafs: Array) -> Peaks:
     x, y = (peaks.x[a] + peaks.x[b]) // 2, (peaks.y[a] + peaks.y[b]) // 2
     score = np.zeros((2, len(a)))
     for k, end in enumerate((a, b)):
-        good, value = _scored(pafs, np.full(len(a), k), x, y, peaks.x[end], peaks.y[end])
+        good, value = _scored(fields, np.full(len(a), k), x, y, peaks.x[end], peaks.y[end])
         score[k, good] = value
     score = np.where((score > 0).all(axis=0), score.mean(axis=0), 0)
     added = []

@@ -41,7 +41,7 @@ _HIPS = [23, 24]
 _TRUNK = [11, 12, 23, 24]
 _BODY = parts.PUBLISHED
 _YOUNG = 10  # frames after which a slot has proved itself
-_PROBATION = 3
+_PROBATION = 4
 _COVERED = 0.75
 _SEARCH_FRAMES = 45  # for so long after a loss the detector runs more often
 _SEARCH_INTERVAL = 3
@@ -79,7 +79,7 @@ class Options:
     )
     max_overlap: float = setting(
         0.9,
-        'two results whose keypoint similarity (OKS) is over this are one person; half of it '
+        'two results whose keypoint similarity (OKS) is over this are one person; a third of it '
         'for somebody just found',
         low=0.05,
         high=1,
@@ -367,7 +367,7 @@ class Estimator:
             # People who pass each other look alike for a moment; one body twice, for good.
             return overlap > self._options.max_overlap
         covered = parts.covered(slot.landmarks, other.landmarks, other.radius)
-        return overlap > self._options.max_overlap / 2 or covered > _COVERED
+        return overlap > self._options.max_overlap / 3 or covered > _COVERED
 
     @staticmethod
     def _advance(frame: Frame, slot: _Slot) -> None:

@@ -214,6 +214,12 @@ class Estimator:
             future.add_done_callback(note)
         return pending
 
+    def bare(self, frame: Frame) -> Callable[[], Future[Tensors]]:
+        """The network alone on a frame that is prepared already, to measure it."""
+        tensor, view, _ = self._views(frame)[0]
+        network = self._networks.of(view.size)
+        return lambda: network.submit({'data': tensor[None]})
+
     def finish(self, pending: Pending) -> list[list[Pose3D]]:
         """People of the frames that begin() was given."""
         found: list[list[Pose3D]] = [[] for _ in pending.frames]
@@ -301,7 +307,7 @@ class Estimator:
         with np.errstate(invalid='ignore'):
             scores = np.clip(found.score, 0, 1)
         total, number = np.nansum(scores, axis=1), np.maximum(measured.sum(axis=1), 1)
-        confidence = np.nan_to_num(scores)
+        confidence = np.where(measured, scores, 0.0)
         confidence[:, parts.PELVIS] = confidence[:, hips].min(axis=1)
         measured[:, parts.PELVIS] = measured[:, hips].all(axis=1)
         status = np.where(measured, JointStatus.MEASURED, JointStatus.INFERRED).astype(np.uint8)

@@ -20,6 +20,7 @@ from std_srvs.srv import SetBool, Trigger
 from ..errors import Pose3DError
 from ..messages.diagnostics import ERROR, OK, Status
 from ..node_config import NodeConfig
+from ..node_core import NODE_NAME
 from .diagnostics import Diagnostics
 from .parameters import Parameters
 from .session import Session
@@ -39,7 +40,7 @@ class EstimatorNode(LifecycleNode):
 
     def __init__(self, *, ended: Callable[[], None] = lambda: None, **arguments: Any) -> None:
         super().__init__(
-            'pose3d_estimator', automatically_declare_parameters_from_overrides=True, **arguments
+            NODE_NAME, automatically_declare_parameters_from_overrides=True, **arguments
         )
         self._ended = ended
         self._session: Session | None = None

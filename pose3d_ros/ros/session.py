@@ -90,18 +90,19 @@ class Session:
         self._info.handle.publish(core.info())
         heard = []
         for name, endpoints in self._endpoints.items():
+            # First, for the first image to find its calibration.
+            info = endpoints.subscription(
+                message_class('sensor_msgs/msg/CameraInfo'),
+                input_topic(name, 'camera_info'),
+                partial(core.camera_info, name),
+                sensor_qos(),
+            )
             image = endpoints.subscription(
                 self._image_type,
                 self._image_topic(name),
                 partial(core.image, name),
                 sensor_qos(),
                 raw=True,
-            )
-            info = endpoints.subscription(
-                message_class('sensor_msgs/msg/CameraInfo'),
-                input_topic(name, 'camera_info'),
-                partial(core.camera_info, name),
-                sensor_qos(),
             )
             self._inputs[name] = image
             heard.append(f'{image.topic} ({describe_qos(image.qos)}) and {info.topic}')

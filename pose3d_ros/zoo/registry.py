@@ -54,8 +54,9 @@ class FileEntry:
 
     file: name under which it is stored. size: bytes. Exactly one of url (plain address), member
     (path in the model's wheel) and family (converted here from the checkpoint; then size and
-    checksum are known only once that is done). input: width, height in pixels of the network's
-    input image. precision: the fastest one that is known to do no harm.
+    checksum are known only once that is done). A plain address without size and sha256 is published
+    without them; what was fetched first is held fast. input: width, height in pixels of the
+    network's input image. precision: the fastest one that is known to do no harm.
     """
 
     file: str
@@ -93,8 +94,8 @@ class Entry:
     notices: tuple[FileEntry, ...] = ()
     wheel: Wheel | None = None
     paper: str = ''
-    restrictions: str = ''
-    """What the licence does not tell, as on the data that it was trained on."""
+    training: str = ''
+    """The data that it learnt from, and what they forbid."""
 
     @property
     def stored(self) -> tuple[FileEntry, ...]:
@@ -194,7 +195,10 @@ def _file(raw: Any, where: str) -> FileEntry:
                 f'{where}: what is converted ends with {" or ".join(MADE)}, without size and sha256'
             )
     else:
-        _check_stored(item, where)
+        if item.url and not item.size and not item.sha256:
+            _check_name(item, where)
+        else:
+            _check_stored(item, where)
         if item.checkpoint:
             raise ConfigError(f'{where}: a checkpoint needs a family')
     if item.url and item.url.partition('://')[0] not in SCHEMES:

@@ -20,6 +20,8 @@ ENVIRONMENT = 'POSE3D_MODELS'
 _RANDOM = '.random'
 MANIFEST = 'converted.json'
 """In a model's folder: checksums of the files that were made here."""
+FETCHED = 'fetched.json'
+"""In a model's folder: checksums of the fetched files that are published without one."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ def find_model(
         for role, item in used.items()
     }
     checksums = [
-        ''.join(made[role]['files'].values()) if item.family else item.sha256
+        ''.join(made[role]['files'].values())
+        if item.family
+        else item.sha256 or sha256(folder / item.file)
         for role, item in entry.files.items()
     ]
     return Model(
@@ -108,7 +112,7 @@ def problems(entry: Entry, folder: Path) -> list[str]:
 
     Of files that are converted here, checksums are those of the conversion.
     """
-    found = [problem(item, folder / item.file) for item in entry.stored]
+    found = [stored_problem(item, folder) for item in entry.stored]
     made = _manifest(folder) if entry.converted else {}
     for role in entry.converted:
         if role not in made:
@@ -118,6 +122,27 @@ def problems(entry: Entry, folder: Path) -> list[str]:
                 _made_problem(folder / f, wanted) for f, wanted in made[role]['files'].items()
             ]
     return [text for text in found if text]
+
+
+def stored_problem(item: FileEntry, folder: Path) -> str:
+    """What is wrong with a file in its model's folder.
+
+    Where no checksum is published, that of the first copy counts.
+    """
+    wrong = problem(item, folder / item.file)
+    if wrong or item.sha256:
+        return wrong
+    first = fetched_sums(folder).get(item.file, '')
+    if not first:
+        return ''
+    if sha256(folder / item.file) != first:
+        return f'{folder / item.file} is not as it was fetched; delete it to fetch it again'
+    return ''
+
+
+def fetched_sums(folder: Path) -> dict[str, str]:
+    """Checksums of what was fetched without a published one, by file."""
+    return {name: str(value) for name, value in _json(folder / FETCHED).items()}
 
 
 def how_to_get(entry: Entry, folder: Path) -> str:
@@ -167,8 +192,12 @@ def sha256(path: Path, algorithm: str = 'sha256') -> str:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     """By role, what was converted into a folder: `files`, checksum by name."""
+    return _json(folder / MANIFEST)
+
+
+def _json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads((folder / MANIFEST).read_text(encoding='utf-8'))
+        content = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

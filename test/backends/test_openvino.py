@@ -53,6 +53,30 @@ def test_roles_are_found_by_shape_and_the_rest_is_pruned(spec: NetworkSpec) -> N
     assert {role: out.shape for role, out in found.items()} == {'five': (1, 5), 'seven': (1, 7)}
 
 
+def test_arrays_in_another_order_or_type_are_read_while_they_live(tmp_path: Path) -> None:
+    # Large enough that a freed copy is given back to the system and used again.
+    image = ops.parameter([-1, 3, 256, 256], np.float32, name='image')
+    path = tmp_path / 'sum.xml'
+    ov.save_model(ov.Model([ops.reduce_mean(image, np.array([2, 3]), False)], [image], 'sum'), path)
+    network = load_network(
+        NetworkSpec(path, {'image': Port((None, 3, 256, 256))}, {'mean': Port((None, 3))}),
+        RuntimeOptions(),
+    )
+    images = RNG.uniform(0, 1, (2, 256, 256, 3))
+    for array in (np.moveaxis(images.astype(np.float32), 3, 1), np.moveaxis(images, 3, 1)):
+        for _ in range(5):
+            found = network({'image': array})['mean']
+            assert np.abs(found - images.mean(axis=(1, 2))).max() < 1e-4
+
+
+def test_tensors_inside_the_network_are_delivered(spec: NetworkSpec) -> None:
+    wanted = replace(spec, inner={'before': 'seven'})
+    for precision in ('f32', 'mixed'):
+        found = load_network(wanted, RuntimeOptions(precision=precision))({'image': IMAGE})
+        assert found['before'].shape == (1, 7, 1, 1)
+        assert np.abs(found['before'][:, :, 0, 0] - found['seven']).max() < 1e-5
+
+
 def test_batches_equal_single_runs(spec: NetworkSpec) -> None:
     network = load_network(spec, RuntimeOptions())
     images = RNG.uniform(0, 1, (5, 3, 16, 16)).astype(np.float32)

@@ -15,7 +15,6 @@ pytest.importorskip('cyclonedds')
 from support.blobs import draw
 from support.network import spin_until
 
-from pose3d_ros.cli.main import main
 from pose3d_ros.dds.qos import Profile
 from pose3d_ros.messages import decode_compressed, decode_image, stamp_of
 
@@ -103,21 +102,6 @@ def test_best_effort_camera(network, video):
     network.run('camera', video, '--loop', '--best-effort')
     spin_until(node, reliable.incompatible)
     assert reliable.incompatible() == 'reliability'
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'code', 'complaint'),
-    [
-        (['nowhere.mp4'], 3, 'nowhere.mp4'),
-        (['CLIP', '--rate', '-3'], 2, '--rate must lie in [0, 1000], not -3'),
-        (['CLIP', '--camera', 'nowhere.yaml'], 3, 'nowhere.yaml'),
-        (['CLIP', '--namespace', '/x y'], 2, 'namespace'),
-        (['CLIP', '--domain', '500'], 2, 'domain must lie in [0, 232], not 500'),
-    ],
-)
-def test_wrong_arguments(video, capsys, arguments, code, complaint):
-    assert main(['camera', *[str(video) if a == 'CLIP' else a for a in arguments]]) == code
-    assert complaint in capsys.readouterr().err
 
 
 def test_the_whole_chain_without_a_driver(network, video):

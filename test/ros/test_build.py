@@ -131,6 +131,7 @@ def main():
 
 
 @pytest.mark.skipif(not shutil.which('colcon'), reason='there is no colcon')
+@pytest.mark.skipif('POSE3D_SKIP_BUILDS' in os.environ, reason='no builds within `colcon test`')
 def test_dependent_packages_in_a_merged_and_linked_workspace(tmp_path):
     cpp, python = tmp_path / 'src' / 'uses_cpp', tmp_path / 'src' / 'uses_python'
     for folder in (cpp, python / 'resource'):

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""2D joints within crops that are made already: witnesses of where a body is in the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from .. import networks
+from ..backends import NetworkSpec, Port
+from ..config import PipelineConfig
+from ..crops import CropCamera, Picture, varied
+from ..errors import ConfigError
+from ..estimators import _blazepose_parts as parts
+from ..skeleton import SKELETONS, Skeleton
+from ..types import Array
+from ..zoo import find_model
+
+# Name of the setting -> module and class, made with the pipeline's config.
+SOURCES: dict[str, str] = {
+    'blazepose': 'pose3d_ros.detectors.crop_keypoints:BlazePoseOnCrops',
+}
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """pixels: (J, 2) of the image. confidence: (J,) 0..1. score: 0..1 that somebody is there."""
+
+    pixels: Array
+    confidence: Array
+    score: float
+
+
+class CropKeypoints(Protocol):
+    """What every source offers."""
+
+    skeleton: Skeleton
+
+    def find(self, people: Sequence[tuple[Picture, CropCamera]]) -> list[Keypoints]:
+        """Joints of the person in each crop; all in one batch."""
+
+
+def create_source(name: str, config: PipelineConfig) -> CropKeypoints | None:
+    """The source of that name with its model, None for `none`; ConfigError, ModelError."""
+    if name == 'none':
+        return None
+    module, _, kind = SOURCES.get(name, name).partition(':')
+    if not kind:
+        raise ConfigError(
+            f'keypoints {name!r} is unknown; choose one of none, {", ".join(SOURCES)}'
+        )
+    try:
+        source: CropKeypoints = getattr(import_module(module), kind)(config)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise ConfigError(f'keypoints {name!r}: there is no {module}:{kind}: {error}') from error
+    return source
+
+
+class BlazePoseOnCrops:
+    """BlazePose's landmark network, its region widened as it was trained on."""
+
+    skeleton = SKELETONS['blazepose_33']
+    _WIDER = 1.25
+
+    def __init__(self, config: PipelineConfig) -> None:
+        """Load the network; raises ModelError, BackendError."""
+        model = find_model('blazepose', 'landmarks', models_dir=config.models_dir)
+        self._network = networks.load(
+            config.replace(backend='auto', precision='auto'),
+            NetworkSpec(
+                model.files['landmarks'],
+                {'image': Port((None, parts.CROP_SIZE, parts.CROP_SIZE, 3))},
+                {
+                    'landmarks': Port((None, 195)),
+                    'presence': Port((None, 1)),
+                    'heatmaps': Port((None, 64, 64, 39)),
+                },
+                heads=('landmarks', 'presence'),
+            ),
+            model.precision['landmarks'],
+        )
+        self._network({'image': np.zeros((1, parts.CROP_SIZE, parts.CROP_SIZE, 3), np.float32)})
+
+    def find(self, people: Sequence[tuple[Picture, CropCamera]]) -> list[Keypoints]:
+        """See CropKeypoints."""
+        if not people:
+            return []
+        side = parts.CROP_SIZE
+        tensor = np.empty((len(people), side, side, 3), np.float32)
+        wide = []
+        for item, (picture, crop) in zip(tensor, people):
+            # Another size of the same view: K is scaled about the corner of the first pixel.
+            scale = np.diag([side / crop.size, side / crop.size, 1.0])
+            view = varied(
+                CropCamera(scale @ crop.K, crop.R, side, crop.camera), scale=1 / self._WIDER
+            )
+            wide.append(view)
+            image = cv2.cvtColor(picture.cut(view), cv2.COLOR_BGR2RGB)
+            np.multiply(image, np.float32(1 / 255), out=item)
+        raw = self._network({'image': tensor})
+        rois = np.tile([side / 2, side / 2, side, 0.0], (len(people), 1))
+        points = parts.decode_landmarks(raw['landmarks'], raw['heatmaps'], rois)
+        return [
+            Keypoints(
+                view.to_image(item[: parts.PUBLISHED, :2]),
+                np.minimum(item[: parts.PUBLISHED, 3], item[: parts.PUBLISHED, 4]),
+                float(presence[0]),
+            )
+            for view, item, presence in zip(wide, points, raw['presence'])
+        ]

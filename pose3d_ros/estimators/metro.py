@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MeTRo (arXiv 2003.02953): metric-scale, truncation-robust poses of people in boxes.
+
+The network gives joints in millimetres about the root, inside the image or not. Where the body
+stands is solved from 2D joints of another network on the same crops; see `estimators/_placing.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .. import networks
+from ..backends import Network, NetworkSpec, Port
+from ..config import PipelineConfig, setting
+from ..crops import CropCamera, Picture, look_at, upright, varied
+from ..detectors.boxes import BoxOptions, People, create_detector, distinct
+from ..detectors.crop_keypoints import Keypoints, create_source
+from ..errors import ConfigError, ModelError
+from ..skeleton import conversion
+from ..types import Array, Frame, Pose3D
+from ..zoo import find_model
+from ..zoo.graphdef import RANDOM_MARK as MARK
+from ..zoo.graphdef import read_graph
+from . import EstimatorInfo, _placing
+from . import _metro_parts as parts
+
+SIDE = 256
+_MIN_PRESENCE = 0.5
+_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Options(BoxOptions):
+    """Settings of this estimator."""
+
+    keypoints: str = setting(
+        'blazepose',
+        'which network gives 2D joints for the place and the pixels: blazepose, none, or '
+        'module:Class of another package',
+    )
+    place_by: str = setting(
+        'auto',
+        'how the place is found; auto: perspective, else bone_lengths, depth, box; metrabs, '
+        'metrabs_2020, metrabs_weak: as published',
+        choices=_placing.METHODS,
+        live=True,
+    )
+    augmentations: int = setting(
+        1, 'views of each person that are averaged, rolled, zoomed, mirrored; 1: the plain one',
+        low=1, high=25, live=True,
+    )  # fmt: skip
+    mirror: bool = setting(
+        False, 'average with the mirror image (twice the time); needs augmentations 1', live=True
+    )
+    antialias: bool = setting(True, 'smooth images that shrink into their crop', live=True)
+    min_confidence: float = setting(
+        0.0,
+        'people whose mean joint confidence is under this are dropped (when the graph gives any)',
+        low=0,
+        high=1,
+        live=True,
+    )
+
+
+@dataclass(eq=False)
+class _Person:
+    """One box of one frame on its way. light: the picture that the views are cut from."""
+
+    index: int
+    frame: Frame
+    box: Array
+    picture: Picture
+    light: Picture
+    crop: CropCamera
+    views: tuple[CropCamera, ...]
+
+
+def models(config: PipelineConfig) -> list[str]:
+    """Registered models that are needed: the graph, and those of the boxes and the 2D joints."""
+    options = _options(config)
+    return list(dict.fromkeys([config.model or 'metro', options.detector, options.keypoints]))
+
+
+class Estimator:
+    """See the module."""
+
+    def __init__(self, config: PipelineConfig) -> None:
+        """Load the networks; raises ModelError, BackendError, ConfigError."""
+        options = _options(config)
+        model = find_model(config.model or 'metro', 'pose', models_dir=config.models_dir)
+        path = model.files['pose']
+        self._network, self._channels_first = load_graph(path, config, model.precision['pose'])
+        blank = np.zeros((1, SIDE, SIDE, 3), np.float32)
+        raw = self._run(blank)
+        self._joints = parts.joints_of(raw['joints'].shape[1], path.name)
+        self._everything = raw['joints'].shape[1] == self._joints.inside != len(self._joints.names)
+        if path.suffix == '.pb':
+            parts.check_joints(path.name, self._joints, *graph_joints(path))
+        self.skeleton = self._joints.skeleton
+        self._keypoints = create_source(options.keypoints, config)
+        if self._keypoints is not None:
+            table = conversion(self._keypoints.skeleton, self.skeleton)
+            self._shared = [(j, list(found)) for j, found in enumerate(table) if found]
+        self._people = People(create_detector(options.detector, config), config, options)
+        self.info = EstimatorInfo(
+            model=model.name,
+            version=model.version,
+            backend=self._network.backend,
+            device=self._network.device,
+            precision=self._network.precision,
+            metric=True,
+        )
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix='crops')
+        self._timings: dict[str, float] = {}
+        self.configure(config)
+
+    def configure(self, config: PipelineConfig) -> None:
+        """Take over live settings."""
+        self._config, self._options = config, _options(config)
+        self._views = parts.variants(self._options.augmentations, self._options.mirror)
+        self._people.configure(config, self._options)
+
+    def reset(self, source: str | None = None) -> None:
+        """Forget everybody."""
+        self._people.reset(source)
+
+    def timings(self) -> dict[str, float]:
+        """Milliseconds: boxes, crop, network, keypoints, decode."""
+        return self._timings
+
+    def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
+        """People of each frame; see `estimators.Estimator`."""
+        self._timings = dict.fromkeys(('boxes', 'crop', 'network', 'keypoints', 'decode'), 0.0)
+        start = time.perf_counter()
+        boxes = self._people.boxes(frames)
+        start = self._clock('boxes', start)
+        people = self._crops(frames, boxes)
+        out: list[list[Pose3D]] = [[] for _ in frames]
+        if people:
+            tensor = self._tensor(people)
+            start = self._clock('crop', start)
+            raw = self._run(tensor)
+            start = self._clock('network', start)
+            points: Sequence[Keypoints | None] = [None] * len(people)
+            if self._keypoints is not None:
+                points = self._keypoints.find([(p.picture, p.crop) for p in people])
+            start = self._clock('keypoints', start)
+            xyz, confidence = self._decode(raw, people)
+            for person, joints, sure, seen in zip(people, xyz, confidence, points):
+                pose = self._pose(person, joints, sure, seen)
+                if pose is not None:
+                    out[person.index].append(pose)
+        for k, frame in enumerate(frames):
+            out[k] = distinct(out[k])
+            self._people.update(frame, len(boxes[k]), out[k])
+        self._clock('decode', start)
+        return out
+
+    def _crops(self, frames: Sequence[Frame], boxes: Sequence[Array]) -> list[_Person]:
+        people = []
+        for k, (frame, found) in enumerate(zip(frames, boxes)):
+            picture = Picture(frame.image)
+            # Averages over several views change the light, as MeTRAbs does.
+            light = Picture(frame.image, linear=True) if len(self._views) > 2 else picture
+            for box in found:
+                camera = frame.camera or upright(box, frame.size)
+                crop = look_at(camera, box, SIDE)
+                if crop is None:
+                    continue
+                views = tuple(
+                    varied(crop, angle=v.angle, scale=v.scale, mirror=v.mirror) for v in self._views
+                )
+                people.append(_Person(k, frame, box, picture, light, crop, views))
+        return people
+
+    def _tensor(self, people: Sequence[_Person]) -> Array:
+        """(people * views, 256, 256, 3) float32 RGB in 0..1."""
+        count = len(self._views)
+        tensor = np.empty((len(people) * count, SIDE, SIDE, 3), np.float32)
+        jobs = [
+            (person.light, view, variant.gamma, item)
+            for person, block in zip(people, tensor.reshape(-1, count, SIDE, SIDE, 3))
+            for view, variant, item in zip(person.views, self._views, block)
+        ]
+
+        def cut(picture: Picture, view: CropCamera, gamma: float, item: Array) -> None:
+            image = picture.cut(view, antialias=self._options.antialias, gamma=gamma)
+            np.multiply(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.float32(1 / 255), out=item)
+
+        if len(jobs) == 1:
+            cut(*jobs[0])
+        else:
+            for person in people:
+                # Made here once, not in two threads at a time.
+                for view in person.views:
+                    person.light.prepare(view, antialias=self._options.antialias)
+            list(self._pool.map(lambda job: cut(*job), jobs))
+        return tensor
+
+    def _run(self, tensor: Array) -> dict[str, Array]:
+        return self._network(
+            {'image': np.moveaxis(tensor, 3, 1) if self._channels_first else tensor}
+        )
+
+    def _decode(self, raw: dict[str, Array], people: Sequence[_Person]) -> tuple[Array, Array]:
+        """(people, J, 3) metres about the pelvis in the axes of the plain crop; confidence (.., J).
+
+        The exported pelvis of 19-joint files is not zero: the graph subtracts another one.
+        """
+        joints = self._joints
+        xyz = raw['joints'].astype(float)
+        if self._everything:
+            xyz = xyz[:, list(joints.internal)]
+        xyz = (xyz - xyz[:, joints.pelvis, None]) / 1000
+        sure = np.full(xyz.shape[:2], np.nan)
+        if 'volume' in raw:
+            volume = parts.channels_last(raw['volume'])
+            if volume.shape[3] == parts.DEPTH * joints.inside:
+                _, variance = parts.soft_argmax(volume, joints.internal)
+                sure = parts.confidence(variance, volume.shape[1])
+        count = len(self._views)
+        mirror = list(self.skeleton.mirror)
+        xyz = xyz.reshape(-1, count, *xyz.shape[1:])
+        sure = sure.reshape(-1, count, sure.shape[1])
+        for k, view in enumerate(self._views):
+            if view.mirror:
+                xyz[:, k], sure[:, k] = xyz[:, k, mirror], sure[:, k, mirror]
+        for person, block in zip(people, xyz):
+            for crop, item in zip(person.views, block):
+                item[:] = crop.to_camera(item) @ person.crop.R.T
+        return xyz.mean(axis=1), sure.mean(axis=1)
+
+    def _pose(
+        self, person: _Person, xyz: Array, sure: Array, seen: Keypoints | None
+    ) -> Pose3D | None:
+        """xyz: (J, 3) metres about the root in the axes of the crop."""
+        if not np.isfinite(xyz).all():
+            return None
+        score = float(person.box[4])
+        if seen is not None:
+            score = seen.score
+            if not score >= _MIN_PRESENCE:
+                return None
+        known = np.isfinite(sure).any()
+        if known and sure.mean() < self._options.min_confidence:
+            return None
+        pixels = np.full((len(xyz), 2), np.nan)
+        trust = np.zeros(len(xyz))
+        if seen is not None:
+            for joint, sources in self._shared:
+                pixels[joint] = seen.pixels[sources].mean(axis=0)
+                trust[joint] = seen.confidence[sources].min()
+        return _placing.placed(
+            self.skeleton,
+            xyz,
+            pixels,
+            trust,
+            sure,
+            person.crop,
+            person.box,
+            person.frame,
+            self._config,
+            self._options.place_by,
+            score,
+        )
+
+    def _clock(self, stage: str, start: float) -> float:
+        now = time.perf_counter()
+        self._timings[stage] += (now - start) * 1e3
+        return now
+
+
+def _options(config: PipelineConfig) -> Options:
+    options = Options(**config.options)  # type: ignore[arg-type]
+    if options.mirror and options.augmentations > 1:
+        raise ConfigError('metro.mirror is for metro.augmentations 1; several views mirror anyway')
+    return options
+
+
+def load_graph(path: Path, config: PipelineConfig, precision: str) -> tuple[Network, bool]:
+    """A published graph (.pb) or a conversion of it, and whether its input is channels-first."""
+    last, first = (None, SIDE, SIDE, 3), (None, 3, SIDE, SIDE)
+    if path.suffix == '.pb':
+        nodes = read_graph(path)
+        if MARK in nodes and not config.allow_random_weights:
+            raise ModelError(
+                f'{path} holds random weights, made to measure speed, and finds nobody; '
+                'set allow_random_weights to run it all the same'
+            )
+        inputs = [node for node in nodes.values() if node.op == 'Placeholder']
+        # The very first published file takes N,3,256,256 and calls its result `pred`.
+        results = [name for name in ('output', 'pred') if name in nodes]
+        if len(inputs) != 1 or not results:
+            raise ModelError(f'{path} has no result named output or pred: not a MeTRo graph')
+        shape = inputs[0].shape
+        channels_first = shape is not None and len(shape) == 4 and shape[1] == 3
+        spec = NetworkSpec(
+            path,
+            {'image': Port(first if channels_first else last)},
+            {'joints': Port((None, None, 3), f'{results[0]}:0')},
+            heads=('joints',),
+            inner={'volume': 'joints'},
+        )
+        return networks.load(config, spec, precision), channels_first
+    return _load_converted(path, config, precision, last, first)
+
+
+def _load_converted(
+    path: Path,
+    config: PipelineConfig,
+    precision: str,
+    last: tuple[int | None, ...],
+    first: tuple[int | None, ...],
+) -> tuple[Network, bool]:
+    failure: ModelError | None = None
+    for shape in (last, first):
+        for with_volume in (True, False):
+            outputs = {'joints': Port((None, None, 3))}
+            if with_volume:
+                outputs['volume'] = Port((None, None, None, None))
+            spec = NetworkSpec(path, {'image': Port(shape)}, outputs, heads=('joints',))
+            try:
+                return networks.load(config, spec, precision), shape == first
+            except ModelError as error:
+                failure = error
+    assert failure is not None
+    raise failure
+
+
+def graph_joints(path: Path) -> tuple[tuple[str, ...], Array | None]:
+    """Joint names and edges (E, 2) that a graph holds; empty and None where it has none."""
+    nodes = read_graph(path)
+    names: tuple[str, ...] = ()
+    edges = None
+    try:
+        if 'joint_names' in nodes:
+            names = tuple(bytes(name).decode() for name in nodes['joint_names'].value())
+        if 'joint_edges' in nodes:
+            edges = np.asarray(nodes['joint_edges'].value()).reshape(-1, 2)
+    except (KeyError, ValueError, UnicodeDecodeError) as error:
+        raise ModelError(f'{path}: joint constants cannot be read: {error}') from error
+    return names, edges
