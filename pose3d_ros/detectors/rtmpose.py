@@ -189,7 +189,10 @@ class RTMPose:
         out = self._network({'image': np.ascontiguousarray(image)})
         dets, points = out['dets'][0], out['keypoints'][0]
         sure = dets[:, 4] > self._config.min_score
-        dets, points = dets[sure], points[sure]
+        dets = dets[sure]
+        if not self._config.parity:
+            # rtmlib takes the places of those kept for places among all.
+            points = points[sure]
         kept = topdown.nms(dets[:, :4], dets[:, 4], 0.45)[: self._config.max_people]
         self._clock('keypoints', start)
         return [self._pose(frame, points[k, :, :2] / ratio, points[k, :, 2], 1.0) for k in kept]

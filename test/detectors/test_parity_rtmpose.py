@@ -72,7 +72,7 @@ def test_raw_yolox(case: dict[str, Any]) -> None:
 def test_one_stage(case: dict[str, Any]) -> None:
     data, params = data_of(case), case['params']
     config = PipelineConfig(
-        model=str(FOLDER / case['model']), precision='f32', threads=1,
+        model=str(FOLDER / case['model']), precision='f32', threads=1, parity=True,
         min_score=params['score_thr'], max_people=100,
     )  # fmt: skip
     people = RTMPose(config).estimate([Frame(data['image_bgr'])])[0]
