@@ -171,8 +171,8 @@ class Picture:
         if oversampling > 1:
             inverse = inverse @ _scaling(1 / oversampling)
         if len(crop.camera.D):
-            maps = _distorted(crop, size, inverse, 1 / 2**number)
-            out = cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+            where = _distorted(crop, size, inverse, 1 / 2**number)
+            out = cv2.remap(image, where, None, cv2.INTER_LINEAR)  # type: ignore[call-overload]
         else:
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             homography = K @ crop.R.T @ inverse
@@ -218,28 +218,19 @@ def _scaling(factor: float) -> Array:
     return np.array([[factor, 0, shift], [0, factor, shift], [0, 0, 1]])
 
 
-def _distorted(crop: CropCamera, size: int, inverse: Array, scale: float) -> tuple[Array, Array]:
-    """Maps (size, size) of x and y for cv2.remap; exact on a grid, bilinear in between."""
-    cells = -(-size // _GRID)
-    axis = np.arange(cells + 1) * float(_GRID)
+def _distorted(crop: CropCamera, size: int, inverse: Array, scale: float) -> Array:
+    """(size, size, 2) map for cv2.remap; exact on a grid, bilinear in between."""
+    cells = -(-size // _GRID) + 2
+    # Where cv2.resize puts the values of its source, with a margin that it would extrapolate.
+    axis = (np.arange(cells) - 0.5) * _GRID - 0.5
     x, y = np.meshgrid(axis, axis)
     rays = np.stack([x.ravel(), y.ravel(), np.ones(x.size)], axis=1) @ inverse.T @ crop.R
     points = crop.camera.project(rays)
     # Behind the camera: nowhere in the image.
     points = np.where(np.isfinite(points), points, -1e5)
-    points = (points * scale + (scale - 1) / 2).astype(np.float32)
-    nodes = points.reshape(cells + 1, cells + 1, 2)
-    weights, first = _between(size)
-    rows = nodes[first] * (1 - weights)[:, None, None] + nodes[first + 1] * weights[:, None, None]
-    maps = rows[:, first] * (1 - weights)[:, None] + rows[:, first + 1] * weights[:, None]
-    return np.ascontiguousarray(maps[..., 0]), np.ascontiguousarray(maps[..., 1])
-
-
-@lru_cache(maxsize=8)
-def _between(size: int) -> tuple[Array, Array]:
-    place = np.arange(size) / _GRID
-    first = place.astype(np.intp)
-    return (place - first).astype(np.float32), first
+    nodes = (points * scale + (scale - 1) / 2).astype(np.float32).reshape(cells, cells, 2)
+    whole = cv2.resize(nodes, (cells * _GRID, cells * _GRID), interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(whole[_GRID : _GRID + size, _GRID : _GRID + size])
 
 
 @lru_cache(maxsize=1)

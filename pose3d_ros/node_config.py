@@ -45,6 +45,11 @@ class NodeConfig(PipelineConfig):
         'compressed: subscribe to <image>/compressed (JPEG, PNG) instead of <image>',
         choices=('raw', 'compressed'),
     )
+    person_class: str = setting(
+        'person,0',
+        'class_id of people in vision_msgs/Detection2DArray on <camera>/detections, '
+        'comma-separated; read when the estimator has its detector set to topic',
+    )
     camera_frame: str = setting('', 'frame_id for images that come without one')
     target_frame: str = setting(
         '', "publish in this frame, transformed at the image's stamp; empty: the camera's"

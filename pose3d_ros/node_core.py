@@ -28,6 +28,7 @@ from .messages import (
 )
 from .messages.body import transformed
 from .messages.calibration import Calibration
+from .messages.detections import Detections
 from .messages.diagnostics import CameraState, Status, statuses
 from .messages.types import Message
 from .monitor import Throttle
@@ -48,7 +49,7 @@ IMAGE_TYPES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/Co
 
 
 def input_topic(camera: str, name: str) -> str:
-    """Relative name of an input topic, `image` or `camera_info`, before remapping."""
+    """Relative name of an input topic, before remapping: `image`, `camera_info`, `detections`."""
     return f'{camera}/{name}' if camera else name
 
 
@@ -83,6 +84,7 @@ class _Camera:
     calibration: Calibration
     markers: MarkerBuilder
     transforms: TransformBuilder
+    detections: Detections = field(default_factory=Detections)
     encoding: str = ''
     zero_stamps: int = 0
     tf_failures: int = 0
@@ -180,6 +182,16 @@ class NodeCore:
         """Take a CameraInfo; serves the images that come after it."""
         self._cameras[camera].calibration.update(info)
 
+    @property
+    def wants_detections(self) -> bool:
+        """Whether the estimator takes its boxes from a topic."""
+        return dict(self.config.options).get('detector') == 'topic'
+
+    def detections(self, camera: str, message: Message) -> None:
+        """Take a Detection2DArray; serves the images of its time."""
+        classes = [name.strip() for name in self.config.person_class.split(',')]
+        self._cameras[camera].detections.update(message, classes)
+
     def info(self) -> Message:
         """The EstimatorInfo to latch."""
         return self._skeletons.info(
@@ -261,6 +273,7 @@ class NodeCore:
             camera=self._calibrated(camera, size, config),
             source=arrival.source,
             gravity=self._gravity(frame_id, stamp_ns, config),
+            boxes=camera.detections.of(stamp_ns),
         )
 
     def _gravity(self, frame_id: str, stamp_ns: int, config: NodeConfig) -> Array | None:

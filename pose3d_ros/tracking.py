@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ Array = NDArray[Any]
 # the time that somebody was not seen, up to the limit.
 _GATE, _GATE_GROWTH, _GATE_LIMIT = 0.35, 0.5, 0.8
 _SIZE_WEIGHT, _LOOK_WEIGHT, _ROOT_WEIGHT = 0.3, 4.0, 0.2
-_LOOK_RATE = 0.1
+_LOOK_RATE, _LOOK_INTERVAL = 0.3, 5
 _FAR = 1e6
 
 
@@ -30,7 +31,8 @@ _FAR = 1e6
 class Track:
     """A person over time.
 
-    pose: as the estimator saw it last; delivered: as it went out, smoothed and placed.
+    pose: as the estimator saw it last, with its size and centre in pixels; delivered: as it went
+    out, smoothed and placed.
     speed: (2,) px/s of the body in the image. look: colours, or None.
     """
 
@@ -38,10 +40,18 @@ class Track:
     pose: Pose3D
     stamp_ns: int
     delivered: Pose3D | None = None
+    size: float = 0.0
+    centre: Array = field(default_factory=lambda: np.full(2, np.nan))
     speed: Array = field(default_factory=lambda: np.zeros(2))
     look: Array | None = None
     hits: int = 1
     missed: bool = False
+
+    def learn(self, look: Array | None) -> None:
+        """Take in how the person looks now."""
+        if look is not None and self.look is not None:
+            look = (1 - _LOOK_RATE) * self.look + _LOOK_RATE * look
+        self.look = self.look if look is None else look
 
     def shift(self, stamp_ns: int) -> Array:
         """(2,) pixels that the body moved since it was seen, if it went on as it did."""
@@ -77,32 +87,30 @@ class Tracker:
 
     def update(self, frame: Frame, poses: Sequence[Pose3D], max_missed_s: float) -> Update:
         """Give ids to the people of a frame, which is newer than the last one."""
-        several = len(poses) > 1 or len(self.tracks) > 1 or any(t.missed for t in self.tracks)
-        looks = [
-            appearance(frame.image, pose.pixels, pose.skeleton)
-            if several or not self.tracks
-            else None
-            for pose in poses
-        ]
-        matched = self._match(frame, poses, looks)
+        seen_now = [_Seen(frame, pose) for pose in poses]
+        matched = self._match(frame.stamp_ns, seen_now)
         out: list[Pose3D] = []
-        for k, (pose, look) in enumerate(zip(poses, looks)):
+        for k, seen in enumerate(seen_now):
             track = matched.get(k)
             if track is None:
-                track = Track(next(self._ids), pose, frame.stamp_ns, look=look)
+                track = Track(next(self._ids), seen.pose, frame.stamp_ns, look=seen.look)
                 self.tracks.append(track)
                 state = TrackingState.NEW
             else:
-                clear = not self._crowded(pose, poses, frame.stamp_ns)
-                _follow(track, pose, frame.stamp_ns, look if clear else None)
+                # Clothes change slowly: one look in so many is enough, of somebody in the clear.
+                due = track.hits % _LOOK_INTERVAL == 0
+                if due and not self._crowded(seen, seen_now, frame.stamp_ns):
+                    track.learn(seen.look)
+                _follow(track, seen.pose, frame.stamp_ns)
                 state = TrackingState.TRACKED
-            track.pose = pose.replace(track_id=track.id, tracking_state=state)
+            track.size, track.centre = seen.size, seen.centre
+            track.pose = seen.pose.replace(track_id=track.id, tracking_state=state)
             track.missed = False
             out.append(track.pose)
-        seen = {pose.track_id for pose in out}
+        delivered = {pose.track_id for pose in out}
         missing, lost = [], []
         for track in self.tracks:
-            if track.id in seen:
+            if track.id in delivered:
                 continue
             track.missed = True
             if (frame.stamp_ns - track.stamp_ns) * 1e-9 > max_missed_s:
@@ -113,28 +121,41 @@ class Tracker:
             self.tracks = [track for track in self.tracks if track.id not in lost]
         return Update(out, missing, lost)
 
-    def _match(
-        self, frame: Frame, poses: Sequence[Pose3D], looks: Sequence[Array | None]
-    ) -> dict[int, Track]:
-        if not poses or not self.tracks:
+    def _match(self, stamp_ns: int, seen: Sequence[_Seen]) -> dict[int, Track]:
+        if not seen or not self.tracks:
             return {}
-        cost = np.full((len(poses), len(self.tracks)), _FAR)
-        for row, (pose, look) in enumerate(zip(poses, looks)):
-            for column, track in enumerate(self.tracks):
-                cost[row, column] = _cost(track, pose, look, frame.stamp_ns)
+        cost = np.array([[_cost(track, one, stamp_ns) for track in self.tracks] for one in seen])
+        possible = cost < _FAR
+        alone = possible.sum(axis=0).max() <= 1 and possible.sum(axis=1).max() <= 1
+        if not alone:
+            for row, column in np.argwhere(possible):
+                look = self.tracks[column].look
+                cost[row, column] += _LOOK_WEIGHT * difference(seen[row].look, look)
         rows, columns = linear_sum_assignment(cost)
         return {int(r): self.tracks[c] for r, c in zip(rows, columns) if cost[r, c] < _FAR}
 
-    def _crowded(self, pose: Pose3D, poses: Sequence[Pose3D], stamp_ns: int) -> bool:
+    def _crowded(self, one: _Seen, seen: Sequence[_Seen], stamp_ns: int) -> bool:
         """Whether somebody stands in front or behind, so that the colours may be theirs."""
-        others = [_middle(other) for other in poses if other is not pose]
+        others = [float(other.centre[0]) for other in seen if other is not one]
         others += [
-            _middle(track.pose) + float(track.shift(stamp_ns)[0])
+            float(track.centre[0] + track.shift(stamp_ns)[0])
             for track in self.tracks
             if track.missed
         ]
-        near, middle = 0.35 * _size(pose), _middle(pose)
-        return any(abs(other - middle) < near for other in others)
+        return any(abs(other - one.centre[0]) < 0.35 * one.size for other in others)
+
+
+class _Seen:
+    """A pose of this frame, with what is only worked out when it is asked for."""
+
+    def __init__(self, frame: Frame, pose: Pose3D) -> None:
+        self._image, self.pose = frame.image, pose
+        self.size, self.centre = _size(pose), _centre(pose)
+
+    @cached_property
+    def look(self) -> Array | None:
+        """Colours of the clothes."""
+        return appearance(self._image, self.pose.pixels, self.pose.skeleton)
 
 
 def predicted(track: Track, stamp_ns: int) -> Pose3D:
@@ -153,60 +174,60 @@ def predicted(track: Track, stamp_ns: int) -> Pose3D:
     )
 
 
-def _follow(track: Track, pose: Pose3D, stamp_ns: int, look: Array | None) -> None:
+def _follow(track: Track, pose: Pose3D, stamp_ns: int) -> None:
     dt = (stamp_ns - track.stamp_ns) * 1e-9
     if dt > 0:
-        moved = np.nanmean(pose.pixels - track.pose.pixels, axis=0) if _paired(track, pose) else 0.0
-        track.speed = 0.7 * track.speed + 0.3 * (moved / dt)
-    if look is not None:
-        track.look = (
-            look if track.look is None else (1 - _LOOK_RATE) * track.look + _LOOK_RATE * look
-        )
+        moved = pose.pixels - track.pose.pixels
+        moved = moved[np.isfinite(moved).all(axis=1)]
+        step = moved.mean(axis=0) if len(moved) else np.zeros(2)
+        track.speed = 0.7 * track.speed + 0.3 * (step / dt)
     track.stamp_ns = stamp_ns
     track.hits += 1
 
 
-def _paired(track: Track, pose: Pose3D) -> bool:
-    return bool(np.isfinite(pose.pixels - track.pose.pixels).any())
-
-
-def _cost(track: Track, pose: Pose3D, look: Array | None, stamp_ns: int) -> float:
+def _cost(track: Track, seen: _Seen, stamp_ns: int) -> float:
     """Dissimilarity of a pose and a track's expectation; _FAR if they cannot be the same."""
-    age = (stamp_ns - track.stamp_ns) * 1e-9
-    gate = min(_GATE + _GATE_GROWTH * max(age, 0.0), _GATE_LIMIT)
-    size = _size(pose)
-    before = _size(track.pose)
+    pose, last = seen.pose, track.pose
+    age = max((stamp_ns - track.stamp_ns) * 1e-9, 0.0)
+    gate = min(_GATE + _GATE_GROWTH * age, _GATE_LIMIT)
+    size, before = seen.size, track.size
     cost = 0.0
-    if _paired(track, pose) and size > 0 and before > 0:
-        apart = pose.pixels - track.pose.pixels - track.shift(stamp_ns)
-        distance = float(np.nanmean(np.hypot(apart[:, 0], apart[:, 1]))) / max(size, before)
+    if size > 0 and before > 0 and math.isfinite(seen.centre[0]):
+        scale, shift = max(size, before), track.shift(stamp_ns)
+        # The distance of the means is never over the mean distance.
+        if math.hypot(*(seen.centre - track.centre - shift)) > 1.5 * gate * scale:
+            return _FAR
+        apart = pose.pixels - last.pixels - shift
+        apart = apart[np.isfinite(apart).all(axis=1)]
+        if not len(apart):
+            return _FAR
+        distance = float(np.hypot(apart[:, 0], apart[:, 1]).mean()) / scale
         if distance > gate:
             return _FAR
         cost += distance + _SIZE_WEIGHT * abs(math.log(size / before))
-    elif pose.absolute and track.pose.absolute:
-        distance = float(np.linalg.norm(pose.root - track.pose.root))
+    elif pose.absolute and last.absolute:
+        distance = float(np.linalg.norm(pose.root - last.root))
         if not distance < 2.0 * gate:
             return _FAR
         cost += distance
     else:
         return _FAR
-    if pose.absolute and track.pose.absolute:
-        expected = track.pose.root + np.nan_to_num(track.pose.velocity) * min(max(age, 0.0), 0.5)
+    if pose.absolute and last.absolute:
+        expected = last.root + np.nan_to_num(last.velocity) * min(age, 0.5)
         far = float(np.linalg.norm(pose.root - expected))
         cost += _ROOT_WEIGHT * min(far, 2.0) if math.isfinite(far) else 0.0
-    return cost + _LOOK_WEIGHT * difference(look, track.look)
+    return cost
 
 
 def _size(pose: Pose3D) -> float:
-    """Extent of the body in pixels."""
+    """Extent of the body in pixels, 0 if it has none."""
     if math.isfinite(pose.size_px):
         return pose.size_px
     seen = pose.pixels[np.isfinite(pose.pixels).all(axis=1)]
     return float(np.linalg.norm(np.ptp(seen, axis=0))) if len(seen) else 0.0
 
 
-def _middle(pose: Pose3D) -> float:
-    """Mean column of the joints, NaN if they have no pixels."""
-    columns = pose.pixels[:, 0]
-    columns = columns[np.isfinite(columns)]
-    return float(columns.mean()) if len(columns) else math.nan
+def _centre(pose: Pose3D) -> Array:
+    """(2,) mean pixel of the joints, NaN if they have none."""
+    seen = pose.pixels[np.isfinite(pose.pixels).all(axis=1)]
+    return np.asarray(seen.mean(axis=0)) if len(seen) else np.full(2, np.nan)

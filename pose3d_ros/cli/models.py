@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, ModelError
-from ..zoo import Entry, fetch, how_to_get, load_registry, models_folder, problems, random_name
+from ..zoo import (
+    Entry,
+    fetch,
+    find_model,
+    how_to_get,
+    load_registry,
+    models_folder,
+    problems,
+    random_name,
+)
 from ..zoo.store import MANIFEST, problem
 
 
@@ -158,6 +167,12 @@ def run_convert(args: argparse.Namespace) -> int:
         raise ConfigError('--checkpoint is for one model')
     size = _size(args.size)
     entries = _entries(args.names)
+    frozen = [entry for entry in entries if _is_frozen(entry)]
+    for entry in frozen:
+        _convert_frozen(entry, args)
+    entries = [entry for entry in entries if entry not in frozen]
+    if not entries:
+        return 0
     require_packages()
     from ..zoo.convert import install
 
@@ -190,6 +205,22 @@ def run_convert(args: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
     return 0
+
+
+def _is_frozen(entry: Entry) -> bool:
+    return all(item.file.endswith('.pb') for item in entry.files.values())
+
+
+def _convert_frozen(entry: Entry, args: argparse.Namespace) -> None:
+    """ONNX files beside the TensorFlow graphs, for ONNX Runtime; OpenVINO needs none."""
+    from ..zoo.frozen_to_onnx import convert
+
+    model = find_model(entry.name, models_dir=args.models_dir)
+    for role, path in model.files.items():
+        target = path.with_suffix('.onnx')
+        error_mm = convert(Path(args.checkpoint) if args.checkpoint else path, target)
+        if not args.quiet:
+            print(f'{entry.name} {role}: {target}, {error_mm:.3f} mm from the graph')
 
 
 def _size(text: str) -> tuple[int, int] | None:

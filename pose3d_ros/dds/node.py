@@ -7,10 +7,12 @@ import logging
 import struct
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..errors import InputError, Pose3DError
 from ..messages import stamp_of
+from ..messages.detections import DETECTIONS
 from ..messages.diagnostics import diagnostic_array
 from ..messages.types import Message
 from ..monitor import GapCounter
@@ -152,6 +154,13 @@ class StandaloneNode:
 
         # Before the images, so that the first of them finds its calibration.
         self._node.subscribe(input_topic(camera, 'camera_info'), CAMERA_INFO, SENSOR_DATA, on_info)
+        if self._core.wants_detections:
+            self._node.subscribe(
+                input_topic(camera, 'detections'),
+                DETECTIONS,
+                SENSOR_DATA,
+                partial(self._on_detections, camera),
+            )
         gaps = self._gaps[camera] = GapCounter()
 
         def on_image(raw: bytes) -> None:
@@ -161,6 +170,14 @@ class StandaloneNode:
         self._images[camera] = self._node.subscribe(
             image, image_type, SENSOR_DATA, on_image, suffix=suffix
         )
+
+    def _on_detections(self, camera: str, raw: bytes) -> None:
+        try:
+            message = self._node.types.deserialize(raw, DETECTIONS)
+        except InputError as error:
+            _log.warning('%s', error)
+            return
+        self._core.detections(camera, message)
 
     def _ensure_tf(self, config: NodeConfig) -> None:
         if config.publish_tf and self._tf is None:

@@ -132,8 +132,7 @@ def decode_landmarks(raw: Array, heatmaps: Array, rois: Array, refine: bool = Tr
     points[..., :3] /= CROP_SIZE
     points[..., 3:] = expit(points[..., 3:])
     if refine:
-        for item, maps in zip(points, heatmaps):
-            _refine(item, maps)
+        _refine(points, heatmaps)
     cx, cy, side, rotation = (rois[:, k, None] for k in range(4))
     a, b = points[..., 0] - 0.5, points[..., 1] - 0.5
     c, s = np.cos(rotation) * side, np.sin(rotation) * side
@@ -146,30 +145,30 @@ _OFFSETS = np.arange(-_WINDOW, _WINDOW + 1)
 
 
 def _refine(points: Array, maps: Array) -> None:
-    """Move x, y (39, 5), unit square, to the centre of mass of each heat map's window."""
-    cells = np.trunc(points[:, :2] * _HEATMAP).astype(np.int64)
-    inside = ((cells >= 0) & (cells < _HEATMAP)).all(axis=1)
-    index = np.flatnonzero(inside)
-    if not len(index):
+    """Move x, y (N, 39, :2), unit square, to the centre of mass of each heat map's window."""
+    cells = np.trunc(points[..., :2] * _HEATMAP).astype(np.int64)
+    person, joint = np.nonzero(((cells >= 0) & (cells < _HEATMAP)).all(axis=2))
+    if not len(person):
         return
-    columns = cells[index, 0, None] + _OFFSETS
-    rows = cells[index, 1, None] + _OFFSETS
-    in_map = ((rows >= 0) & (rows < _HEATMAP))[:, :, None] & (
-        (columns >= 0) & (columns < _HEATMAP)
-    )[:, None, :]
+    columns = cells[person, joint, 0, None] + _OFFSETS
+    rows = cells[person, joint, 1, None] + _OFFSETS
+    in_rows, in_columns = (rows >= 0) & (rows < _HEATMAP), (columns >= 0) & (columns < _HEATMAP)
     window = maps[
+        person[:, None, None],
         np.clip(rows, 0, _HEATMAP - 1)[:, :, None],
         np.clip(columns, 0, _HEATMAP - 1)[:, None, :],
-        index[:, None, None],
+        joint[:, None, None],
     ]
-    q = np.where(in_map, expit(window.astype(np.float64)), 0.0)
-    total = q.sum(axis=(1, 2))
+    q = expit(window.astype(np.float64))
+    q *= in_rows[:, :, None]
+    q *= in_columns[:, None, :]
+    across, down = q.sum(axis=1), q.sum(axis=2)
+    total = np.maximum(across.sum(axis=1), 1e-12)
     sure = q.max(axis=(1, 2)) >= 0.5
-    total = np.maximum(total, 1e-12)
-    x = (q.sum(axis=1) * columns).sum(axis=1) / total / _HEATMAP
-    y = (q.sum(axis=2) * rows).sum(axis=1) / total / _HEATMAP
-    points[index[sure], 0] = x[sure]
-    points[index[sure], 1] = y[sure]
+    x = (across * columns).sum(axis=1) / total / _HEATMAP
+    y = (down * rows).sum(axis=1) / total / _HEATMAP
+    person, joint = person[sure], joint[sure]
+    points[person, joint, 0], points[person, joint, 1] = x[sure], y[sure]
 
 
 def decode_world(raw: Array, rois: Array) -> Array:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,6 +47,7 @@ _COVERED = 0.75
 _SEARCH_FRAMES = 45  # for so long after a loss the detector runs more often
 _SEARCH_INTERVAL = 3
 _LOOK_WEIGHT = 3.0
+_LOOK_INTERVAL = 5
 
 # Standard deviation of x, y, z in metres, root-relative, of joints that are seen: root mean square
 # errors on the rendered one-person clips of the test data. Up to twice that for unseen ones.
@@ -113,11 +115,13 @@ class _Slot:
     world: Array = field(default_factory=lambda: np.zeros((parts.LANDMARKS, 3)))
     presence: float = 0.0
 
-    @property
-    def radius(self) -> float:
-        """Of the body's circle in pixels, from the unfiltered auxiliary landmarks."""
-        centre, end = self.landmarks[[parts.HIP_CENTRE, parts.CIRCLE_POINT], :2]
-        return float(math.hypot(end[0] - centre[0], end[1] - centre[1]))
+    radius: float = 0.0
+
+    def take(self, landmarks: Array, world: Array, presence: float) -> None:
+        """What the landmark network read. radius: of the body's circle, pixels, unfiltered."""
+        self.landmarks, self.world, self.presence = landmarks, world, presence
+        (x, y), (u, v) = landmarks[[parts.HIP_CENTRE, parts.CIRCLE_POINT], :2].tolist()
+        self.radius = math.hypot(u - x, v - y)
 
     def surprise(self, stamp_ns: int) -> float:
         """How far, in body radii, the trunk is from where its motion led, now and lately."""
@@ -199,6 +203,8 @@ class Estimator:
             size_sigma=_SIZE_SIGMA,
         )
         self._states: dict[str, _State] = {}
+        # Sampling images lets go of the interpreter lock.
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix='crop')
         self._timings: dict[str, float] = {}
         self.configure(config)
         self._warm_up()
@@ -305,8 +311,13 @@ class Estimator:
         kept: list[list[_Slot]] = [[] for _ in frames]
         if not todo:
             return kept
-        crops = [parts.crop(frames[k].image, slot.roi) for k, slot in todo]
-        tensor = np.stack(crops) if len(crops) > 1 else crops[0][None]
+        if len(todo) == 1:
+            tensor = parts.crop(frames[todo[0][0]].image, todo[0][1].roi)[None]
+        else:
+            crops = self._threads.map(
+                lambda item: parts.crop(frames[item[0]].image, item[1].roi), todo
+            )
+            tensor = np.stack(list(crops))
         self._clock('crop', start)
         start = time.perf_counter()
         raw = self._landmarks({'image': tensor})
@@ -321,26 +332,25 @@ class Estimator:
                 presence[0] > limit and np.isfinite(landmarks).all() and np.isfinite(world).all()
             ):
                 continue
-            slot.landmarks, slot.world, slot.presence = landmarks, world, float(presence[0])
+            slot.take(landmarks, world, float(presence[0]))
             kept[k].append(slot)
         self._clock('decode', start)
         return kept
 
     def _distinct(self, frame: Frame, slots: list[_Slot]) -> list[_Slot]:
         """One slot per body: of two on the same one, that whose motion led there stays."""
-        if len(slots) > 1:
-            ranked = sorted(slots, key=lambda slot: (slot.age < _YOUNG, self._doubt(frame, slot)))
-        else:
-            ranked = slots
-        kept: list[_Slot] = []
-        for slot in ranked:
-            if not any(self._same_body(slot, other) for other in kept):
-                kept.append(slot)
+        close = [slot for slot in slots if any(_close(slot, other) for other in slots)]
+        ranked = sorted(close, key=lambda slot: (slot.age < _YOUNG, self._doubt(frame, slot)))
+        dropped: list[_Slot] = []
+        for k, slot in enumerate(ranked):
+            rivals = (other for other in ranked[:k] if other not in dropped)
+            if any(self._same_body(slot, other) for other in rivals):
+                dropped.append(slot)
+        kept = [slot for slot in slots if slot not in dropped]
         for slot in kept:
             self._advance(frame, slot)
-            if len(slots) > 1 or slot.look is None:
-                self._remember(frame, slot, kept)
-        return [slot for slot in slots if slot in kept]
+            self._remember(frame, slot, kept)
+        return kept
 
     def _doubt(self, frame: Frame, slot: _Slot) -> float:
         """That a slot still shows its own person: by motion and by the colours of the clothes."""
@@ -351,14 +361,16 @@ class Estimator:
         return doubt
 
     def _remember(self, frame: Frame, slot: _Slot, slots: Sequence[_Slot]) -> None:
-        """Learn the colours of somebody who stands alone."""
+        """Learn the colours of somebody who stands alone, now and then."""
+        if slot.age % _LOOK_INTERVAL != 1:
+            return
         for other in slots:
             apart = math.hypot(*(slot.roi[:2] - other.roi[:2]))
             if other is not slot and apart < 0.35 * max(slot.radius, other.radius) * 2:
                 return
         now = appearance(frame.image, slot.landmarks[:_BODY, :2], self.skeleton)
         if now is not None:
-            slot.look = now if slot.look is None else 0.9 * slot.look + 0.1 * now
+            slot.look = now if slot.look is None else 0.7 * slot.look + 0.3 * now
 
     def _same_body(self, slot: _Slot, other: _Slot) -> bool:
         """Whether a slot shows the person of another one, which is the surer of the two."""
@@ -456,6 +468,14 @@ def _on_probation(slot: _Slot, slots: Sequence[_Slot]) -> bool:
         and math.hypot(*(slot.roi[:2] - other.roi[:2])) < 0.4 * max(slot.roi[2], other.roi[2])
         for other in slots
     )
+
+
+def _close(slot: _Slot, other: _Slot) -> bool:
+    """Whether two slots may be on one body."""
+    if slot is other:
+        return False
+    a, b = slot.landmarks[parts.HIP_CENTRE], other.landmarks[parts.HIP_CENTRE]
+    return bool(math.hypot(a[0] - b[0], a[1] - b[1]) < 0.5 * max(slot.roi[2], other.roi[2]))
 
 
 def _same_region(a: Array, b: Array, near: float) -> bool:

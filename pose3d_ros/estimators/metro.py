@@ -95,7 +95,7 @@ class Estimator:
         """Load the networks; raises ModelError, BackendError, ConfigError."""
         options = _options(config)
         model = find_model(config.model or 'metro', 'pose', models_dir=config.models_dir)
-        path = model.files['pose']
+        path = _readable(model.files['pose'], config)
         self._network, self._channels_first = load_graph(path, config, model.precision['pose'])
         blank = np.zeros((1, SIDE, SIDE, 3), np.float32)
         raw = self._run(blank)
@@ -282,6 +282,19 @@ def _options(config: PipelineConfig) -> Options:
     if options.mirror and options.augmentations > 1:
         raise ConfigError('metro.mirror is for metro.augmentations 1; several views mirror anyway')
     return options
+
+
+def _readable(path: Path, config: PipelineConfig) -> Path:
+    """The graph, or its conversion for ONNX Runtime."""
+    if config.backend != 'onnxruntime' or path.suffix != '.pb':
+        return path
+    converted = path.with_suffix('.onnx')
+    if not converted.is_file():
+        raise ModelError(
+            f'ONNX Runtime reads no TensorFlow graph, and there is no {converted.name}; '
+            f'make it with: pose3d models convert {config.model or "metro"}'
+        )
+    return converted
 
 
 def load_graph(path: Path, config: PipelineConfig, precision: str) -> tuple[Network, bool]:

@@ -21,6 +21,7 @@ from rosbags.typesys.store import Typestore
 
 from ..errors import ConfigError, InputError
 from ..resources import folder
+from .detections import DEFINITIONS
 from .types import Message
 
 DISTROS = ('humble', 'jazzy', 'kilted', 'lyrical')
@@ -39,11 +40,14 @@ def typestore(distro: str = 'jazzy') -> Typestore:
 
 
 def add_own(store: Typestore) -> None:
-    """Register this package's messages in a typestore."""
+    """Register this package's messages, and vision_msgs where it lacks, in a typestore."""
     definitions = {}
     for path in sorted(folder('msg').glob('*.msg')):
         text = path.read_text(encoding='utf-8')
         definitions.update(get_types_from_msg(text, f'pose3d_ros/msg/{path.stem}'))
+    for name, text in DEFINITIONS.items():
+        if name not in store.fielddefs:
+            definitions.update(get_types_from_msg(text, name))
     store.register(definitions)
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from rclpy.serialization import deserialize_message
 
-from ..errors import InputError
+from ..errors import ConfigError, InputError
+from ..messages.detections import DETECTIONS
 from ..messages.diagnostics import Status
 from ..node_config import NodeConfig
 from ..node_core import IMAGE_TYPES, INFO_TYPE, OUTPUTS, NodeCore, input_topic, output_topic
@@ -29,7 +30,12 @@ from .transforms import Broadcasts, TransformSource
 def message_class(name: str) -> type[Any]:
     """The generated class of a message, as of 'std_msgs/msg/Header'."""
     package, _, kind = name.split('/')
-    made: type[Any] = getattr(import_module(f'{package}.msg'), kind)
+    try:
+        made: type[Any] = getattr(import_module(f'{package}.msg'), kind)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f'{name} is not installed: apt install ros-$ROS_DISTRO-{package.replace("_", "-")}'
+        ) from error
     return made
 
 
@@ -67,6 +73,8 @@ class Session:
                 unpack=self._unpack,
                 decode=image_decoder(node.get_logger().warning),
             )
+            if self.core.wants_detections:
+                message_class(DETECTIONS)  # fails here rather than at activation
         except Exception:
             self.close()
             raise
@@ -97,6 +105,13 @@ class Session:
                 partial(core.camera_info, name),
                 sensor_qos(),
             )
+            if core.wants_detections:
+                endpoints.subscription(
+                    message_class(DETECTIONS),
+                    input_topic(name, 'detections'),
+                    partial(core.detections, name),
+                    sensor_qos(),
+                )
             image = endpoints.subscription(
                 self._image_type,
                 self._image_topic(name),

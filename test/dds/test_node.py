@@ -22,6 +22,8 @@ from pose3d_ros.dds.qos import LATCHED, STATIC_TRANSFORMS, Profile
 from pose3d_ros.messages import image_message, make_header, stamp_of
 from pose3d_ros.messages.calibration import info_message
 from pose3d_ros.messages.images import compressed_message
+from pose3d_ros.resources import resource
+from pose3d_ros.sources import open_source
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 INFO, SKELETONS = 'sensor_msgs/msg/CameraInfo', 'pose3d_ros/msg/Skeleton3DArray'
@@ -418,3 +420,29 @@ def test_nothing_is_computed_for_nobody(network):
     assert int(values['received']) >= 1
     idle = ('skipped (paused or nobody listens)', 'dropped for newer ones')
     assert sum(int(values[name]) for name in idle) == int(values['received'])
+
+
+def test_blazepose(network, blazepose_model):
+    """The real thing: a person of the bundled clip, where the clip's ground truth has him."""
+    camera = Camera.load(resource('demo', 'jump.yaml'))
+    frames = list(open_source(resource('demo', 'jump.mp4'), camera=camera))[:60]
+    truth = np.load(resource('demo', 'jump.npz'))
+    bench = Bench(network, '--estimator', 'blazepose')
+    got = bench.listen('/pose3d_estimator/skeletons', SKELETONS)
+    bench.spin_until(lambda: bench.images.listeners() and bench.infos.listeners(), 60)
+    bench.spin_until(lambda: all(s.publishers() for s in bench.node._subscriptions))
+    stamps = {}
+    for index, frame in enumerate(frames):
+        stamp_ns = bench.send(frame.image, calibrated=False)
+        stamps[stamp_ns] = index
+        bench.infos.publish(
+            info_message(bench.types, frame.camera, stamp_ns=stamp_ns, frame_id='cam')
+        )
+        bench.node.spin_once(0.05)
+    bench.spin_until(lambda: len(got) > 10)
+    person = got[-1].skeletons[0]
+    assert len(person.joints) == 33
+    hips = [list(truth['joint_names']).index(f'{side}_hip') for side in ('left', 'right')]
+    pelvis = truth['joints_cam'][stamps[stamp_of(got[-1].header)], 0][hips].mean(axis=0)
+    root = np.array([person.root.position.x, person.root.position.y, person.root.position.z])
+    assert np.linalg.norm(root - pelvis) < 0.5

@@ -15,7 +15,8 @@ import pytest
 # Before rclpy: a network of this run's own.
 os.environ.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 99)))
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-os.environ.setdefault('ROS_LOCALHOST_ONLY', '0')
+if os.environ.get('ROS_DISTRO') == 'humble':
+    os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
 os.environ['RCUTILS_COLORIZED_OUTPUT'] = '0'
 
 # For `support.blobs`, here and in the nodes that tests start.

@@ -30,12 +30,17 @@ from support.blobs import draw
 from pose3d_ros.ros.node import EstimatorNode
 from pose3d_ros.ros.spinning import Spinner
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 OPTICAL = 'camera_optical_frame'
 PERSON = (320.0, 240.0, 160.0)
+
+
+def within(seconds: float) -> float:
+    """What that time is worth on a machine that has other things to do."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def executable(name: str) -> str:

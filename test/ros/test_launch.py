@@ -7,7 +7,7 @@ import shutil
 import signal
 
 import pytest
-from harness import Process, camera_info, processes_of, stamp_of
+from harness import Process, camera_info, processes_of, stamp_of, within
 from pose3d_ros.msg import Skeleton3D, Skeleton3DArray
 from sensor_msgs.msg import CompressedImage, Image
 from tf2_msgs.msg import TFMessage
@@ -31,13 +31,13 @@ def launch(tmp_path):
 
 def test_arguments_are_described(launch):
     process = launch('estimator.launch.py', '--show-args')
-    assert process.ends(20) == 0
+    assert process.ends(within(20)) == 0
     for name in ('namespace', 'image_topic', 'params_file', 'use_sim_time', 'rviz', 'device'):
         assert f"'{name}':" in process.output
     assert "Valid choices are: ['', 'raw', 'compressed']" in process.output
     for file in ('demo.launch.py', 'multi_camera.launch.py'):
         process = launch(file, '--show-args')
-        assert process.ends(20) == 0
+        assert process.ends(within(20)) == 0
         assert 'no description' not in process.output
 
 
@@ -67,7 +67,7 @@ def test_remaps_parameters_and_two_interrupts(launch, peer, namespace, tmp_path)
     assert got[-1].skeletons[0].position_source != Skeleton3D.SOURCE_RELATIVE
     # As in a terminal: everybody gets the signal, and the launch passes it on once more.
     process.interrupt(group=True)
-    process.ends(5.0)
+    process.ends(within(5.0))
     assert 'finished cleanly' in process.output
     assert 'Traceback' not in process.output
     assert 'died' not in process.output
@@ -78,14 +78,14 @@ def test_one_interrupt_of_the_launch_alone(launch, peer, namespace):
     process = launch('estimator.launch.py', f'namespace:={namespace}', 'estimator:=support.blobs')
     process.wait_for(f'listening to {namespace}/image')
     process.interrupt(signal.SIGINT)
-    process.ends(5.0)
+    process.ends(within(5.0))
     assert 'finished cleanly' in process.output
     assert processes_of(process.process.pid) == []
 
 
 def test_an_impossible_argument_is_refused(launch):
     process = launch('estimator.launch.py', 'backend:=abacus')
-    assert process.ends(20) != 0
+    assert process.ends(within(20)) != 0
     assert 'abacus' in process.output
 
 
@@ -104,7 +104,7 @@ def test_several_cameras(launch, peer, namespace, tmp_path):
     process.wait_for('active: blobs')
     camera.until(lambda: got)
     process.interrupt(group=True)
-    process.ends(5.0)
+    process.ends(within(5.0))
     assert 'finished cleanly' in process.output
 
 
@@ -138,7 +138,7 @@ def test_the_demo(launch, peer, namespace, blazepose):
     assert names <= {f'body_{slot}' for slot in range(1, 6)}
     assert peer.count_publishers(f'{namespace}/tf_static') == 1
     process.interrupt(group=True)
-    process.ends(5.0)
+    process.ends(within(5.0))
     assert process.output.count('finished cleanly') == 2
     assert 'Traceback' not in process.output
     assert processes_of(process.process.pid) == []

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from harness import LATCHED, Process, executable, stamp_of
+from harness import LATCHED, Process, executable, stamp_of, within
 from pose3d_ros.msg import EstimatorInfo, Skeleton3DArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -56,7 +56,7 @@ def test_its_camera_serves_a_node_of_ros(start, peer, standalone, namespace):
     assert (images[0].width, images[0].height) == (640, 480)
     peer.until(lambda: stamp_of(got[-1]) in {stamp_of(image) for image in images})
     process.interrupt(signal.SIGINT)
-    assert process.ends(5.0) == 0
+    assert process.ends(within(5.0)) == 0
 
 
 def test_its_node_serves_ros(peer, standalone, namespace, tmp_path):
@@ -80,7 +80,7 @@ def test_its_node_serves_ros(peer, standalone, namespace, tmp_path):
         (own,) = peer.get_subscriptions_info_by_topic(f'{peer.target}/skeletons')
         assert str(info.topic_type_hash) == str(own.topic_type_hash)
     process.interrupt(signal.SIGINT)
-    assert process.ends(5.0) == 0
+    assert process.ends(within(5.0)) == 0
 
 
 def test_its_node_hears_the_camera_of_ros(peer, standalone, namespace, tmp_path):
