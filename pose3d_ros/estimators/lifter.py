@@ -102,6 +102,17 @@ class _State:
     people: dict[int, _Person] = field(default_factory=dict)
 
 
+def models(config: PipelineConfig) -> list[str]:
+    """Registered models that are needed: the lifter, if it is not our own, and the source's.
+
+    RTMPose without a detector of its own takes BlazePose's.
+    """
+    options = Options(**config.options)  # type: ignore[arg-type]
+    source = options.keypoints_model or options.keypoints
+    detector = ['blazepose'] if options.keypoints == 'rtmpose' and '+' not in source else []
+    return [name for name in (config.model, *source.split('+'), *detector) if name]
+
+
 class Estimator:
     """See the module."""
 

@@ -11,6 +11,7 @@ from pose3d_ros.camera import Camera
 from pose3d_ros.config import PipelineConfig
 from pose3d_ros.detectors.keypoints import pose_2d
 from pose3d_ros.errors import ConfigError
+from pose3d_ros.estimators.lifter import models
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource
@@ -120,6 +121,13 @@ def test_poses_carry_the_stamp_of_their_frame(options: dict[str, Any], frames: i
 
 def test_without_tracking_every_frame_stands_alone() -> None:
     assert all(len(poses) == 1 for _, poses in run(make(tracking=False), 4))
+
+
+def test_it_tells_which_models_it_needs() -> None:
+    config = PipelineConfig(estimator='lifter')
+    assert models(config) == ['blazepose']
+    config = config.replace(model='motionbert_243f', options={'keypoints': 'given'})
+    assert models(config) == ['motionbert_243f', 'given']
 
 
 def test_unknown_source_and_kind_are_told(tmp_path: Path) -> None:
