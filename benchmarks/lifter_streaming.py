@@ -78,7 +78,7 @@ def main() -> None:
             for people in (1, 5):
                 window = rng.normal(0, 0.3, (people, 34, 243)).astype(np.float32)
                 net = nets['videopose3d_243']
-                jobs[f'window, {people} people, {label}'] = lambda n=net, x=window: n({'window': x})
+                jobs[f'window, {people} people, {label}'] = partial(net, {'window': window})
                 streaming = Streaming(nets['videopose3d_243_step'], KERNELS, WIDTH)
                 streams = [streaming.start(row[:, 0]) for row in window]
                 frame = window[:, :, -1]
@@ -102,19 +102,15 @@ def main() -> None:
         print(f'{name:42s} {np.median(values):9.2f} ms')
         if 'MotionBERT' in name:
             for stride in (1, 5, 15):
-                print(
                 each = np.median(values) / stride
                 print(f'  per output frame with lifter.stride={stride}: {each:.1f} ms')
-                )
     medians = {name: float(np.median(values)) for name, values in times.items()}
     cheapest = {
         kind: min(v for n, v in medians.items() if n.startswith(kind))
         for kind in ('window, 1', 'stream, 1', 'stream, 5')
     }
-    print(
     sums = multiply_adds(True), multiply_adds(False)
     print(f'multiply-adds: {sums[0]:.1f} M streaming, {sums[1]:.0f} M windowed')
-    )
     print(f'streaming is {cheapest["window, 1"] / cheapest["stream, 1"]:.1f} times cheaper')
     print(f'five people cost {cheapest["stream, 5"] / cheapest["stream, 1"]:.2f} times one')
 

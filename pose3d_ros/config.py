@@ -190,6 +190,10 @@ class PipelineConfig:
         1.0, 'one-euro cutoff of the speed estimate, Hz', low=0.001, high=100, live=True
     )
 
+    bone_quality: bool = setting(
+        False, 'state how body-like the bone ratios of each skeleton are, 0..1', live=True
+    )
+
     options: Mapping[str, Value] = field(default_factory=dict)
     """Settings of the estimator, without its prefix."""
 
@@ -215,11 +219,15 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], origin: str = '') -> 
     where = f'{origin}: ' if origin else ''
     plain: dict[str, Any] = {}
     options: dict[str, dict[str, Any]] = {}
-    for key, value in values.items():
-        head, _, tail = key.partition('.')
-        if tail or isinstance(value, Mapping):
-            part = {tail: value} if tail else dict(value)
-            options.setdefault(head, {}).update(part)
+    name = str(values.get('estimator', known['estimator'].default))
+    for key, value in _leaves(values):
+        # An estimator of another package has dots in its own name.
+        own = key == name or key.startswith(f'{name}.')
+        head, tail = (name, key[len(name) + 1 :]) if own else key.partition('.')[::2]
+        if isinstance(value, Mapping):
+            options.setdefault(head, {})
+        elif tail:
+            options.setdefault(head, {})[tail] = value
         elif key in known:
             plain[key] = _checked(known[key], value, where)
         else:
@@ -261,6 +269,15 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     for section in sections:
         merged.update(section['ros__parameters'] or {})
     return merged
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of nested mappings; empty mappings are values."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f'{prefix}{key}.')
+        else:
+            yield f'{prefix}{key}', value
 
 
 def _checked(item: Setting, value: Any, where: str) -> Value:

@@ -133,7 +133,10 @@ class ClipResult:
         root = (pelvis(apart) - pelvis(truth))[:, 0]
         root_error = np.linalg.norm(root, axis=-1)
         covariance = np.array(self.covariance or none[..., None])
-        spread = metrics.coverage(moved - moved_truth, covariance) if len(xyz) else float('nan')
+        # A covariance is about where a joint was said to be: in the camera's frame, if it is there.
+        placed = np.array(self.absolute, bool)[:, None, None]
+        errors = np.where(placed, xyz - truth, moved - moved_truth)
+        spread = metrics.coverage(errors, covariance) if len(xyz) else float('nan')
         numbers = {
             'detection_rate': self.found / self.visible if self.visible else np.nan,
             'mpjpe_mm': 1000 * _mean(metrics.mpjpe(moved, moved_truth)),

@@ -7,6 +7,7 @@ config/estimators/ and the table in docs/ros2.md.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ import yaml
 
 from .config import PipelineConfig, Setting, Value, setting, settings_of
 from .errors import ConfigError
-from .estimators import ESTIMATORS, options_of
+from .estimators import ESTIMATORS, defaults_of, options_of
 
 # Parameters that ROS itself puts into every node's file; they are no settings of ours.
 ROS_PARAMETERS = (
@@ -175,9 +176,15 @@ def to_yaml() -> str:
 
 
 def estimator_yaml(estimator: str) -> str:
-    """A parameters file that chooses an estimator, with that one's own settings."""
+    """A parameters file that chooses an estimator, with that one's own settings and defaults."""
     chosen = Setting('estimator', estimator, 'name of the estimator')
-    own = settings_of(options_of(estimator), prefix=f'{estimator}.')
+    defaults = defaults_of(estimator)
+    other = (
+        dataclasses.replace(item, default=defaults[item.name])
+        for item in settings_of(NodeConfig)
+        if item.name in defaults
+    )
+    own = [*other, *settings_of(options_of(estimator), prefix=f'{estimator}.')]
     head = f'# Chooses {estimator}, with its own settings; all others are in ../estimator.yaml.\n'
     return head + _parameters([chosen, *own])
 

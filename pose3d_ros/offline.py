@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 import time
@@ -92,9 +93,14 @@ def run_offline(
     pipeline.reset()
     try:
         with _stop_on_signals() as stopped:
-            for index, (frame, decoding) in enumerate(_timed(progress(source))):
-                poses = pipeline.process(frame)
-                stages = {'decode image': decoding, **pipeline.timings}
+            decoding: deque[float] = deque()
+            frames = _timed(progress(source), decoding, max_frames)
+            # A live source is not asked for its next frame before the last one is delivered.
+            ahead = source.length is not None
+            one_by_one = ((frame, pipeline.process(frame)) for frame in frames)
+            results = pipeline.stream(frames) if ahead else one_by_one
+            for index, (frame, poses) in enumerate(results):
+                stages = {'decode image': decoding.popleft(), **pipeline.timings}
                 if source.independent:
                     pipeline.reset(frame.source)
                 start = time.perf_counter()
@@ -113,8 +119,6 @@ def run_offline(
                 if stopped.is_set():
                     summary.interrupted = True
                     break
-                if max_frames and summary.frames >= max_frames:
-                    break
             for writer in writers:
                 writer.close()
     except BaseException:
@@ -125,15 +129,18 @@ def run_offline(
     return summary
 
 
-def _timed(frames: Iterable[Frame]) -> Iterator[tuple[Frame, float]]:
-    """Each frame with the milliseconds that it took to get it."""
+def _timed(frames: Iterable[Frame], times: deque[float], limit: int) -> Iterator[Frame]:
+    """Frames, at most limit (0: all); times gets the milliseconds that it took to get each."""
     iterator = iter(frames)
-    while True:
+    for count in itertools.count(1):
         start = time.perf_counter()
         frame = next(iterator, None)
         if frame is None:
             return
-        yield frame, (time.perf_counter() - start) * 1e3
+        times.append((time.perf_counter() - start) * 1e3)
+        yield frame
+        if count == limit:
+            return
 
 
 @contextmanager

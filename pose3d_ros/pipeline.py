@@ -14,6 +14,7 @@ from .camera import Camera
 from .config import PipelineConfig, settings_of
 from .errors import ConfigError, InputError
 from .placement import depth_scale, place
+from .plausibility import bone_quality
 from .skeleton import Skeleton, convert, get_skeleton
 from .smoothing import PoseSmoother
 from .tracking import Track, Tracker, predicted
@@ -115,7 +116,7 @@ class Pipeline:
             found = self.estimator.finish(job.pending)  # type: ignore[attr-defined]
         start = time.perf_counter()
         out = [
-            [convert(pose, self.skeleton) for pose in self._finish(frame, source, poses)]
+            [self._out(pose) for pose in self._finish(frame, source, poses)]
             for frame, source, poses in zip(frames, sources, found)
         ]
         finish = (time.perf_counter() - start) * 1e3
@@ -192,6 +193,11 @@ class Pipeline:
         if config.publish_predicted:
             out += [predicted(track, frame.stamp_ns) for track in missing]
         return out
+
+    def _out(self, pose: Pose3D) -> Pose3D:
+        if self.config.bone_quality:
+            pose = pose.replace(bone_quality=bone_quality(pose))
+        return convert(pose, self.skeleton)
 
     def _placed(self, frame: Frame, pose: Pose3D) -> Pose3D:
         if frame.camera is None or pose.absolute or not self.config.placement:

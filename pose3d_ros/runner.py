@@ -10,17 +10,19 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from .config import PipelineConfig
 from .errors import ConfigError, InputError, Pose3DError
 from .monitor import Report, SourceStats, Throttle, Window
 from .node_config import NodeConfig, fixed_changes
+from .pipeline import Job
 from .types import Frame, Pose3D
 
 STOP_TIMEOUT_S = 2.0
 # The order in which the way of an image is reported; stages of the pipeline come in between.
-_FIRST, _LAST = ('transport', 'wait', 'decode'), ('publish', 'total')
+_FIRST, _LAST = ('transport', 'wait', 'decode image'), ('publish', 'total')
 
 Log = Callable[[int, str], None]
 """Takes a level of `logging` and a line."""
@@ -34,8 +36,18 @@ class PipelineLike(Protocol):
     resets: int
     subjects: dict[str, Frame | None]
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether begin() only starts the work."""
+
     def process_batch(self, frames: list[Frame]) -> list[list[Pose3D]]:
         """People in each frame."""
+
+    def begin(self, frames: list[Frame]) -> Job:
+        """Start work on frames."""
+
+    def finish(self, job: Job) -> list[list[Pose3D]]:
+        """People in each frame of a job."""
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""
@@ -55,6 +67,15 @@ class Arrival:
 
 
 @dataclass(frozen=True)
+class _Work:
+    """Images that the network works on."""
+
+    frames: list[Frame]
+    arrivals: list[Arrival]
+    job: Job
+
+
+@dataclass(frozen=True)
 class Result:
     """What came out for an image."""
 
@@ -68,8 +89,9 @@ class FrameRunner:
     """Newest image first, one thread, settings swapped between images, failures survived.
 
     offer() comes from any thread and returns at once; decode, the pipeline and publish run in the
-    worker. Each camera has one place for a waiting image (drop_policy newest) or all share one
-    queue (none).
+    worker. Where the pipeline's frames overlap, the network works on the next image while one is
+    decoded and published. Each camera has one place for a waiting image (drop_policy newest) or all
+    share one queue (none).
 
     decode: payload to Frame; InputError counts as a bad image and never ends the node.
     publish: takes the results. wanted: whether somebody is interested in a camera's results.
@@ -254,16 +276,22 @@ class FrameRunner:
         command()
 
     def _run(self) -> None:
+        held: _Work | None = None
         while True:
+            if held is not None:
+                held.job.wait()
             with self._ready:
-                self._busy = False
-                self._ready.notify_all()
-                self._ready.wait_for(
-                    lambda: self._stopping or self._boxes or self._queue or self._commands
-                )
+                if held is None:
+                    self._busy = False
+                    self._ready.notify_all()
+                    self._ready.wait_for(
+                        lambda: self._stopping or self._boxes or self._queue or self._commands
+                    )
                 commands = list(self._commands)
                 self._commands.clear()
-                if self._stopping:
+                stopping = self._stopping
+                # Settings change between images: what is under way ends first.
+                if stopping or (held is not None and commands):
                     batch = []
                 elif self._queue:
                     batch = [self._queue.popleft()]
@@ -271,12 +299,18 @@ class FrameRunner:
                     batch = list(self._boxes.values())
                     self._boxes.clear()
                 self._busy = True
-                stopping = self._stopping
-            for command in commands:
-                self._guarded(command)
+            if held is None:
+                for command in commands:
+                    self._guarded(command)
+            # The network gets its next image before the last one is decoded and published.
+            begun = self._handle(batch) if batch else None
+            if held is not None and not stopping:
+                self._complete(held)
+                for command in commands:
+                    self._guarded(command)
+            held = begun
             if stopping:
                 break
-            self._handle(batch)
             if self._gave_up:
                 self._on_gave_up(self._last_failure)
                 break
@@ -284,17 +318,39 @@ class FrameRunner:
             self._busy = False
             self._ready.notify_all()
 
-    def _handle(self, batch: list[Arrival]) -> None:
+    def _handle(self, batch: list[Arrival]) -> _Work | None:
+        """Process images, or only begin with them if the pipeline's frames overlap."""
         frames, arrivals = [], []
         for arrival in batch:
             frame = self._decoded(arrival)
             if frame is not None:
                 frames.append(frame)
                 arrivals.append(arrival)
-        if frames and not self._process(frames, arrivals) and len(frames) > 1:
-            # One camera's image must not take the others' away.
+        if not frames:
+            return None
+        if self._pipeline.overlaps:
+            try:
+                return _Work(frames, arrivals, self._pipeline.begin(frames))
+            except Exception as error:
+                if len(frames) == 1:
+                    self._failed(error)
+                    return None
+        elif self._process(frames, arrivals, partial(self._pipeline.process_batch, frames)):
+            return None
+        self._one_by_one(frames, arrivals)
+        return None
+
+    def _complete(self, work: _Work) -> None:
+        """Take the results of what was begun."""
+        frames, arrivals = work.frames, work.arrivals
+        if not self._process(frames, arrivals, partial(self._pipeline.finish, work.job)):
+            self._one_by_one(frames, arrivals)
+
+    def _one_by_one(self, frames: list[Frame], arrivals: list[Arrival]) -> None:
+        """One camera's image must not take the others' away."""
+        if len(frames) > 1:
             for frame, arrival in zip(frames, arrivals):
-                self._process([frame], [arrival])
+                self._process([frame], [arrival], partial(self._pipeline.process_batch, [frame]))
 
     def _decoded(self, arrival: Arrival) -> Frame | None:
         begin = time.monotonic()
@@ -323,12 +379,17 @@ class FrameRunner:
             stats.size = frame.size
             self._took('transport', (arrival.received_ns - frame.stamp_ns) * 1e-9)
             self._took('wait', begin - arrival.monotonic_s)
-            self._took('decode', time.monotonic() - begin)
+            self._took('decode image', time.monotonic() - begin)
         return frame
 
-    def _process(self, frames: list[Frame], arrivals: list[Arrival]) -> bool:
+    def _process(
+        self,
+        frames: list[Frame],
+        arrivals: list[Arrival],
+        compute: Callable[[], list[list[Pose3D]]],
+    ) -> bool:
         try:
-            people = self._pipeline.process_batch(frames)
+            people = compute()
             timings, lost = dict(self._pipeline.timings), dict(self._pipeline.lost)
             subjects = dict(self._pipeline.subjects)
         except Exception as error:

@@ -23,8 +23,8 @@ SECOND = 1_000_000_000
 class Node:
     """A runner whose publisher can be made to wait, with the real pipeline."""
 
-    def __init__(self, **settings):
-        config = NodeConfig(estimator='support.blobs', **settings)
+    def __init__(self, estimator='support.blobs', **settings):
+        config = NodeConfig(estimator=estimator, **settings)
         self.results, self.logs, self.gave_up = [], [], []
         self.free = threading.Event()
         self.free.set()
@@ -74,12 +74,12 @@ class Node:
         return self.runner.report().sources[source]
 
 
-@pytest.fixture
-def make():
+@pytest.fixture(params=['support.blobs', 'support.overlapping'])
+def make(request):
     made = []
 
     def start(**settings):
-        node = Node(**settings)
+        node = Node(request.param, **settings)
         made.append(node)
         node.runner.start()
         return node
@@ -324,7 +324,7 @@ def test_latency_is_split(make):
     node.free.set()
     node.finish()
     latency = node.runner.report().latency_ms
-    assert list(latency)[:3] == ['transport', 'wait', 'decode']
+    assert list(latency)[:3] == ['transport', 'wait', 'decode image']
     assert list(latency)[-2:] == ['publish', 'total']
     assert 'landmarks' in latency
     assert latency['transport'][0] == pytest.approx(30)
@@ -413,3 +413,32 @@ def test_many_images_from_many_threads(make):
         own = [r.frame.stamp_ns for r in node.results if r.frame.source == source]
         assert own == sorted(own)
         assert own[-1] == 299
+
+
+def test_the_network_has_its_next_image_before_the_last_is_decoded():
+    node = Node('support.overlapping', drop_policy='none', options={'slow_ms': 20.0})
+    node.runner.start()
+    for stamp in range(1, 5):
+        node.offer(stamp)
+    node.finish()
+    assert node.stamps == [1, 2, 3, 4]
+    calls = node.pipeline.estimator.calls
+    for stamp in range(1, 4):
+        assert calls.index(('begin', stamp + 1)) < calls.index(('finish', stamp))
+    # An image that comes alone does not wait for another.
+    node.offer(5)
+    node.wait_for_results(5)
+    assert node.runner.stop()
+
+
+def test_settings_change_between_overlapping_images():
+    node = Node('support.overlapping', drop_policy='none', options={'slow_ms': 20.0})
+    node.runner.start()
+    node.offer(1)
+    time.sleep(0.005)
+    node.runner.configure(node.runner.config.replace(min_score=0.25))
+    node.offer(2)
+    node.finish()
+    assert node.stamps == [1, 2]
+    assert [result.config.min_score for result in node.results] == [0.5, 0.25]
+    assert node.runner.stop()

@@ -46,6 +46,10 @@ class BoxOptions:
         'where boxes come from: blazepose, topic (vision_msgs/Detection2DArray), image (the whole '
         'picture is one person), a registered detector, or module:Class of another package',
     )
+    detector_model: str = setting(
+        '',
+        "registered model or path for detectors that leave the choice; empty: the detector's own",
+    )
     detector_interval: int = setting(
         10, 'frames between two runs of the detector while people are followed',
         low=1, high=1000, live=True,
@@ -77,8 +81,12 @@ class GivenBoxes:
         return [NOBODY if frame.boxes is None else best_first(frame.boxes) for frame in frames]
 
 
-def create_detector(name: str, config: PipelineConfig) -> PersonDetector:
-    """The detector of that name with its model; ConfigError, ModelError, BackendError."""
+def create_detector(name: str, config: PipelineConfig, model: str = '') -> PersonDetector:
+    """The detector of that name with its model; ConfigError, ModelError, BackendError.
+
+    It gets the pipeline's settings with the `model` given here: the pipeline's is the estimator's.
+    """
+    config = config.replace(model=model)
     target = DETECTORS.get(name, name)
     module, _, kind = target.partition(':')
     if not kind:

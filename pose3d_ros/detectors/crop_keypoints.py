@@ -45,8 +45,9 @@ class CropKeypoints(Protocol):
         """Joints of the person in each crop; all in one batch."""
 
 
-def create_source(name: str, config: PipelineConfig) -> CropKeypoints | None:
+def create_source(name: str, config: PipelineConfig, model: str = '') -> CropKeypoints | None:
     """The source of that name with its model, None for `none`; ConfigError, ModelError."""
+    config = config.replace(model=model)
     if name == 'none':
         return None
     module, _, kind = SOURCES.get(name, name).partition(':')

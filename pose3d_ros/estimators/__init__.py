@@ -25,6 +25,7 @@ ESTIMATORS: dict[str, str] = {
     'openpose3d': 'pose3d_ros.estimators.openpose3d',
     'metro': 'pose3d_ros.estimators.metro',
     'lifting_from_the_deep': 'pose3d_ros.estimators.lifting_from_the_deep',
+    'pose_hg_3d': 'pose3d_ros.estimators.pose_hg_3d',
 }
 
 

@@ -23,6 +23,7 @@ from ..skeleton import SKELETONS
 from ..types import Array, Frame, JointStatus, Pose3D
 from ..zoo.store import sha256
 from . import EstimatorInfo
+from ._cpm_people import MODEL, CpmPeople
 from ._keypoint_people import KeypointPeople, Person, needed
 from ._level_view import LevelView, PitchEstimate, down
 from ._ppca_lifting import MIN_JOINTS, Lifter, Prior, lift_as_published
@@ -43,7 +44,7 @@ class Options:
 
     keypoints: str = setting(
         'blazepose',
-        'where 2D joints come from: the name of another estimator',
+        'where 2D joints come from: cpm (the published networks), or the name of another estimator',
     )
     prior: str = setting('', "file of shape models, .mat or .npz; empty: the package's own")
     method: str = setting(
@@ -81,6 +82,8 @@ class _State:
 def models(config: PipelineConfig) -> Sequence[str]:
     """Registered models that are needed."""
     options = Options(**config.options)  # type: ignore[arg-type]
+    if options.keypoints == MODEL:
+        return (config.model or MODEL,)
     return needed(options.keypoints, config)
 
 
@@ -96,7 +99,11 @@ class Estimator:
         self._published = config.parity or options.method == 'published'
         self._lifter = Lifter(self._prior)
         self._posterior = PosteriorLifter(self._prior, options.noise_mm)
-        self._people = KeypointPeople(options.keypoints, config, self._prior.joints)
+        self._people: CpmPeople | KeypointPeople
+        if options.keypoints == MODEL:
+            self._people = CpmPeople(config, self._prior.joints)
+        else:
+            self._people = KeypointPeople(options.keypoints, config, self._prior.joints)
         source = self._people.info
         self.info = EstimatorInfo(
             model=f'{source.model}+{path.stem}',

@@ -45,6 +45,9 @@ class Options(BoxOptions):
         'which network gives 2D joints for the place and the pixels: blazepose, none, or '
         'module:Class of another package',
     )
+    keypoints_model: str = setting(
+        '', 'registered model or path for sources of 2D joints that leave the choice'
+    )
     place_by: str = setting(
         'auto',
         'how the place is found; auto: perspective, else bone_lengths, depth, box; metrabs, '
@@ -85,7 +88,8 @@ class _Person:
 def models(config: PipelineConfig) -> list[str]:
     """Registered models that are needed: the graph, and those of the boxes and the 2D joints."""
     options = _options(config)
-    return list(dict.fromkeys([config.model or 'metro', options.detector, options.keypoints]))
+    named = [config.model or 'metro', options.detector, options.keypoints]
+    return list(dict.fromkeys([*named, options.detector_model, options.keypoints_model]))
 
 
 class Estimator:
@@ -104,11 +108,13 @@ class Estimator:
         if path.suffix == '.pb':
             parts.check_joints(path.name, self._joints, *graph_joints(path))
         self.skeleton = self._joints.skeleton
-        self._keypoints = create_source(options.keypoints, config)
+        self._keypoints = create_source(options.keypoints, config, options.keypoints_model)
         if self._keypoints is not None:
             table = conversion(self._keypoints.skeleton, self.skeleton)
             self._shared = [(j, list(found)) for j, found in enumerate(table) if found]
-        self._people = People(create_detector(options.detector, config), config, options)
+        self._people = People(
+            create_detector(options.detector, config, options.detector_model), config, options
+        )
         self.info = EstimatorInfo(
             model=model.name,
             version=model.version,

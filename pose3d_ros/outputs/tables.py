@@ -166,6 +166,7 @@ def pose_record(pose: Pose3D) -> dict[str, Any]:
         'placed_by': pose.placed_by,
         'score': _number(pose.score, _SHARE),
         'size_px': _number(pose.size_px, _PIXELS),
+        'bone_quality': _number(pose.bone_quality, _SHARE),
         'root': _plain(pose.root, _METRES),
         'velocity': _plain(pose.velocity, _METRES),
         'xyz': _plain(pose.xyz, _METRES),
@@ -195,13 +196,18 @@ def pose_from_record(record: dict[str, Any]) -> Pose3D:
         status=np.array(record['status'], dtype=np.uint8),
         covariance=covariance,
         position_source=PositionSource[record['position_source'].upper()],
+        score=_nan_if_none(record['score']),
+        size_px=_nan_if_none(record['size_px']),
+        bone_quality=_nan_if_none(record.get('bone_quality')),
         placed_by=record.get('placed_by', ''),
-        score=math.nan if record['score'] is None else record['score'],
-        size_px=math.nan if record['size_px'] is None else record['size_px'],
         track_id=record['track_id'],
         tracking_state=TrackingState[record['tracking_state'].upper()],
         velocity=np.array(record['velocity'], dtype=float),
     )
+
+
+def _nan_if_none(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def read_json_lines(path: str | Path) -> Iterator[tuple[dict[str, Any], list[Pose3D]]]:

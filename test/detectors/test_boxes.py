@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -127,6 +128,23 @@ def test_given_boxes_and_the_whole_picture() -> None:
     assert len(create_detector('topic', config).detect([Frame(IMAGE)])[0]) == 0
     whole = create_detector('image', config).detect([Frame(IMAGE)])[0]
     assert whole.tolist() == [[0, 0, 640, 480, 1]]
+
+
+class Chosen(Recorded):
+    """A detector of another package, which tells what model it was given."""
+
+    def __init__(self, config: PipelineConfig) -> None:
+        super().__init__(ONE)
+        self.model = config.model
+
+
+def test_a_detector_of_another_package_gets_its_own_model(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, 'another_package', sys.modules[__name__])
+    config = PipelineConfig(model='the_estimators.pb')
+    detector = create_detector('another_package:Chosen', config, 'people.onnx')
+    assert detector.model == 'people.onnx'
+    assert create_detector('another_package:Chosen', config).model == ''
+    assert detector.detect([Frame(IMAGE)])[0].shape == (1, 5)
 
 
 def test_unknown_detectors_are_named() -> None:

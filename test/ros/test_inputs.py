@@ -346,3 +346,66 @@ def test_the_newest_image_wins(start, peer, monkeypatch):
     camera.until(
         lambda: int({p.key: p.value for p in latest['input'].values}['dropped for newer ones']) > 20
     )
+
+
+@pytest.fixture
+def spy(monkeypatch):
+    """An estimator that keeps the frames that it gets; its name is spy.estimator."""
+    import sys
+    from dataclasses import dataclass
+    from types import ModuleType
+
+    from support import blobs
+
+    from pose3d_ros.config import setting
+
+    @dataclass(frozen=True)
+    class Options:
+        detector: str = setting('topic', 'where boxes come from')
+
+    kept = []
+
+    class Estimator(blobs.Estimator):
+        def estimate(self, frames):
+            kept.extend(frames)
+            return super().estimate(frames)
+
+    for name in ('spy', 'spy.estimator'):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    sys.modules['spy.estimator'].Estimator = Estimator
+    sys.modules['spy.estimator'].Options = Options
+    return kept
+
+
+def test_boxes_of_a_detector_in_another_node(start, peer, spy):
+    messages = pytest.importorskip('vision_msgs.msg')
+    start(estimator='spy.estimator', always_on=True).wait()
+    publisher = peer.create_publisher(messages.Detection2DArray, 'detections', BEST_EFFORT)
+    camera = peer.camera()
+
+    def detected():
+        message = image_message()
+        detection = messages.Detection2D(header=message.header)
+        detection.bbox.center.position.x, detection.bbox.center.position.y = 320.0, 240.0
+        detection.bbox.size_x, detection.bbox.size_y = 40.0, 160.0
+        publisher.publish(messages.Detection2DArray(header=message.header, detections=[detection]))
+        return message
+
+    camera.until(lambda: spy and spy[-1].boxes is not None and len(spy[-1].boxes), image=detected)
+    assert spy[-1].boxes[0, :4] == pytest.approx([300, 160, 40, 160])
+
+
+def test_gravity_by_the_transforms(start, peer, spy):
+    from geometry_msgs.msg import TransformStamped
+    from tf2_ros import StaticTransformBroadcaster
+
+    start(estimator='spy.estimator', always_on=True, gravity_frame='odom', tf_timeout_s=0.0).wait()
+    place = TransformStamped()
+    place.header.frame_id, place.child_frame_id = 'odom', 'camera_optical_frame'
+    # A camera that looks along x, upright: down is along its y.
+    place.transform.rotation.x, place.transform.rotation.y = -0.5, 0.5
+    place.transform.rotation.z, place.transform.rotation.w = -0.5, 0.5
+    StaticTransformBroadcaster(peer).sendTransform(place)
+    camera = peer.camera()
+    camera.until(lambda: spy and spy[-1].gravity is not None)
+    assert spy[-1].gravity == pytest.approx([0, 1, 0], abs=1e-6)

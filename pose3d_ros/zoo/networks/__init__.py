@@ -34,6 +34,10 @@ FAMILIES: dict[str, str] = {
     'videopose3d_243_step': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_243_STEP',
     'videopose3d_243_causal': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_243_CAUSAL',
     'videopose3d_243_causal_step': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_243_CAUSAL_STEP',
+    'cpm_person': 'pose3d_ros.zoo.networks.cpm_person',
+    'cpm_pose': 'pose3d_ros.zoo.networks.cpm_pose',
+    'pose_hg_3d': 'pose3d_ros.zoo.networks.pose_hg_3d',
+    'pose_hg_3d_hourglass': 'pose3d_ros.zoo.networks.pose_hg_3d_hourglass',
 }
 
 

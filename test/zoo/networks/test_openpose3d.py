@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,14 @@ from shared import parity_files
 torch = pytest.importorskip('torch', reason='PyTorch is an extra: pose3d_ros[convert]')
 pytest.importorskip('onnx', reason='onnx is an extra: pose3d_ros[convert]')
 
-from pose3d_ros.zoo.convert import load_strictly, random_weights  # noqa: E402
+from pose3d_ros.backends import (  # noqa: E402
+    NetworkSpec,
+    Port,
+    RuntimeOptions,
+    available,
+    load_network,
+)
+from pose3d_ros.zoo.convert import convert, load_strictly, random_weights  # noqa: E402
 from pose3d_ros.zoo.networks.openpose3d import FAMILY, Network  # noqa: E402
 
 CASES = parity_files('openpose3d', 'network_io_*.npz')
@@ -66,3 +74,35 @@ def test_outputs_as_recorded(table: dict, path: Path) -> None:
     for name, found in zip(FAMILY.outputs, outputs):
         wanted = case[name]
         assert np.abs(found[0].numpy() - wanted).max() < 1e-3 * wanted.std(), name
+
+
+@pytest.fixture(scope='module')
+def files(table: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Converted from an archive like the published one."""
+    seeds = {int(np.load(path)['weights_seed']) for path in CASES}
+    if len(seeds) != 1:
+        pytest.skip('one seed for all recorded cases is needed')
+    folder = tmp_path_factory.mktemp('converted')
+    checkpoint, archive = folder / 'human-pose-estimation-3d-0001.pth', folder / 'all.tar.gz'
+    torch.save(state_of(table, seeds.pop()), checkpoint)
+    with tarfile.open(archive, 'w:gz', compresslevel=1) as packed:
+        packed.add(checkpoint, f'human-pose-estimation-3d/{checkpoint.name}')
+    convert('openpose3d', archive, folder / 'network', member=checkpoint.name)
+    return folder
+
+
+@pytest.mark.parametrize('runtime', ['openvino', 'onnxruntime'])
+@pytest.mark.parametrize('path', CASES, ids=lambda path: path.stem)
+def test_runtimes_give_the_recorded_outputs(files: Path, path: Path, runtime: str) -> None:
+    if runtime not in available():
+        pytest.skip(f'{runtime} is not installed')
+    case = np.load(path)
+    image = case['image_bgr'].transpose(2, 0, 1)[None].astype(np.float32)
+    name = 'network.xml' if runtime == 'openvino' else 'network.onnx'
+    outputs = {name: Port((None,) * 4, name) for name in FAMILY.outputs}
+    spec = NetworkSpec(files / name, {'data': Port((None, 3, None, None), 'data')}, outputs)
+    device = 'CPU' if runtime == 'openvino' else 'cpu'
+    found = load_network(spec, RuntimeOptions(device=device), runtime)({'data': image})
+    for output in outputs:
+        wanted = case[output]
+        assert np.abs(found[output][0] - wanted).max() < 1e-3 * wanted.std(), output

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the documentation shows: tables are true, examples run, links lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from pose3d_ros.camera import Camera
+from pose3d_ros.cli.main import main
+from pose3d_ros.config import PipelineConfig, from_mapping
+from pose3d_ros.errors import ModelError
+from pose3d_ros.pipeline import Pipeline
+from pose3d_ros.skeleton import SKELETONS, Skeleton, conversion
+from pose3d_ros.types import Frame, PositionSource
+
+ROOT = Path(__file__).absolute().parents[1]
+DOCS = ROOT / 'docs'
+PAGES = sorted([*DOCS.rglob('*.md'), ROOT / 'README.md', ROOT / 'CONTRIBUTING.md'])
+
+if not DOCS.is_dir():
+    pytest.skip('an installed package has no docs', allow_module_level=True)
+
+
+def code_after(page: Path, marker: str) -> str:
+    """The first code block behind an HTML comment."""
+    text = page.read_text(encoding='utf-8')
+    found = re.search(rf'<!-- {re.escape(marker)} -->\n```python\n(.*?)```', text, re.DOTALL)
+    assert found, f'{page.name} has no code behind <!-- {marker} -->'
+    return found.group(1)
+
+
+def table(skeleton: Skeleton) -> str:
+    """A convention as docs/skeletons.md shows it."""
+    rows = ['| | joint | parent | mirror |', '|---:|---|---|---|']
+    for k, name in enumerate(skeleton.names):
+        parent = skeleton.names[skeleton.parents[k]] if skeleton.parents[k] >= 0 else ''
+        mirror = skeleton.names[skeleton.mirror[k]] if skeleton.mirror[k] != k else ''
+        rows.append(f'| {k} | {name} | {parent} | {mirror} |')
+    return '\n'.join(rows)
+
+
+@pytest.mark.parametrize('skeleton', SKELETONS.values(), ids=list(SKELETONS))
+def test_every_skeleton_has_its_table(skeleton: Skeleton) -> None:
+    text = (DOCS / 'skeletons.md').read_text(encoding='utf-8')
+    wanted = f'### {skeleton.name}\n'
+    assert wanted in text, f'docs/skeletons.md lacks {wanted}'
+    section = text.partition(wanted)[2].partition('\n### ')[0]
+    assert table(skeleton) in section, f'it should be\n\n{table(skeleton)}'
+
+
+def test_what_blazepose_lacks_in_other_conventions() -> None:
+    text = (DOCS / 'skeletons.md').read_text(encoding='utf-8')
+    rows = re.findall(r'^\| (`.*?) \| (.*?) ?\| (.*?) ?\|$', text.partition('From `blaze')[2], re.M)
+    told = {
+        name: (missing.strip(), means)
+        for names, missing, means in rows
+        for name in re.findall(r'`(\w+)`', names)
+    }
+    assert set(told) == set(SKELETONS) - {'blazepose_33'}
+    for name, (missing, means) in told.items():
+        target = SKELETONS[name]
+        found = dict(zip(target.names, conversion(SKELETONS['blazepose_33'], target)))
+        assert missing == ', '.join(joint for joint, parts in found.items() if not parts)
+        made = {joint for joint, parts in found.items() if len(parts) > 1}
+        assert made <= set(re.findall(r'\w+', means))
+        assert bool(made) == bool(means.strip())
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of the headings of a page, as GitHub makes them."""
+    heads = re.findall(r'^#+ (.*)$', page.read_text(encoding='utf-8'), re.M)
+    return {re.sub(r'[^\w\- ]', '', head.lower()).replace(' ', '-') for head in heads}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r'```.*?```', '', page.read_text(encoding='utf-8'), flags=re.DOTALL)
+    for link in re.findall(r'\]\(([^)\s]+)\)', text):
+        if re.match(r'\w+:', link):
+            continue
+        path, _, anchor = link.partition('#')
+        target = (page.parent / path) if path else page
+        assert target.exists(), f'{page.name} links to {link}'
+        if anchor:
+            assert anchor in anchors(target), f'{page.name} links to {link}'
+
+
+def settings_named(text: str) -> set[str]:
+    """Names of settings in the documentation that stand before a colon: `name: value`."""
+    return set(re.findall(r'`([a-z_]+(?:\.[a-z_]+)?): [^` ]*`', text))
+
+
+@pytest.mark.parametrize('name', ['frames_and_units.md', 'troubleshooting.md', 'design_notes.md'])
+def test_settings_that_are_named_exist(name: str) -> None:
+    from pose3d_ros.node_config import node_settings
+
+    known = {item.name for item in node_settings()}
+    for setting in settings_named((DOCS / name).read_text(encoding='utf-8')):
+        assert setting in known, f'{name} speaks of {setting}'
+
+
+@pytest.fixture
+def red_shirt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The example of docs/adding_an_estimator.md, as a package of the user's own."""
+    package = tmp_path / 'my_package'
+    package.mkdir()
+    (package / '__init__.py').touch()
+    code = code_after(DOCS / 'adding_an_estimator.md', 'example: my_package/red_shirt.py')
+    (package / 'red_shirt.py').write_text(code, encoding='utf-8')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for name in ('my_package', 'my_package.red_shirt'):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
+def shirts(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    """(480, 640, 3) with red boxes: x, y, width, height."""
+    image = np.zeros((480, 640, 3), np.uint8)
+    for x, y, width, height in boxes:
+        image[y : y + height, x : x + width] = (0, 0, 255)
+    return image
+
+
+def test_the_example_finds_and_places_people(red_shirt: Path) -> None:
+    pipeline = Pipeline(PipelineConfig(estimator='my_package.red_shirt'))
+    camera = Camera.assume(600.0, (640, 480))
+    image = shirts((100, 100, 60, 100), (400, 100, 30, 50), (10, 10, 5, 5))
+    for k in range(3):
+        poses = pipeline.process(Frame(image, stamp_ns=k * 33_000_000, camera=camera))
+    assert [pose.track_id for pose in poses] == [1, 2]
+    assert all(pose.position_source == PositionSource.ASSUMED for pose in poses)
+    # A shirt of half a metre that is 100 pixels high stands 600 * 0.5 / 100 metres away.
+    assert poses[0].root[2] == pytest.approx(3.0, abs=0.05)
+    assert poses[1].root[2] == pytest.approx(6.0, abs=0.1)
+    names = pipeline.skeleton.names
+    left, right = (poses[0].xyz[names.index(f'{side}_hip'), 0] for side in ('left', 'right'))
+    assert left > right
+    assert 'find' in pipeline.timings
+
+
+@pytest.mark.parametrize(
+    'nested',
+    [
+        {'my_package.red_shirt.min_height_px': 60},
+        {'my_package': {'red_shirt': {'min_height_px': 60}}},
+        {'my_package.red_shirt': {'min_height_px': 60}},
+    ],
+)
+def test_the_options_of_the_example_are_settings(red_shirt: Path, nested: dict[str, Any]) -> None:
+    config = from_mapping(PipelineConfig, {'estimator': 'my_package.red_shirt', **nested})
+    assert config.options == {'min_height_px': 60}
+    image = shirts((100, 100, 60, 100), (400, 100, 30, 50))
+    assert len(Pipeline(config).process(Frame(image))) == 1
+
+
+def test_the_command_of_the_example(red_shirt: Path, tmp_path: Path) -> None:
+    picture, out = tmp_path / 'people.png', tmp_path / 'out.jsonl'
+    cv2.imwrite(str(picture), shirts((100, 100, 60, 100), (400, 100, 30, 50)))
+    given = ['run', str(picture), '--estimator', 'my_package.red_shirt', '--focal-length-px', '600']
+    given += ['--set', 'my_package.red_shirt.min_height_px=40', '--save-json', str(out)]
+    assert main(given) == 0
+    record = json.loads(out.read_text(encoding='utf-8').splitlines()[1])
+    assert [person['position_source'] for person in record['people']] == ['assumed', 'assumed']
+    assert main([*given, '--set', 'my_package.red_shirt.min_hight_px=40']) == 2
+
+
+def mean_colours(path: Path, size: int = 256) -> None:
+    """An ONNX file (N, H, W, 3) -> (N, 17, 3): each joint is the mean of the pixels."""
+    helper = pytest.importorskip('onnx.helper')
+    onnx = pytest.importorskip('onnx')
+    kind = onnx.TensorProto.FLOAT
+    mean = helper.make_node('ReduceMean', ['image'], ['mean'], axes=[1], keepdims=1)
+    mean2 = helper.make_node('ReduceMean', ['mean'], ['mean2'], axes=[2], keepdims=0)
+    joints = helper.make_node('Concat', ['mean2'] * 17, ['joints'], axis=1)
+    graph = helper.make_graph(
+        [mean, mean2, joints],
+        'mean',
+        [helper.make_tensor_value_info('image', kind, ['n', size, size, 3])],
+        [helper.make_tensor_value_info('joints', kind, ['n', 17, 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8)
+    onnx.save(model, str(path))
+
+
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
+def test_the_network_of_the_example(tmp_path: Path, backend: str) -> None:
+    if backend == 'onnxruntime':
+        pytest.importorskip('onnxruntime')
+    space: dict[str, Any] = {'__name__': 'example'}
+    exec(code_after(DOCS / 'adding_an_estimator.md', 'network'), space)
+    mean_colours(tmp_path / 'pose.onnx')
+    config = PipelineConfig(model=str(tmp_path / 'pose.onnx'), backend=backend, precision='f32')
+    network = space['load'](config)
+    crops = np.zeros((2, 256, 256, 3), np.uint8)
+    crops[1] = (0, 51, 255)  # blue, green, red
+    found = space['joints'](network, crops)
+    assert found.shape == (2, 17, 3)
+    assert found[1, 5] == pytest.approx((1.0, 0.2, 0.0), abs=1e-5)
+    mean_colours(tmp_path / 'other.onnx', size=128)
+    with pytest.raises(ModelError, match='is another network'):
+        space['load'](config.replace(model=str(tmp_path / 'other.onnx')))
+
+
+def test_yaml_of_the_documentation_can_be_read() -> None:
+    for page in PAGES:
+        for block in re.findall(r'```yaml\n(.*?)```', page.read_text(encoding='utf-8'), re.DOTALL):
+            assert yaml.safe_load(block), page.name
