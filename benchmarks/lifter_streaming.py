@@ -82,13 +82,12 @@ def main() -> None:
                 streaming = Streaming(nets['videopose3d_243_step'], KERNELS, WIDTH)
                 streams = [streaming.start(row[:, 0]) for row in window]
                 frame = window[:, :, -1]
-                jobs[f'stream, {people} people, {label}'] = lambda s=streaming, p=streams, x=frame: (
-                    s.advance(p, x)
-                )
+                name = f'stream, {people} people, {label}'
+                jobs[name] = partial(streaming.advance, streams, frame)
             if args.motionbert:
                 clip = rng.normal(0, 0.4, (1, 243, 17, 3)).astype(np.float32)
-                jobs[f'MotionBERT, one window, {label}'] = lambda n=nets['motionbert'], x=clip: n(
-                    {'window': x}
+                jobs[f'MotionBERT, one window, {label}'] = partial(
+                    nets['motionbert'], {'window': clip}
                 )
         times: dict[str, list[float]] = {name: [] for name in jobs}
         for _ in range(args.rounds):
