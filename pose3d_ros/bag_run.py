@@ -258,7 +258,9 @@ class BagRun:
         )
         poses = self._pipeline.process(frame)
         lost = self._pipeline.lost.get(frame.source, [])
-        self._results[connection.topic].write(frame, poses, lost, time_ns)
+        subject = self._pipeline.subjects.get(frame.source, frame)
+        if subject is not None:
+            self._results[connection.topic].write(subject, poses, lost, time_ns)
         self.summary.images += 1
         self.summary.people += len(poses)
 

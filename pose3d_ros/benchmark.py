@@ -95,14 +95,17 @@ def benchmark(
             progress(f'round {turn + 1} of {rounds}: {timing.device} {timing.precision}')
             result = ClipResult(clip.name, clip.people)
             identities: dict[int, int] = {}
+            stamps: dict[int, int] = {}
             loaded.reset()
             counted = []
             for index, frame in enumerate(frames):
                 start = time.perf_counter()
                 poses = loaded.process(frame)
                 spent = (time.perf_counter() - start) * 1e3
-                if turn == 0:
-                    compare(result, clip, index, poses, identities)
+                stamps[frame.stamp_ns] = index
+                subject = loaded.subjects.get(frame.source, frame)
+                if turn == 0 and subject is not None:
+                    compare(result, clip, stamps[subject.stamp_ns], poses, identities)
                 if index < WARM_UP_FRAMES:
                     continue
                 counted.append(spent)

@@ -220,13 +220,18 @@ def evaluate_clip(
     """Run a clip through the pipeline, from a clean state, and compare every frame."""
     result = ClipResult(clip.name, clip.people)
     identities: dict[int, int] = {}
+    stamps: dict[int, int] = {}
     pipeline.reset()
     source = open_source(clip.video, camera=clip.camera)
     for index, frame in enumerate(progress(source)):
         if index >= len(clip.xyz):
             result.warnings.append(f'{clip.name}: more frames than ground truth ({len(clip.xyz)})')
             break
-        compare(result, clip, index, pipeline.process(frame), identities)
+        stamps[frame.stamp_ns] = index
+        poses = pipeline.process(frame)
+        subject = pipeline.subjects.get(frame.source, frame)
+        if subject is not None:
+            compare(result, clip, stamps[subject.stamp_ns], poses, identities)
     result.warnings += source.warnings
     pipeline.reset()
     return result

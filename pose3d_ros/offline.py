@@ -89,6 +89,7 @@ def run_offline(
     Raises what the source, the pipeline or a writer raises.
     """
     summary = Summary()
+    indices: dict[int, int] = {}
     pipeline.reset()
     try:
         with _stop_on_signals() as stopped:
@@ -103,11 +104,16 @@ def run_offline(
                 if source.independent:
                     pipeline.reset(frame.source)
                 start = time.perf_counter()
-                for writer in writers:
+                indices[frame.stamp_ns] = index
+                subject = pipeline.subjects.get(frame.source, frame)
+                if subject is not None:
+                    frame, index = subject, indices.get(subject.stamp_ns, index)
+                    indices = {k: v for k, v in indices.items() if k >= subject.stamp_ns}
+                for writer in writers if subject is not None else ():
                     writer.write(index, frame, poses)
                 if writers:
                     stages['write'] = (time.perf_counter() - start) * 1e3
-                if each is not None:
+                if each is not None and subject is not None:
                     each(index, frame, poses)
                 summary.add(poses, stages)
                 if stopped.is_set():

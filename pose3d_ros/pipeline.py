@@ -17,7 +17,7 @@ from .placement import depth_scale, place
 from .plausibility import bone_quality
 from .skeleton import Skeleton, convert, get_skeleton
 from .smoothing import PoseSmoother
-from .tracking import Tracker, predicted
+from .tracking import Track, Tracker, predicted
 from .types import Frame, Pose3D, TrackingState
 
 _SCALE_RATE = 0.1  # share of a frame's measurement in a person's size
@@ -66,6 +66,9 @@ class Pipeline:
     """Track ids that ended with the last call, by source."""
     resets: int
     """How often state was dropped because time went backwards or had a gap."""
+    subjects: dict[str, Frame | None]
+    """By source, the frame that the last poses belong to: the one that went in, or an earlier one
+    if the estimator waits for what comes after it; None while nothing is due yet."""
     calibration_error: dict[str, str]
     """Why the calibration of the last frame could not be used, by source."""
 
@@ -78,6 +81,7 @@ class Pipeline:
         self.info = self.estimator.info
         self.config = config
         self.timings, self.lost, self.resets, self.calibration_error = {}, {}, 0, {}
+        self.subjects = {}
         self._ids = itertools.count(1)
         self._sources: dict[str, _Source] = {}
 
@@ -105,6 +109,7 @@ class Pipeline:
         frames = job.known
         self.lost = {frame.source: [] for frame in frames}
         sources = [self._source(frame) for frame in frames]
+        self.subjects = {frame.source: frame for frame in frames}
         if job.pending is None:
             found = self.estimator.estimate(frames)
         else:
@@ -154,15 +159,24 @@ class Pipeline:
     def _finish(self, frame: Frame, source: _Source, poses: list[Pose3D]) -> list[Pose3D]:
         config = self.config
         given = any(pose.tracking_state != TrackingState.UNTRACKED for pose in poses)
+        missing: list[Track] = []
+        if config.tracking and not given:
+            update = source.tracker.update(frame, poses, config.track_max_missed_s)
+            self.lost[frame.source].extend(update.lost)
+            for ended in update.lost:
+                source.smoothers.pop(ended, None)
+                source.scales.pop(ended, None)
+            poses, missing = update.poses, update.missing
+        if isinstance(self.estimator, estimators.Lifting):
+            lifted = self.estimator.lift(frame, poses)
+            self.subjects[frame.source] = lifted[0] if lifted else None
+            if lifted is None:
+                return []
+            frame, poses = lifted
         if not config.tracking or given:
             return [self._placed(frame, pose) for pose in poses]
-        update = source.tracker.update(frame, poses, config.track_max_missed_s)
-        self.lost[frame.source].extend(update.lost)
-        for ended in update.lost:
-            source.smoothers.pop(ended, None)
-            source.scales.pop(ended, None)
         out = []
-        for pose in update.poses:
+        for pose in poses:
             if config.parity:
                 out.append(self._placed(frame, pose))
                 continue
@@ -177,7 +191,7 @@ class Pipeline:
         for track in source.tracker.tracks:
             track.delivered = delivered.get(track.id, track.delivered)
         if config.publish_predicted:
-            out += [predicted(track, frame.stamp_ns) for track in update.missing]
+            out += [predicted(track, frame.stamp_ns) for track in missing]
         return out
 
     def _out(self, pose: Pose3D) -> Pose3D:

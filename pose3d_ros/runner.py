@@ -34,6 +34,7 @@ class PipelineLike(Protocol):
     timings: dict[str, float]
     lost: dict[str, list[int]]
     resets: int
+    subjects: dict[str, Frame | None]
 
     @property
     def overlaps(self) -> bool:
@@ -390,6 +391,7 @@ class FrameRunner:
         try:
             people = compute()
             timings, lost = dict(self._pipeline.timings), dict(self._pipeline.lost)
+            subjects = dict(self._pipeline.subjects)
         except Exception as error:
             if len(frames) == 1:
                 self._failed(error)
@@ -401,7 +403,9 @@ class FrameRunner:
             gone = lost.get(frame.source, [])
             begin = time.monotonic()
             try:
-                self._publish(Result(frame, poses, gone, self._config))
+                subject = subjects.get(frame.source, frame)
+                if subject is not None:
+                    self._publish(Result(subject, poses, gone, self._config))
             except Exception as error:
                 self._failed(error)
                 continue

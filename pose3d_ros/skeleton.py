@@ -133,6 +133,17 @@ _ALL = (
         edges='0-1 0-2 1-3 2-4 5-6 5-7 7-9 6-8 8-10 5-11 6-12 11-12 11-13 13-15 12-14 14-16',
     ),
     _skeleton(
+        'halpe_26',
+        'nose:neck left_eye:nose right_eye:nose left_ear:left_eye right_ear:right_eye '
+        f'left_shoulder:neck right_shoulder:neck {_LIMBS} left_hip:pelvis right_hip:pelvis '
+        'left_knee:left_hip right_knee:right_hip left_ankle:left_knee right_ankle:right_knee '
+        'head:neck neck:pelvis pelvis: left_big_toe:left_ankle right_big_toe:right_ankle '
+        'left_small_toe:left_ankle right_small_toe:right_ankle left_heel:left_ankle '
+        'right_heel:right_ankle',
+        root='pelvis',
+        meanings={'head': 'head_top', 'neck': 'mid_shoulder'},
+    ),
+    _skeleton(
         'coco_cmu_19',
         'neck:pelvis nose:neck pelvis: left_shoulder:neck left_elbow:left_shoulder '
         'left_wrist:left_elbow left_hip:pelvis left_knee:left_hip left_ankle:left_knee '

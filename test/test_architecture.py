@@ -110,7 +110,8 @@ def test_nothing_imports_the_shells() -> None:
 
 def test_runtimes_are_imported_in_backends_only() -> None:
     # Conversion builds networks in PyTorch and writes OpenVINO's format.
-    converting = ('pose3d_ros/zoo/networks/', 'pose3d_ros/zoo/convert/', 'pose3d_ros/zoo/frozen_')
+    zoo = ('pose3d_ros/zoo/networks/', 'pose3d_ros/zoo/convert/', 'pose3d_ros/zoo/frozen_')
+    converting = (*zoo, 'pose3d_ros/training/')
     found = breaches(RUNTIMES, ('backends', 'cli'))
     assert [line for line in found if not line.startswith(converting)] == []
 

@@ -391,9 +391,12 @@ def test_diagnostics_tell_where_the_time_goes(make):
     latency = node.status('latency')
     assert latency.level == 1
     assert latency.values['transport mean (ms)'] == '40.00'
-    assert {'wait mean (ms)', 'decode image p95 (ms)', 'landmarks mean (ms)', 'publish mean (ms)'} <= set(
-        latency.values
-    )
+    assert {
+        'wait mean (ms)',
+        'decode image p95 (ms)',
+        'landmarks mean (ms)',
+        'publish mean (ms)',
+    } <= set(latency.values)
     inference = node.status('inference')
     assert inference.values['model'] == 'blobs'
     assert inference.level == 0

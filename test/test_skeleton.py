@@ -10,6 +10,7 @@ from pose3d_ros.types import JointStatus, Pose3D, PositionSource
 
 ALL = list(SKELETONS.values())
 COUNTS = {
+    'halpe_26': 26,
     'blazepose_33': 33,
     'coco_17': 17,
     'coco_cmu_19': 19,

@@ -161,6 +161,20 @@ def input_shapes(path: Path, backend: str = 'auto') -> dict[str, list[int | None
     return shapes
 
 
+Shapes = dict[str, tuple[int | None, ...]]
+
+
+def ports_of(path: Path) -> tuple[Shapes, Shapes]:
+    """Shapes of a file's inputs and outputs by name, None for sizes that are free.
+
+    For files of the user's, of which only the kind is known. Raises ModelError, BackendError.
+    """
+    if not path.is_file():
+        raise ModelError(f'model file {path} does not exist')
+    found: tuple[Shapes, Shapes] = _module(path, 'auto').ports(path)
+    return found
+
+
 def _loader(path: Path, backend: str) -> Loader:
     loader: Loader = _module(path, backend).load
     return loader

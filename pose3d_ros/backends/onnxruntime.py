@@ -86,6 +86,16 @@ def load(spec: NetworkSpec, options: RuntimeOptions) -> _OnnxRuntimeNetwork:
     return _OnnxRuntimeNetwork(spec, session, device, precision)
 
 
+def ports(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Shapes of inputs and outputs by name; see `backends.ports_of`."""
+    try:
+        session = ort.InferenceSession(str(path), providers=[PROVIDERS['cpu']])
+    except Exception as error:
+        raise ModelError(f'{path} cannot be read: {str(error).splitlines()[0][:300]}') from error
+    inputs = {port.name: tuple(_shape(port)) for port in session.get_inputs()}
+    return inputs, {port.name: tuple(_shape(port)) for port in session.get_outputs()}
+
+
 class _OnnxRuntimeNetwork:
     """A session, its ports known by role."""
 

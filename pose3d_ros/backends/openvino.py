@@ -61,6 +61,13 @@ def load(spec: NetworkSpec, options: RuntimeOptions) -> _OpenVINONetwork:
     return _OpenVINONetwork(spec, stages, device, reported, metadata)
 
 
+def ports(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Shapes of inputs and outputs by name; see `backends.ports_of`."""
+    model = _read(NetworkSpec(path, {}, {}))
+    inputs = {port.any_name: tuple(_shape(port)) for port in model.inputs}
+    return inputs, {port.any_name: tuple(_shape(port)) for port in model.outputs}
+
+
 class _Stage:
     """A part of a network, compiled in one precision; roles in the order of its ports.
 

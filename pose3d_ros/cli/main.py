@@ -28,6 +28,7 @@ COMMANDS = {
     'node': 'the ROS 2 node, without a ROS installation',
     'camera': 'publish a video, a folder or a webcam as ROS 2 camera topics',
     'bag': 'recorded image topics in, skeleton topics out',
+    'train': 'train a network of the package from data',
     'models': 'list, fetch and verify model files',
     'evaluate': 'accuracy against clips with ground truth',
     'benchmark': 'latency of each stage, per device and precision',

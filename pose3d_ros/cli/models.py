@@ -146,7 +146,8 @@ def run_fetch(args: argparse.Namespace) -> int:
             print(
                 f'{entry.name}: {entry.title}\n'
                 f'  licence {entry.licence}, from {entry.source}\n'
-                f'  {_megabytes(entry.download)} to download, {_megabytes(entry.size)} stored',
+                + (f'  training data: {entry.training}\n' if entry.training else '')
+                + f'  {_megabytes(entry.download)} to download, {_megabytes(entry.size)} stored',
                 file=sys.stderr,
             )
         folder = fetch(entry, args.models_dir, progress=not args.quiet)

@@ -20,6 +20,7 @@ from ..types import Array, Frame, Pose3D
 # Name of the setting -> module and class, made with the pipeline's config.
 DETECTORS: dict[str, str] = {
     'blazepose': 'pose3d_ros.detectors.blazepose:BlazePoseDetector',
+    'onnx': 'pose3d_ros.detectors.rtmpose:OnnxPeople',
     'topic': 'pose3d_ros.detectors.boxes:GivenBoxes',
     'image': 'pose3d_ros.detectors.boxes:WholeImage',
 }
@@ -43,8 +44,9 @@ class BoxOptions:
 
     detector: str = setting(
         'blazepose',
-        'where boxes come from: blazepose, topic (vision_msgs/Detection2DArray), image (the whole '
-        'picture is one person), a registered detector, or module:Class of another package',
+        'where boxes come from: blazepose, onnx (YOLOX or RTMDet, named by detector_model), topic '
+        '(vision_msgs/Detection2DArray), image (the whole picture is one person), or module:Class '
+        'of another package',
     )
     detector_model: str = setting(
         '',

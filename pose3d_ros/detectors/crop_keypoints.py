@@ -18,12 +18,14 @@ from ..crops import CropCamera, Picture, varied
 from ..errors import ConfigError
 from ..estimators import _blazepose_parts as parts
 from ..skeleton import SKELETONS, Skeleton
-from ..types import Array
+from ..types import Array, Frame
 from ..zoo import find_model
+from .rtmpose import RTMPose
 
 # Name of the setting -> module and class, made with the pipeline's config.
 SOURCES: dict[str, str] = {
     'blazepose': 'pose3d_ros.detectors.crop_keypoints:BlazePoseOnCrops',
+    'rtmpose': 'pose3d_ros.detectors.crop_keypoints:RTMPoseOnCrops',
 }
 
 
@@ -114,3 +116,30 @@ class BlazePoseOnCrops:
             )
             for view, item, presence in zip(wide, points, raw['presence'])
         ]
+
+
+class RTMPoseOnCrops:
+    """RTMPose (config.model: registered or a path) in crops as wide as it pads them."""
+
+    _SIDE, _AROUND = 256, 96
+
+    def __init__(self, config: PipelineConfig) -> None:
+        """Load the network; raises ConfigError, ModelError, BackendError."""
+        if not config.model:
+            raise ConfigError('keypoints rtmpose needs a model: set metro.keypoints_model to one')
+        self._network = RTMPose(config)
+        self.skeleton = self._network.skeleton
+
+    def find(self, people: Sequence[tuple[Picture, CropCamera]]) -> list[Keypoints]:
+        """See CropKeypoints."""
+        out = []
+        inner, whole = self._SIDE, self._SIDE + 2 * self._AROUND
+        box = np.array([[self._AROUND, self._AROUND, inner, inner, 1.0]])
+        for picture, crop in people:
+            scale = np.diag([whole / crop.size, whole / crop.size, 1.0])
+            same = CropCamera(scale @ crop.K, crop.R, whole, crop.camera)
+            view = varied(same, scale=inner / whole)
+            (pose,) = self._network.keypoints(Frame(picture.cut(view)), box)
+            confidence = np.nan_to_num(pose.confidence)
+            out.append(Keypoints(view.to_image(pose.pixels), confidence, float(pose.score)))
+        return out

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..config import PipelineConfig, Value
 from ..errors import ConfigError
@@ -21,6 +21,7 @@ from ..types import Frame, Pose3D
 # Name of the setting -> module. A dotted name loads an estimator of another package.
 ESTIMATORS: dict[str, str] = {
     'blazepose': 'pose3d_ros.estimators.blazepose',
+    'lifter': 'pose3d_ros.estimators.lifter',
     'openpose3d': 'pose3d_ros.estimators.openpose3d',
     'metro': 'pose3d_ros.estimators.metro',
     'lifting_from_the_deep': 'pose3d_ros.estimators.lifting_from_the_deep',
@@ -73,6 +74,20 @@ class Estimator(Protocol):
 
     def timings(self) -> dict[str, float]:
         """Milliseconds of each stage of the last estimate()."""
+
+
+@runtime_checkable
+class Lifting(Protocol):
+    """What an estimator has in addition that must know who is who before it can tell a pose.
+
+    Its estimate() gives people in 2D, which the pipeline then gives ids.
+    """
+
+    def lift(self, frame: Frame, poses: Sequence[Pose3D]) -> tuple[Frame, list[Pose3D]] | None:
+        """The frame that poses are due for now, and those, with their ids.
+
+        It may be an earlier frame than the one given; None as long as none is due.
+        """
 
 
 def _module(name: str) -> ModuleType:

@@ -42,7 +42,7 @@ class Options(BoxOptions):
 
     keypoints: str = setting(
         'blazepose',
-        'which network gives 2D joints for the place and the pixels: blazepose, none, or '
+        'which network gives 2D joints for the place and the pixels: blazepose, rtmpose, none, or '
         'module:Class of another package',
     )
     keypoints_model: str = setting(

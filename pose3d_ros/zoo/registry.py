@@ -26,6 +26,7 @@ _NAME = re.compile(r'[a-z0-9][a-z0-9_.-]*')
 _FILE = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.-]*')
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 _SHA384 = re.compile(r'[0-9a-f]{96}')
+_SHA256_START = re.compile(r'[0-9a-f]{8,64}')
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Checkpoint:
     """Published weights that `pose3d models convert` makes a model file of.
 
     urls: tried in turn; none: the user has to bring the file, and note says how. size 0 and empty
-    checksums: not published. member: path of the checkpoint if the file is an archive.
+    checksums: not published. sha256_start: the digits of it that are. member: path of the
+    checkpoint if the file is an archive.
     """
 
     file: str
@@ -43,6 +45,7 @@ class Checkpoint:
     sha384: str = ''
     member: str = ''
     note: str = ''
+    sha256_start: str = ''
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,6 @@ class Entry:
     notices: tuple[FileEntry, ...] = ()
     wheel: Wheel | None = None
     paper: str = ''
-
     training: str = ''
     """The data that it learnt from, and what they forbid."""
 
@@ -227,11 +229,11 @@ def _checkpoint(raw: Any, where: str) -> Checkpoint:
             raise ConfigError(f'{where}: an address begins with {", ".join(SCHEMES)}, not {url!r}')
     if item.size < 0:
         raise ConfigError(f'{where}: size must be positive, not {item.size}')
-    for key, pattern in (('sha256', _SHA256), ('sha384', _SHA384)):
+    for key, pattern in (('sha256', _SHA256), ('sha384', _SHA384), ('sha256_start', _SHA256_START)):
         value = getattr(item, key)
         if value and not pattern.fullmatch(value):
             raise ConfigError(f'{where}: {key} must be lower-case hex digits, not {value!r}')
-    if urls and not (item.sha256 or item.sha384):
+    if urls and not (item.sha256 or item.sha384 or item.sha256_start):
         raise ConfigError(f'{where}: what is downloaded needs a sha256 or sha384')
     return item
 

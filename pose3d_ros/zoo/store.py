@@ -168,9 +168,10 @@ def problem(item: FileEntry | Wheel | Checkpoint, path: Path) -> str:
         size = path.stat().st_size
         if item.size and size != item.size:
             return f'{path} has {size} bytes and should have {item.size}'
-        algorithm = 'sha256' if item.sha256 else 'sha384'
-        wanted = item.sha256 or getattr(item, 'sha384', '')
-        checksum = sha256(path, algorithm) if wanted else ''
+        start = getattr(item, 'sha256_start', '')
+        algorithm = 'sha256' if item.sha256 or start else 'sha384'
+        wanted = item.sha256 or start or getattr(item, 'sha384', '')
+        checksum = sha256(path, algorithm)[: len(wanted)] if wanted else ''
     except (FileNotFoundError, NotADirectoryError):
         return f'{path} does not exist'
     except OSError as error:

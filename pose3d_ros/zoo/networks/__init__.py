@@ -17,9 +17,23 @@ from ...errors import ConfigError, ModelError
 
 Shape = tuple[int, ...]
 
-# Name of `family` in config/models.yaml -> module. A dotted name loads another package's.
+# Name of `family` in config/models.yaml -> module, or module:attribute where one serves several.
+# A dotted name loads another package's.
 FAMILIES: dict[str, str] = {
     'openpose3d': 'pose3d_ros.zoo.networks.openpose3d',
+    'motionbert': 'pose3d_ros.zoo.networks.lifters:MOTIONBERT',
+    'simplebaseline3d': 'pose3d_ros.zoo.networks.lifters:SIMPLEBASELINE3D',
+    'videopose3d_1': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_1',
+    'videopose3d_27': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_27',
+    'videopose3d_27_step': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_27_STEP',
+    'videopose3d_27_semi': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_27_SEMI',
+    'videopose3d_27_semi_step': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_27_SEMI_STEP',
+    'videopose3d_81': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_81',
+    'videopose3d_81_step': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_81_STEP',
+    'videopose3d_243': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_243',
+    'videopose3d_243_step': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_243_STEP',
+    'videopose3d_243_causal': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_243_CAUSAL',
+    'videopose3d_243_causal_step': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_243_CAUSAL_STEP',
     'cpm_person': 'pose3d_ros.zoo.networks.cpm_person',
     'cpm_pose': 'pose3d_ros.zoo.networks.cpm_pose',
     'pose_hg_3d': 'pose3d_ros.zoo.networks.pose_hg_3d',
@@ -71,5 +85,6 @@ def load_family(name: str) -> Family:
     if name not in FAMILIES and '.' not in name:
         raise ConfigError(f'network family {name!r} is unknown; known: {", ".join(FAMILIES)}')
     require_packages()
-    family: Family = import_module(FAMILIES.get(name, name)).FAMILY
+    module, _, attribute = FAMILIES.get(name, name).partition(':')
+    family: Family = getattr(import_module(module), attribute or 'FAMILY')
     return family

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Input and output of the package's own lifter, alike in training and in use.
+
+A window of 9 frames of one person, 0.1 s apart. Points are rays x/z, y/z of a camera; the network
+sees them from a virtual camera that looks straight at the person, divided by the person's extent,
+so that neither the place in the image nor the distance changes the picture, and is told where the
+person was (bearing, extent, and whether the focal length is known).
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..skeleton import SKELETONS
+
+WINDOW = 9
+RATE = 10.0
+JOINTS = (*SKELETONS['h36m_17'].names, 'nose', 'left_ear', 'right_ear', 'left_toe', 'right_toe')
+COUNT = len(JOINTS)
+MEANINGS = (
+    *SKELETONS['h36m_17'].by_meaning,
+    'nose',
+    'left_ear',
+    'right_ear',
+    'left_toe',
+    'right_toe',
+)
+HIDDEN_SET = [0, 7, 8, 9, 10]
+"""Joints that detectors of COCO's kind do not give: pelvis, spine, thorax, neck, head."""
+CHANNELS = 3 * COUNT + 4
+OUTPUTS = 6 * COUNT
+_LIMIT = 4.0
+
+
+def encode(rays: Any, seen: Any, known: Any, xp: ModuleType = np) -> tuple[Any, Any, Any]:
+    """Features (B, T, 70), rotation (B, 3, 3) into the virtual camera, and usable (B,).
+
+    rays: (B, T, 22, 2), anything where unseen. seen: (B, T, 22) 0 or 1. known: (B,) 1 where the
+    camera is calibrated. xp: numpy or torch, whose arrays these are.
+    """
+    rays = xp.where(seen[..., None] > 0, rays, xp.zeros_like(rays))
+    middle = seen[:, WINDOW // 2]
+    count = middle.sum(-1)
+    total = xp.where(count < 1, xp.ones_like(count), count)
+    centre = (rays[:, WINDOW // 2] * middle[..., None]).sum(-2) / total[:, None]
+    turn = look_at(centre, xp)
+    # Directions seen from the virtual camera; the mask keeps those behind it out.
+    x, y = rays[..., 0], rays[..., 1]
+    t = [[turn[:, i, j, None, None] for j in range(3)] for i in range(3)]
+    z = t[2][0] * x + t[2][1] * y + t[2][2]
+    front = seen * (z > 0.05)
+    z = xp.where(z > 0.05, z, xp.ones_like(z))
+    u = (t[0][0] * x + t[0][1] * y + t[0][2]) / z * front
+    v = (t[1][0] * x + t[1][1] * y + t[1][2]) / z * front
+    square = ((u[:, WINDOW // 2] ** 2 + v[:, WINDOW // 2] ** 2) * middle).sum(-1) / total
+    extent = xp.sqrt(xp.clip(square, 1e-6, None))
+    scale = extent[:, None, None]
+    points = xp.stack([u / scale, v / scale], -1)
+    points = xp.clip(points, -_LIMIT, _LIMIT)
+    batch, frames = rays.shape[:2]
+    scalars = xp.stack([centre[:, 0], centre[:, 1], xp.log(extent) + 2.5, known], -1)
+    scalars = xp.broadcast_to(scalars[:, None], (batch, frames, 4))
+    flat = points.reshape(batch, frames, 2 * COUNT)
+    features = xp.concatenate([flat, front, scalars], -1)
+    return features, turn, count >= 4
+
+
+def look_at(centre: Any, xp: ModuleType = np) -> Any:
+    """(B, 3, 3) rotation from a camera to one that looks along rays (B, 2) without rolling."""
+    cx, cy = centre[:, 0], centre[:, 1]
+    one, zero = xp.ones_like(cx), xp.zeros_like(cx)
+    flat = xp.sqrt(cx**2 + one)
+    length = xp.sqrt(cx**2 + cy**2 + one)
+    x = xp.stack([one / flat, zero, -cx / flat], -1)
+    z = xp.stack([cx / length, cy / length, one / length], -1)
+    y = xp.stack([-cx * cy / (flat * length), flat / length, -cy / (flat * length)], -1)
+    return xp.stack([x, y, z], -2)
+
+
+def decode(output: Any, turn: Any) -> tuple[Any, Any]:
+    """Network output (B, 132) to joints (B, 22, 3) metres about the pelvis in the camera's axes,
+    and their covariance (B, 22, 3, 3) square metres. NumPy only.
+    """
+    output = np.asarray(output, float).reshape(len(output), 2, COUNT, 3)
+    xyz = output[:, 0] - output[:, 0, :1]
+    variance = np.exp(2 * output[:, 1])
+    joints = xyz @ turn
+    covariance = np.einsum('bia,bji,bic->bjac', turn, variance, turn)
+    return joints, covariance

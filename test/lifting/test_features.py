@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pose3d_ros.lifting import features
+
+
+def window(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    body = rng.normal(0, 0.3, (1, features.WINDOW, features.COUNT, 3)) + np.array([0.5, 0.2, 4.0])
+    return body, np.ones(body.shape[:3])
+
+
+def test_turning_the_camera_changes_nothing_that_is_seen_straight_on() -> None:
+    body, seen = window()
+    rays = body[..., :2] / body[..., 2:]
+    known = np.ones(1)
+    found, turn, usable = features.encode(rays, seen, known)
+    assert usable.all()
+    np.testing.assert_allclose(turn[0] @ turn[0].T, np.eye(3), atol=1e-12)
+    points = found[0, features.WINDOW // 2, : 2 * features.COUNT].reshape(-1, 2)
+    assert abs(points.mean(axis=0)).max() < 0.1
+    assert (points**2).sum(axis=1).mean() == pytest.approx(1, abs=0.05)
+
+
+def test_what_is_unseen_has_no_say() -> None:
+    body, seen = window()
+    rays = body[..., :2] / body[..., 2:]
+    seen[:, :, 3] = 0
+    first = features.encode(rays, seen, np.ones(1))[0]
+    rays[:, :, 3] = 99
+    np.testing.assert_array_equal(first, features.encode(rays, seen, np.ones(1))[0])
+
+
+def test_output_goes_back_to_the_axes_of_the_camera() -> None:
+    turn = features.look_at(np.array([[0.4, -0.3]]))
+    joints = np.random.default_rng(0).normal(size=(1, features.COUNT, 3))
+    joints -= joints[:, :1]
+    output = np.concatenate([joints @ turn.transpose(0, 2, 1), np.full_like(joints, -1)], axis=1)
+    found, covariance = features.decode(output.reshape(1, -1), turn)
+    np.testing.assert_allclose(found, joints, atol=1e-12)
+    np.testing.assert_allclose(covariance[0, 5], np.exp(-2) * np.eye(3), atol=1e-12)
+
+
+def test_training_and_use_encode_alike() -> None:
+    torch = pytest.importorskip('torch')
+    body, seen = window(1)
+    rays = body[..., :2] / body[..., 2:]
+    ours = features.encode(rays, seen, np.ones(1))[0]
+    args = (torch.from_numpy(v) for v in (rays, seen, np.ones(1)))
+    np.testing.assert_allclose(features.encode(*args, xp=torch)[0].numpy(), ours, atol=1e-9)

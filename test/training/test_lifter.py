@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('torch')
+pytest.importorskip('onnx')
+
+from support.motion import walker
+
+from pose3d_ros.errors import InputError
+from pose3d_ros.training.lifter import Training, finish, train
+from pose3d_ros.training.motion import Take
+
+SMALL = {'batch': 32, 'width': 16, 'pool': 2, 'passes': 1}
+
+
+def takes() -> list[Take]:
+    base = walker().joints
+    return [Take(f'{s}_01', s, base) for s in ('01', '02', '06', '08', '16')]
+
+
+def test_training_resumes_where_it_stopped(tmp_path: Path) -> None:
+    whole = train(takes(), Training(steps=6, **SMALL), tmp_path / 'a.pt')
+
+    class Stop(Exception):
+        pass
+
+    def stop(step: int, numbers: dict[str, float]) -> None:
+        raise Stop
+
+    settings = Training(steps=6, **SMALL)
+    with pytest.raises(Stop):
+        train(takes(), settings, tmp_path / 'b.pt', stop)
+    again = train(takes(), settings, tmp_path / 'b.pt')
+    for a, b in zip(whole.parameters(), again.parameters()):
+        np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+    with pytest.raises(InputError, match='another output folder'):
+        train(takes(), Training(steps=7, **SMALL), tmp_path / 'b.pt')
+
+
+def test_what_is_trained_runs(tmp_path: Path) -> None:
+    net = train(takes(), Training(steps=4, **SMALL), tmp_path / 'c.pt')
+    numbers = finish(net, takes(), tmp_path)
+    assert (tmp_path / 'lifter_cmu.onnx').is_file()
+    assert (tmp_path / 'numbers.json').is_file()
+    assert 0 < numbers['exact']['mpjpe_mm'] < 5000
