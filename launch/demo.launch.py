@@ -11,6 +11,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch import LaunchDescription
 
 SHARE = get_package_share_path('pose3d_ros')
+BOOL = ['true', 'false', 'True', 'False']
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -25,7 +26,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'loop',
                 default_value='true',
-                choices=['true', 'false'],
+                choices=BOOL,
                 description='begin the video again at its end',
             ),
             DeclareLaunchArgument(
@@ -34,13 +35,13 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'publish_tf',
                 default_value='true',
-                choices=['true', 'false'],
+                choices=BOOL,
                 description='broadcast transforms of people',
             ),
             DeclareLaunchArgument(
                 'rviz',
                 default_value='true',
-                choices=['true', 'false'],
+                choices=BOOL,
                 description='start RViz too',
             ),
             Node(

@@ -21,7 +21,8 @@ from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 SHARE = get_package_share_path('pose3d_ros')
-BOOL = ['', 'true', 'false']
+# As YAML, XML and Python write them.
+BOOL = ['true', 'false', 'True', 'False']
 
 CAMERA = "prefix of a camera driver's topics, as in /camera: images are <camera>/image_raw"
 IMAGE = 'topic of the images; empty: `image`, or what `camera` says'
@@ -36,11 +37,11 @@ ARGUMENTS = [
     ('image_topic', IMAGE, '', None),
     ('camera_info_topic', INFO, '', None),
     ('params_file', 'file with parameters', str(SHARE / 'config' / 'estimator.yaml'), None),
-    ('use_sim_time', 'take the time from /clock', '', BOOL),
-    ('rviz', 'start RViz too', 'false', ['true', 'false']),
+    ('use_sim_time', 'take the time from /clock', '', ['', *BOOL]),
+    ('rviz', 'start RViz too', 'false', BOOL),
     ('rviz_config', "RViz's configuration", str(SHARE / 'config' / 'pose3d.rviz'), None),
     ('fixed_frame', FRAME, '', None),
-    ('respawn', 'start the node again if it ends by itself', 'false', ['true', 'false']),
+    ('respawn', 'start the node again if it ends by itself', 'false', BOOL),
     ('log_level', 'lowest level of log lines', 'info', ['debug', 'info', 'warn', 'error', 'fatal']),
 ]
 # Arguments that are parameters of the same name; empty: what params_file says.
@@ -53,8 +54,8 @@ PARAMETERS = [
     ('precision', 'of inference', str, ['', 'auto', 'f32', 'mixed', 'bf16', 'f16', 'int8']),
     ('image_transport', 'compressed: <image_topic>/compressed', str, ['', 'raw', 'compressed']),
     ('target_frame', "publish in this frame instead of the camera's", str, None),
-    ('publish_tf', 'broadcast transforms of people', bool, BOOL),
-    ('autostart', 'configure and activate by itself', bool, BOOL),
+    ('publish_tf', 'broadcast transforms of people', bool, ['', *BOOL]),
+    ('autostart', 'configure and activate by itself', bool, ['', *BOOL]),
 ]
 TF_REMAPPINGS = [('/tf', 'tf'), ('/tf_static', 'tf_static')]
 
@@ -94,6 +95,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         for name, _, kind, _ in [*PARAMETERS, ('use_sim_time', '', bool, None)]
         if value(name)
     }
+    logger = '.'.join([*value('namespace').strip('/').split('/'), value('name')]).lstrip('.')
     files = [value('params_file')] if value('params_file') else []
     entities: list[LaunchDescriptionEntity] = [
         Node(
@@ -103,14 +105,14 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             namespace=value('namespace'),
             parameters=[*(ParameterFile(file, allow_substs=True) for file in files), given],
             remappings=[*TF_REMAPPINGS, *input_remappings(value)],
-            ros_arguments=['--log-level', f'{value("name")}:={value("log_level")}'],
+            ros_arguments=['--log-level', f'{logger}:={value("log_level")}'],
             output='screen',
             emulate_tty=True,
-            respawn=value('respawn') == 'true',
+            respawn=value('respawn').lower() == 'true',
             respawn_delay=2.0,
         )
     ]
-    if value('rviz') == 'true':
+    if value('rviz').lower() == 'true':
         entities.append(rviz(value))
     return entities
 
@@ -142,7 +144,7 @@ def rviz(value: Callable[[str], str]) -> LaunchDescriptionEntity:
         name='rviz',
         namespace=value('namespace'),
         arguments=['-d', value('rviz_config'), *(['-f', frame] if frame else [])],
-        parameters=[{'use_sim_time': value('use_sim_time') == 'true'}],
+        parameters=[{'use_sim_time': value('use_sim_time').lower() == 'true'}],
         remappings=[
             *TF_REMAPPINGS,
             *((f'{default}/{name}', f'{node}/{name}') for name in ('markers', 'debug_image')),

@@ -19,7 +19,7 @@ ARGUMENTS = [
     ('namespace', 'namespace of the node', '', None),
     ('name', 'name of the node', 'pose3d_estimator', None),
     ('params_file', 'file with parameters', str(SHARE / 'config' / 'estimator.yaml'), None),
-    ('use_sim_time', 'take the time from /clock', 'false', ['true', 'false']),
+    ('use_sim_time', 'take the time from /clock', 'false', ['true', 'false', 'True', 'False']),
     ('log_level', 'lowest level of log lines', 'info', ['debug', 'info', 'warn', 'error', 'fatal']),
 ]
 
@@ -49,6 +49,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             (f'{camera}/image', f'{prefix}{camera}/{value("image_name")}'),
             (f'{camera}/camera_info', f'{prefix}{camera}/camera_info'),
         ]
+    logger = '.'.join([*value('namespace').strip('/').split('/'), value('name')]).lstrip('.')
     given = {
         'cameras': ParameterValue(LaunchConfiguration('cameras'), value_type=str),
         'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool),
@@ -61,7 +62,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             namespace=value('namespace'),
             parameters=[ParameterFile(value('params_file'), allow_substs=True), given],
             remappings=remappings,
-            ros_arguments=['--log-level', f'{value("name")}:={value("log_level")}'],
+            ros_arguments=['--log-level', f'{logger}:={value("log_level")}'],
             output='screen',
             emulate_tty=True,
         )

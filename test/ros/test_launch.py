@@ -54,7 +54,7 @@ def test_remaps_parameters_and_two_interrupts(launch, peer, namespace, tmp_path)
         f'image_topic:={namespace}/cam/image_rect',
         f'params_file:={file}',
         'target_frame:=camera_optical_frame',
-        'publish_tf:=true',
+        'publish_tf:=True',
     )
     got = peer.collect(Skeleton3DArray, 'people/skeletons')
     transforms = peer.collect(TFMessage, 'tf')
@@ -81,6 +81,19 @@ def test_one_interrupt_of_the_launch_alone(launch, peer, namespace):
     process.ends(within(5.0))
     assert 'finished cleanly' in process.output
     assert processes_of(process.process.pid) == []
+
+
+def test_the_log_level_is_that_of_a_node_in_a_namespace(launch, peer, namespace):
+    process = launch(
+        'estimator.launch.py',
+        f'namespace:={namespace}',
+        'estimator:=support.blobs',
+        'log_level:=error',
+    )
+    peer.until(lambda: peer.state() == 'active')
+    process.interrupt(group=True)
+    process.ends(within(5.0))
+    assert 'listening' not in process.output
 
 
 def test_an_impossible_argument_is_refused(launch):

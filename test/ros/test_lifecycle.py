@@ -79,12 +79,11 @@ def camera_header(got):
     return next(array.header for array in reversed(got[:-1]) if array.skeletons)
 
 
-def test_an_impossible_transition_is_answered(start, peer, capfd):
+def test_an_impossible_transition_is_answered(start, peer):
     start(autostart=False)
     assert not peer.transition('activate')
     assert not peer.transition('cleanup')
     assert peer.state() == 'unconfigured'
-    assert 'no such transition from unconfigured' in capfd.readouterr().err
     assert peer.transition('configure')
 
 
