@@ -145,7 +145,8 @@ def test_the_demo(launch, peer, namespace, blazepose):
         assert person.position_source in (Skeleton3D.SOURCE_METRIC, Skeleton3D.SOURCE_ASSUMED)
         assert 1 < person.root.position.z < 10
         heights = [joint.position.y for joint in person.joints]
-        assert 0.8 < max(heights) - min(heights) < 2.2
+        # One of them bends.
+        assert 0.4 < max(heights) - min(heights) < 2.2
     assert abs(stamp_of(got[-1]) / 1e9 - peer.get_clock().now().nanoseconds / 1e9) < 1
     names = {t.child_frame_id for m in transforms for t in m.transforms}
     assert names <= {f'body_{slot}' for slot in range(1, 6)}
