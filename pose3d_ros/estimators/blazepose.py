@@ -43,6 +43,7 @@ _TRUNK = [11, 12, 23, 24]
 _BODY = parts.PUBLISHED
 _YOUNG = 10  # frames after which a slot has proved itself
 _PROBATION = 4
+_PATIENCE = 3
 _COVERED = 0.75
 _SEARCH_FRAMES = 45  # for so long after a loss the detector runs more often
 _SEARCH_INTERVAL = 3
@@ -100,7 +101,7 @@ class _Slot:
 
     roi: (4,) of the next frame. age: frames with landmarks. trunk, speed: (4, 2) pixels and px/s
     of shoulders and hips as they were. doubt: mean surprise of the last frames. look: colours of
-    the clothes while nobody stood close.
+    the clothes while nobody stood close. covered: frames that it has lain on another body.
     """
 
     roi: Array
@@ -110,6 +111,7 @@ class _Slot:
     speed: Array = field(default_factory=lambda: np.zeros((4, 2)))
     doubt: float = 0.0
     look: Array | None = None
+    covered: int = 0
     auxiliary: OneEuro = field(default_factory=lambda: OneEuro(_AUXILIARY_FILTER))
     landmarks: Array = field(default_factory=lambda: np.zeros((parts.LANDMARKS, 5)))
     world: Array = field(default_factory=lambda: np.zeros((parts.LANDMARKS, 3)))
@@ -156,7 +158,7 @@ class _State:
 
     slots: list[_Slot] = field(default_factory=list)
     since_detection: int = 0
-    since_loss: int = _SEARCH_FRAMES
+    since_loss: int = _SEARCH_FRAMES - 15  # so many frames of searching at the start
     published: _Published = field(default_factory=_Published)
 
 
@@ -343,8 +345,8 @@ class Estimator:
         ranked = sorted(close, key=lambda slot: (slot.age < _YOUNG, self._doubt(frame, slot)))
         dropped: list[_Slot] = []
         for k, slot in enumerate(ranked):
-            rivals = (other for other in ranked[:k] if other not in dropped)
-            if any(self._same_body(slot, other) for other in rivals):
+            rivals = [other for other in ranked[:k] if other not in dropped]
+            if self._on_another_body(slot, rivals):
                 dropped.append(slot)
         kept = [slot for slot in slots if slot not in dropped]
         for slot in kept:
@@ -372,14 +374,22 @@ class Estimator:
         if now is not None:
             slot.look = now if slot.look is None else 0.7 * slot.look + 0.3 * now
 
-    def _same_body(self, slot: _Slot, other: _Slot) -> bool:
-        """Whether a slot shows the person of another one, which is the surer of the two."""
-        overlap = parts.oks(slot.landmarks, other.landmarks, max(slot.radius, other.radius))
-        if slot.age >= _YOUNG:
-            # People who pass each other look alike for a moment; one body twice, for good.
-            return overlap > self._options.max_overlap
-        covered = parts.covered(slot.landmarks, other.landmarks, other.radius)
-        return overlap > self._options.max_overlap / 3 or covered > _COVERED
+    def _on_another_body(self, slot: _Slot, rivals: Sequence[_Slot]) -> bool:
+        """Whether a slot shows the person of another one, each of which is surer of itself."""
+        young = slot.age < _YOUNG
+        covered = any(
+            parts.covered(slot.landmarks, other.landmarks, other.radius) > _COVERED
+            for other in rivals
+        )
+        slot.covered = slot.covered + 1 if covered else 0
+        if slot.covered >= (1 if young else _PATIENCE):
+            return True
+        # People who pass each other look alike for a moment; one body twice, for good.
+        limit = self._options.max_overlap / (3 if young else 1)
+        return any(
+            parts.oks(slot.landmarks, other.landmarks, max(slot.radius, other.radius)) > limit
+            for other in rivals
+        )
 
     @staticmethod
     def _advance(frame: Frame, slot: _Slot) -> None:
