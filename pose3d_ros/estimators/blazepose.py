@@ -74,7 +74,7 @@ class Options:
     """Settings of this estimator."""
 
     detector_interval: int = setting(
-        15, 'frames between two runs of the detector while there is room for more people',
+        20, 'frames between two runs of the detector while there is room for more people',
         low=1, high=1000, live=True,
     )  # fmt: skip
     min_presence: float = setting(
@@ -158,7 +158,7 @@ class _State:
 
     slots: list[_Slot] = field(default_factory=list)
     since_detection: int = 0
-    since_loss: int = _SEARCH_FRAMES - 15  # so many frames of searching at the start
+    since_loss: int = _SEARCH_FRAMES - 9  # so many frames of searching at the start
     published: _Published = field(default_factory=_Published)
 
 
@@ -485,7 +485,7 @@ def _close(slot: _Slot, other: _Slot) -> bool:
     if slot is other:
         return False
     a, b = slot.landmarks[parts.HIP_CENTRE], other.landmarks[parts.HIP_CENTRE]
-    return bool(math.hypot(a[0] - b[0], a[1] - b[1]) < 0.5 * max(slot.roi[2], other.roi[2]))
+    return bool(math.hypot(a[0] - b[0], a[1] - b[1]) < 0.3 * max(slot.roi[2], other.roi[2]))
 
 
 def _same_region(a: Array, b: Array, near: float) -> bool:

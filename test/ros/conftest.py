@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import sys
 from collections.abc import Iterator
 from itertools import count
@@ -12,8 +13,22 @@ from pathlib import Path
 
 import pytest
 
+
+def free_domain() -> int:
+    """A domain whose first ports nobody has bound."""
+    while True:
+        domain = random.randint(1, 99)
+        try:
+            for offset in range(4):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                    probe.bind(('127.0.0.1', 7410 + 250 * domain + offset))
+        except OSError:
+            continue
+        return domain
+
+
 # Before rclpy: a network of this run's own.
-os.environ.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 99)))
+os.environ.setdefault('ROS_DOMAIN_ID', str(free_domain()))
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 if os.environ.get('ROS_DISTRO') == 'humble':
     os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
