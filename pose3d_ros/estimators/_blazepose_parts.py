@@ -51,15 +51,19 @@ def crop(
     roi: Array | tuple[float, float, float, float],
     size: int = CROP_SIZE,
     border: int = cv2.BORDER_REPLICATE,
+    out: Array | None = None,
 ) -> Array:
-    """(size, size, 3) uint8 sampled bilinearly from an ROI, without half-pixel compensation."""
+    """(size, size, 3) uint8 sampled bilinearly from an ROI, without half-pixel compensation.
+
+    out: where to put it.
+    """
     cx, cy, side, rotation = (float(v) for v in roi)
     step = side / size
     c, s = math.cos(rotation) * step, math.sin(rotation) * step
     half = size / 2
     matrix = np.array([[c, -s, cx - half * (c - s)], [s, c, cy - half * (s + c)]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=border))
+    return np.asarray(cv2.warpAffine(image, matrix, (size, size), out, flags, border))
 
 
 def decode_detections(boxes: Array, logits: Array, min_score: float) -> Array:

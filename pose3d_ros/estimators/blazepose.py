@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,6 +40,7 @@ _WORLD_FILTER = OneEuroSettings(0.1, 40.0)
 _HIPS = [23, 24]
 _TRUNK = [11, 12, 23, 24]
 _BODY = parts.PUBLISHED
+_MEASURED, _INFERRED = np.uint8(JointStatus.MEASURED), np.uint8(JointStatus.INFERRED)
 _YOUNG = 10  # frames after which a slot has proved itself
 _PROBATION = 4
 _PATIENCE = 3
@@ -205,8 +205,6 @@ class Estimator:
             size_sigma=_SIZE_SIGMA,
         )
         self._states: dict[str, _State] = {}
-        # Sampling images lets go of the interpreter lock.
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix='crop')
         self._timings: dict[str, float] = {}
         self.configure(config)
         self._warm_up()
@@ -313,13 +311,9 @@ class Estimator:
         kept: list[list[_Slot]] = [[] for _ in frames]
         if not todo:
             return kept
-        if len(todo) == 1:
-            tensor = parts.crop(frames[todo[0][0]].image, todo[0][1].roi)[None]
-        else:
-            crops = self._threads.map(
-                lambda item: parts.crop(frames[item[0]].image, item[1].roi), todo
-            )
-            tensor = np.stack(list(crops))
+        tensor = np.empty((len(todo), parts.CROP_SIZE, parts.CROP_SIZE, 3), np.uint8)
+        for item, (k, slot) in zip(tensor, todo):
+            parts.crop(frames[k].image, slot.roi, out=item)
         self._clock('crop', start)
         start = time.perf_counter()
         raw = self._landmarks({'image': tensor})
@@ -450,12 +444,11 @@ class Estimator:
         confidence: Array,
         covariance: Array | None,
     ) -> Pose3D:
-        seen = (
-            (pixels >= -0.5).all(axis=1)
-            & (pixels <= np.subtract(frame.size, 0.5)).all(axis=1)
-            & (slot.landmarks[:_BODY, 3:] >= 0.5).all(axis=1)
-        )
-        status = np.where(seen, JointStatus.MEASURED, JointStatus.INFERRED).astype(np.uint8)
+        (width, height), (x, y) = frame.size, pixels.T
+        visible, present = slot.landmarks[:_BODY, 3], slot.landmarks[:_BODY, 4]
+        seen = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+        seen &= (visible >= 0.5) & (present >= 0.5)
+        status = np.where(seen, _MEASURED, _INFERRED)
         return Pose3D(
             skeleton=self.skeleton,
             xyz=xyz,
