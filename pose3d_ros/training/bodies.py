@@ -31,6 +31,8 @@ def vary(body: Tensor, dice: Dice) -> Tensor:
     body = torch.where(flip, body[:, :, MIRROR] * torch.tensor([-1.0, 1.0, 1.0]), body)
     pelvis = body[:, :, :1].clone()
     body = _limbs(_bent(body - pelvis, dice), dice)
+    body = _posed(body, _ARMS, (_THORAX, _SPINE), 0.3, dice)
+    body = _posed(body, _LEGS, (_SPINE, _PELVIS), 0.1, dice)
     return _resized(body, dice) + pelvis
 
 
@@ -95,6 +97,63 @@ def _limbs(body: Tensor, dice: Dice) -> Tensor:
             turned = torch.cat([turned[:, :, :2], turned[:, :, 1:2] + tail], dim=2)
             body[:, :, limb] = turned @ axes.transpose(-1, -2) + root
     return body
+
+
+def _posed(
+    body: Tensor, limbs: list[list[int]], trunk: tuple[int, int], share: float, dice: Dice
+) -> Tensor:
+    """Limbs in places where recordings have few: held out anywhere that a joint allows.
+
+    Each whole limb is turned so that its middle frame gets there, then its lower part; its motion
+    within the window stays. Half of the time both sides do the same.
+    """
+    count, middle = len(body), body.shape[1] // 2
+    arms = limbs is _ARMS
+    across = body[:, :, limbs[0][0]] - body[:, :, limbs[1][0]]
+    axes = trunk_axes(across, body[:, :, trunk[0]] - body[:, :, trunk[1]])
+    both = dice.chance(count, share=share / 2)
+    shared = _places(count, arms, dice)
+    for limb, side in zip(limbs, (1.0, -1.0)):
+        alone = _places(count, arms, dice)
+        upper, lower = (torch.where(both[:, None], a, b) for a, b in zip(shared, alone))
+        mirror = torch.tensor([side, 1.0, 1.0])
+        moved = (both | dice.chance(count, share=share / 2))[:, None]
+        root = body[:, :, limb[:1]]
+        local = (body[:, :, limb] - root) @ axes
+        turned = local @ _onto(local[:, middle, 1], upper * mirror, moved)
+        tail = turned[:, :, 2:] - turned[:, :, 1:2]
+        tail = tail @ _onto(tail[:, middle, 0], lower * mirror, moved)
+        turned = torch.cat([turned[:, :, :2], turned[:, :, 1:2] + tail], dim=2)
+        body[:, :, limb] = turned @ axes.transpose(-1, -2) + root
+    return body
+
+
+def _places(count: int, arms: bool, dice: Dice) -> tuple[Tensor, Tensor]:
+    """(B, 3) directions of the upper and the lower part of a left limb: left, back, up.
+
+    Elbows bend forwards, upwards and inwards, knees backwards.
+    """
+    low, high = (
+        ((-0.6, -1.0, -1.0), (1.0, 0.45, 1.0)) if arms else ((-0.3, -1, -1), (0.6, 0.4, 0.1))
+    )
+    span = torch.tensor(high) - torch.tensor(low)
+    upper = torch.tensor(low) + span * dice.uniform(count, 3)
+    upper = torch.nn.functional.normalize(upper, dim=-1)
+    wish = torch.tensor([-0.5, -1.0, 0.6]) if arms else torch.tensor([0.0, 1.0, -0.3])
+    wish = wish + (0.8 if arms else 0.2) * dice.normal(count, 3)
+    wish = wish - (wish * upper).sum(-1, keepdim=True) * upper
+    bend = 2.4 * dice.uniform(count, 1) ** 2
+    lower = bend.cos() * upper + bend.sin() * torch.nn.functional.normalize(wish, dim=-1)
+    return upper, lower
+
+
+def _onto(now: Tensor, wanted: Tensor, moved: Tensor) -> Tensor:
+    """(B, 1, 3, 3) for rows on the left: turns (B, 3) onto directions (B, 3) where moved (B, 1)."""
+    now = torch.nn.functional.normalize(now, dim=-1)
+    axis = torch.linalg.cross(now, wanted)
+    angle = torch.atan2(axis.norm(dim=-1, keepdim=True), (now * wanted).sum(-1, keepdim=True))
+    vector = torch.nn.functional.normalize(axis, dim=-1) * angle * moved
+    return rotation(vector).transpose(1, 2)[:, None]
 
 
 def _resized(body: Tensor, dice: Dice) -> Tensor:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx.numpy_helper
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -303,7 +305,8 @@ def calibrate(net: LifterNet, takes: Sequence[Take], seed: int = 11) -> None:
 def export(net: LifterNet, path: Path, metadata: dict[str, str]) -> None:
     """Write an ONNX file with a free batch, its numbers compared with PyTorch's.
 
-    Raises ModelError if they differ; then there is no file.
+    Weights are stored in half precision, to which the network's own are rounded first. Raises
+    ModelError if numbers differ; then there is no file.
     """
     from ..zoo.convert.export import export as write
     from ..zoo.networks import Family
@@ -320,7 +323,30 @@ def export(net: LifterNet, path: Path, metadata: dict[str, str]) -> None:
         dynamic={'window': {0: 'batch'}, 'joints': {0: 'batch'}},
     )
     about = {f'pose3d.{key}': value for key, value in metadata.items()}
+    with torch.no_grad():
+        for weight in net.parameters():
+            if weight.ndim > 1:
+                weight.copy_(weight.half().float())
     write(family, net.eval(), path.with_suffix(''), about, formats=('onnx',))
+    _store_half(path)
+
+
+def _store_half(path: Path) -> None:
+    """Keep the large weights of an ONNX file in half precision; they are widened when loaded."""
+    model = onnx.load(str(path))
+    casts = []
+    for tensor in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.ndim < 2:
+            continue
+        name = tensor.name
+        half = onnx.numpy_helper.from_array(values.astype(np.float16), f'{name}_f16')
+        tensor.CopyFrom(half)
+        casts.append(onnx.helper.make_node('Cast', [half.name], [name], to=onnx.TensorProto.FLOAT))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
 
 
 def _still() -> Array:
