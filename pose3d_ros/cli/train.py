@@ -38,6 +38,11 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         '--bf16', action='store_true', help='faster on processors with bfloat16 units'
     )
+    parser.add_argument(
+        '--device',
+        default='cpu',
+        help="PyTorch's name of what computes, cuda, say (default: cpu)",
+    )
     parser.add_argument('--threads', type=int, default=0, help='of the processor (default: all)')
     parser.set_defaults(run=run)
 
@@ -56,6 +61,10 @@ def run(args: argparse.Namespace) -> int:
     from ..training.lifter import Training, finish, train
     from ..training.motion import load_takes
 
+    try:
+        torch.zeros(1, device=args.device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f'--device {args.device}: {str(error).splitlines()[0]}') from error
     if args.threads:
         torch.set_num_threads(args.threads)
     takes = load_takes(args.data)
@@ -70,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
             bar.update(step - bar.n)
             bar.set_postfix(error=f'{numbers["loss_mm"]:.1f} mm')
 
-        net = train(takes, settings, out / 'checkpoint.pt', report)
+        with torch.device(args.device):
+            net = train(takes, settings, out / 'checkpoint.pt', report)
     for name, numbers in finish(net, takes, out).items():
         print(
             f'{name:12s} MPJPE {numbers["mpjpe_mm"]:5.1f} mm, '

@@ -81,6 +81,10 @@ _TO = [INDEX[b] for _, b, _ in _PARTS]
 _RADIUS = torch.tensor([radius for _, _, radius in _PARTS])
 
 
+def _here(constant: Tensor) -> Tensor:
+    return constant.to(torch.get_default_device())
+
+
 @dataclass
 class Source:
     """What kind of source each window is seen by. amount: (B,) how big its errors are."""
@@ -108,10 +112,10 @@ def offsets(body: Tensor, source: Source, dice: Dice) -> Tensor:
         body[:, :, INDEX['thorax']] - body[:, :, INDEX['pelvis']],
     )
     count = len(body)
-    local = dice.normal(count, COUNT, 3) * _STEADY[:, None] * source.amount[:, None, None]
+    local = dice.normal(count, COUNT, 3) * _here(_STEADY)[:, None] * source.amount[:, None, None]
     # Definitions of joints agree between bodies only so far.
     part = source.like_blazepose * (1 + 0.25 * dice.normal(count))
-    local = local + _MEAN * part[:, None, None]
+    local = local + _here(_MEAN) * part[:, None, None]
     return local[:, None] @ axes.transpose(-1, -2)
 
 
@@ -128,7 +132,7 @@ def behind(body: Tensor) -> Tensor:
     share = ((points - a[:, :, None]) * along[:, :, None]).sum(-1)
     share = (share / along.square().sum(-1).clamp(min=1e-6)[:, :, None]).clamp(0, 1)
     apart = points - a[:, :, None] - share[..., None] * along[:, :, None]
-    over = apart.square().sum(-1) < _RADIUS.square()
+    over = apart.square().sum(-1) < _here(_RADIUS).square()
     near = torch.lerp(depth[:, :, None, _FROM], depth[:, :, None, _TO], share)
     gap = torch.where(over, depth[:, :, _LIMBS, None] - near, torch.zeros(()))
     own = torch.tensor([[j in (a, b) for a, b in zip(_FROM, _TO)] for j in _LIMBS])
@@ -139,7 +143,7 @@ def confidence(body: Tensor, source: Source, dice: Dice) -> Tensor:
     """(B, T, 22) 0..1, how sure the source is of joints of bodies in the camera's frame."""
     count = len(body)
     far = (body[:, :, _LIMBS, 2] - body[:, :, :1, 2] - 0.03).clamp(0, 0.25)
-    logit = 4.3 - _FALL * behind(body).clamp(max=0.35) - _FAR * far
+    logit = 4.3 - _here(_FALL) * behind(body).clamp(max=0.35) - _here(_FAR) * far
     logit = logit + dice.normal(count, 1, len(_LIMBS)) + 0.4 * dice.normal(*logit.shape)
     found = torch.sigmoid(logit)
     # Other detectors of the kind are less outspoken.
@@ -169,7 +173,7 @@ def blur(
     # Errors grow as confidence falls, as measured: 14 mm at 0.98, 45 at 0.6, 70 at 0.2.
     doubt = 0.065 * (1 - sure.clamp(0, 1))[..., None] ** 0.75
     doubt = torch.where(source.like_blazepose[:, None, None, None], doubt, torch.zeros(()))
-    error = drift * _WANDER[:, None] + (0.8 * steady + 0.6 * drift) * doubt
+    error = drift * _here(_WANDER)[:, None] + (0.8 * steady + 0.6 * drift) * doubt
     white = dice.normal(count, WINDOW, COUNT, 2) * _WHITE
     error = error + white * dice.uniform(count, 1, 1, 1, high=2)
     amount = source.amount[:, None, None, None]

@@ -11,10 +11,10 @@ Tensor = Any
 
 
 class Dice:
-    """A seeded generator with the draws that are wanted."""
+    """A seeded generator with the draws that are wanted, on PyTorch's default device."""
 
     def __init__(self, seed: int) -> None:
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator(torch.get_default_device()).manual_seed(seed)
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Evenly between low and high."""

@@ -99,7 +99,9 @@ class LifterNet(nn.Module):
         """See the class."""
         batch = x.shape[0]
         place = self._in_plane(x[:, WINDOW // 2])
-        with torch.autocast('cpu', enabled=False):  # places need more digits than bfloat16 has
+        with torch.autocast(
+            x.device.type, enabled=False
+        ):  # places need more digits than bfloat16 has
             y = self.stem(x.reshape(-1, 3 * CHANNELS))
         y = torch.relu(self.stem_norm(y)).reshape(batch, WINDOW // 3, -1)
         y = self.blocks(y).reshape(batch, -1)
@@ -141,12 +143,17 @@ def train(
 ) -> LifterNet:
     """Train, or go on from the checkpoint if there is one; it is written now and then.
 
-    Raises InputError for a checkpoint of other settings.
+    Runs on PyTorch's default device; the network comes back on the CPU. Raises InputError for a
+    checkpoint of other settings.
     """
     torch.manual_seed(settings.seed)
     parts = split(list(takes))
     if not parts['train']:
         raise InputError('the motion holds no take to train on')
+    if len(parts['test']) < 2:
+        raise InputError(
+            f'the motion needs two takes or more of the subjects held out ({", ".join(HELD_OUT)})'
+        )
     net = LifterNet(settings.width)
     optimiser = torch.optim.AdamW(net.parameters(), lr=settings.rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -161,7 +168,8 @@ def train(
         if not pool:
             pool = _prepare(data.draw(settings.pool * settings.batch), settings, data.dice)
         features, target = pool.pop()
-        with torch.autocast('cpu', torch.bfloat16, settings.bf16 and step < settings.steps * 6 / 7):
+        half = settings.bf16 and step < settings.steps * 6 / 7
+        with torch.autocast(features.device.type, torch.bfloat16, half):
             output = net(features)
         joints, likelihood = loss_of(output.float(), target)
         optimiser.zero_grad()
@@ -176,7 +184,7 @@ def train(
         if not pool and (step % 500 < settings.pool * settings.passes):
             _save(checkpoint, settings, net, optimiser, schedule, data, step)
     _save(checkpoint, settings, net, optimiser, schedule, data, step)
-    return net
+    return net.cpu()
 
 
 def _rate(step: int, steps: int) -> float:
@@ -234,7 +242,7 @@ def _resume(
 ) -> int:
     if not path.is_file():
         return 0
-    saved = torch.load(path, weights_only=True)
+    saved = torch.load(path, weights_only=True, map_location='cpu')
     if saved['settings'] != asdict(settings):
         raise InputError(
             f'{path} belongs to a training with {saved["settings"]}; use another output folder '

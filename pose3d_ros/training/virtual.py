@@ -41,7 +41,8 @@ class Virtual:
     def __init__(self, takes: Sequence[Take], seed: int, augment: bool = True) -> None:
         self.dice = Dice(seed)
         self._augment = augment
-        self._joints = torch.cat([torch.from_numpy(take.joints) for take in takes])
+        joints = torch.cat([torch.from_numpy(take.joints) for take in takes])
+        self._joints = joints.to(torch.get_default_device())
         lengths = torch.tensor([len(take.joints) for take in takes])
         self._starts = torch.cumsum(lengths, 0) - lengths
         self._lengths = lengths
