@@ -83,11 +83,14 @@ class Lifting(Protocol):
     Its estimate() gives people in 2D, which the pipeline then gives ids.
     """
 
-    def lift(self, frame: Frame, poses: Sequence[Pose3D]) -> tuple[Frame, list[Pose3D]] | None:
-        """The frame that poses are due for now, and those, with their ids.
+    def lift(self, frame: Frame, poses: Sequence[Pose3D]) -> list[tuple[Frame, list[Pose3D]]]:
+        """The frames that poses are due for now, oldest first, and those, with their ids.
 
-        It may be an earlier frame than the one given; None as long as none is due.
+        They may be earlier than the one given; often it is one, and none at the beginning.
         """
+
+    def flush(self, source: str) -> list[tuple[Frame, list[Pose3D]]]:
+        """All frames of a source that still wait for later ones, which will not come."""
 
 
 def _module(name: str) -> ModuleType:

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 Step = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
 
-def past_shapes(kernels: Sequence[int], frames: int) -> list[int]:
+def past_columns(kernels: Sequence[int], frames: int) -> list[int]:
     """How many older columns a step of so many frames wants of each block."""
     return [(k - 1) * min(frames, d) for k, d in zip(kernels[1:], _dilations(kernels))]
 
@@ -54,7 +54,7 @@ class Stream:
     def past(self, ring: int) -> Array:
         """(columns, C) that the block's kernel touches beside those of the step, oldest first."""
         buffer = self._rings[ring]
-        return buffer[(self._count + self._taps[ring]) % len(buffer)]
+        return np.asarray(buffer[(self._count + self._taps[ring]) % len(buffer)])
 
     def push(self, columns: Sequence[Array]) -> None:
         """Remember the newest input columns (n, C) of every block."""

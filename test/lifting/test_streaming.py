@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pose3d_ros.lifting.streaming import Streaming, past_shapes
+from pose3d_ros.lifting.streaming import Streaming, past_columns
 
 KERNELS, WIDTH = (3, 3, 3), 16
 
@@ -65,5 +65,5 @@ def test_a_copy_goes_its_own_way() -> None:
 
 
 def test_older_columns_that_a_step_wants() -> None:
-    assert past_shapes((3, 3, 3, 3, 3), 1) == [2, 2, 2, 2]
-    assert past_shapes((3, 3, 3, 3, 3), 10) == [6, 18, 20, 20]
+    assert past_columns((3, 3, 3, 3, 3), 1) == [2, 2, 2, 2]
+    assert past_columns((3, 3, 3, 3, 3), 10) == [6, 18, 20, 20]

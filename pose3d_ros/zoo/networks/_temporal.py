@@ -194,7 +194,7 @@ class StepLifter(Lifter):
     """
 
     def forward(self, frames: torch.Tensor, *past: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """frames and past_k as in Temporal.step; joints (B, n, 3 J), root (B, n, 3)."""
+        """Frames and past_k as in Temporal.step; joints (B, n, 3 J), root (B, n, 3)."""
         outputs, columns, given = [], [], list(past)
         for body, head in self._parts():
             blocks = len(body.tcn_blocks)
