@@ -23,7 +23,7 @@ from ..types import Array, Pose3D
 from ..zoo import Model, find_model
 
 OWN = 'lifter_cmu'
-_SHARE = 20  # a twentieth of the delay that there is anyway may be added to gather frames
+_SHARE = 25  # of the delay that there is anyway, one part may be added to gather frames
 _MOST = 10  # frames, beyond which a step of several saves little more
 _GUESSED_FOCAL = 1.1  # in image widths: between a webcam and a phone
 
@@ -364,7 +364,7 @@ def create_lift(config: PipelineConfig, options: Any) -> tuple[Lift, TemporalCon
     if not (wanted and streamable(kind, options.latency)):
         return window, None
     lag = kind.frames - 1 - window.target
-    frames = options.frames_per_step or min(max(lag // _SHARE, 1), _MOST)
+    frames = options.frames_per_step or min(1 + lag // _SHARE, _MOST)
     return window, TemporalConvolution(config, kind, options.normalise, 'step', frames)
 
 
