@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..config import PipelineConfig, setting
+from ..detectors import rtmpose
 from ..detectors.keypoints import create_source, source_config
 from ..errors import ConfigError
 from ..lifting.history import History, held
@@ -48,7 +49,9 @@ class Options:
         'source of 2D keypoints: blazepose, rtmpose, openpose3d or another estimator, given, or a '
         'file (.json, .jsonl, .npz)',
     )
-    keypoints_model: str = setting('', 'model of that source; empty: its default')
+    keypoints_model: str = setting(
+        '', 'model of that source, for rtmpose detector+pose; empty: its default'
+    )
     latency: str = setting(
         'causal',
         'frame that poses are for: the newest (causal), `delay` frames back (delay), or so far '
@@ -127,7 +130,10 @@ def models(config: PipelineConfig) -> list[str]:
     """
     options = Options(**config.options)  # type: ignore[arg-type]
     source = options.keypoints_model or options.keypoints
-    detector = ['blazepose'] if options.keypoints == 'rtmpose' and '+' not in source else []
+    if source == 'rtmpose':
+        source = rtmpose.DEFAULT
+    alone = options.keypoints == 'rtmpose' and '+' not in source and 'rtmo' not in source
+    detector = ['blazepose'] if alone else []
     return [name for name in (config.model, *source.split('+'), *detector) if name]
 
 
