@@ -266,7 +266,8 @@ class Pipeline:
 
     def _scaled(self, frame: Frame, source: _Source, pose: Pose3D) -> Pose3D:
         """A person of assumed height in the size that depth images showed of them so far."""
-        if not self.info.height_m or self.config.body_height_m or pose.absolute:
+        by_depth = bool(self.info.height_m) or self.info.scaled_by_depth
+        if not by_depth or self.config.body_height_m or pose.absolute:
             return pose
         known = source.scales.get(pose.track_id)
         if frame.depth is not None and frame.camera is not None:
@@ -274,7 +275,10 @@ class Pipeline:
             if seen is not None:
                 known = seen if known is None else known + _SCALE_RATE * (seen - known)
                 source.scales[pose.track_id] = known
-        return pose if known is None else pose.replace(xyz=pose.xyz * known)
+        if known is None:
+            return pose
+        spread = None if pose.covariance is None else pose.covariance * known**2
+        return pose.replace(xyz=pose.xyz * known, covariance=spread)
 
     def _camera(self, frame: Frame) -> Camera | None:
         """The calibration for this very image, or the one that the user assumes."""

@@ -37,6 +37,7 @@ class EstimatorInfo:
     size_sigma: standard deviation of the predicted body size, relative to it. focal_share: focal
     length that is assumed for cameras without calibration, in image widths; 0: none. height_m: of
     a person of unit size, where people are scaled by an assumed height; 0: they are not.
+    scaled_by_depth: depth images tell the sizes of people, not only where they are.
     """
 
     model: str
@@ -48,6 +49,7 @@ class EstimatorInfo:
     size_sigma: float = 0.1
     focal_share: float = 0.0
     height_m: float = 0.0
+    scaled_by_depth: bool = False
 
 
 class Estimator(Protocol):

@@ -358,14 +358,14 @@ def create_lift(config: PipelineConfig, options: Any) -> tuple[Lift, TemporalCon
         return SimpleBaseline(config, kind, options.normalise, 'window'), None
     if kind.network == 'motionbert':
         return MotionBERT(config, kind, options.normalise, 'window', options.flip), None
-    window = TemporalConvolution(config, kind, options.normalise, 'window')
     # Without identities nobody has a past to stream.
     wanted = options.streaming and config.tracking and kind.frames > 1
     if not (wanted and streamable(kind, options.latency)):
-        return window, None
-    lag = kind.frames - 1 - window.target
+        return TemporalConvolution(config, kind, options.normalise, 'window'), None
+    lag = 0 if kind.causal else kind.frames // 2
     frames = options.frames_per_step or min(1 + lag // _SHARE, _MOST)
-    return window, TemporalConvolution(config, kind, options.normalise, 'step', frames)
+    step = TemporalConvolution(config, kind, options.normalise, 'step', frames)
+    return step, step
 
 
 def step_ports(

@@ -168,6 +168,7 @@ class Estimator:
             precision=self._lift.network.precision,
             metric=self._lift.metric,
             size_sigma=0.08 if self._lift.metric else 0.1,
+            scaled_by_depth=True,
         )
         self._states: dict[str, _State] = {}
         self._timings: dict[str, float] = {}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,24 @@ def test_missing_joints_are_inferred() -> None:
     whole = run(make(), 5)[-1][1][0]
     # Across the view, where being seen tells most.
     assert (np.diagonal(pose.covariance[knee])[:2] > np.diagonal(whole.covariance[knee])[:2]).all()
+
+
+def test_depth_images_tell_sizes() -> None:
+    """What looks like somebody four metres away is at five, and taller by as much."""
+    found = {}
+    for z in (4.0, 5.0):
+        pipeline = make()
+        source: Any = pipeline.estimator._source  # type: ignore[attr-defined]
+        for k in range(5):
+            source.offer('', k * PERIOD, [person((0.0, 0.0, 4.0))])
+            depth = np.full((480, 640), z, np.float32)
+            seen = dataclasses.replace(frame(k * PERIOD), depth=depth)
+            found[z] = pipeline.process(seen)[0]
+    far, near = found[5.0], found[4.0]
+    assert far.position_source == PositionSource.DEPTH
+    assert far.root[2] == pytest.approx(5.0, abs=0.2)
+    size = [np.linalg.norm(np.diff(p.xyz[[10, 3]], axis=0)) for p in (far, near)]
+    assert size[0] / size[1] == pytest.approx(1.25, abs=0.02)
 
 
 @pytest.mark.parametrize(
