@@ -6,6 +6,7 @@ them (`pip install "pose3d_ros[convert,onnxruntime]"`):
 
     python benchmarks/lifter_streaming.py [--rounds 5] [--threads 2]
     python benchmarks/lifter_streaming.py --motionbert
+    python benchmarks/lifter_streaming.py --models
 
 Errors are against windows in OpenVINO f32, of the largest coordinate. `step of n` takes n new
 frames of each person at once (`lifter.frames_per_step`); its time is told per frame.
@@ -35,6 +36,10 @@ from pose3d_ros.zoo.convert import convert
 KERNELS, WIDTH, FIELD = (3,) * 5, 1024, 243
 RUNTIMES = (
     ('openvino', 'f32'), ('openvino', 'bf16'), ('openvino', 'int8'), ('onnxruntime', 'f32')
+)  # fmt: skip
+FAMILIES = (
+    ('simplebaseline3d', 1, 16), ('videopose3d_1', 1, 17), ('videopose3d_27', 27, 17),
+    ('videopose3d_27_semi', 27, 17), ('videopose3d_81', 81, 17), ('videopose3d_243', FIELD, 17),
 )  # fmt: skip
 COMPARED = 40  # frames of a clip that errors are taken over
 
@@ -134,6 +139,31 @@ def error_of(found: Any, truth: Any) -> float:
     return float(np.abs(found - truth).max() / np.abs(truth).max())
 
 
+def models(root: Path, threads: int) -> dict[str, Job]:
+    """One window of each convolution network."""
+    jobs: dict[str, Job] = {}
+    rng = np.random.default_rng(0)
+    for family, frames, joints in FAMILIES:
+        convert(family, None, root / family, seed=1, formats=('onnx',))
+        window = rng.normal(0, 0.3, (1, 34, frames)).astype(np.float32)
+        outputs = {'joints': Port((None, 3 * joints), 'joints')}
+        if family.endswith('semi'):
+            outputs['root'] = Port((None, 3), 'root')
+        truth: Any = None
+        for runtime in RUNTIMES:
+            try:
+                inputs = {'window': Port((None, 34, frames), 'window')}
+                net = loaded(root / f'{family}.onnx', inputs, outputs, runtime, threads)
+            except BackendError as error:
+                print(f'{" ".join(runtime)}: {error}')
+                continue
+            said = net({'window': window})['joints']
+            truth = said if truth is None else truth
+            run = partial(net, {'window': window})
+            jobs[f'{family}, {" ".join(runtime)}'] = Job(run, 1, error_of(said, truth))
+    return jobs
+
+
 def motionbert(root: Path, threads: int) -> dict[str, Job]:
     """Windows of 243 frames."""
     convert('motionbert', None, root / 'motionbert', seed=1, formats=('onnx',))
@@ -196,11 +226,15 @@ def main() -> None:
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--frames-per-step', type=int, nargs='+', default=[1, 5, 10])
     parser.add_argument('--motionbert', action='store_true', help='243 frames, in its stead; slow')
+    parser.add_argument('--models', action='store_true', help='windows of all networks')
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if args.motionbert:
             jobs = motionbert(Path(folder), args.threads)
             measure(jobs, args.rounds, 1)
+        elif args.models:
+            jobs = models(Path(folder), args.threads)
+            measure(jobs, args.rounds, args.runs)
         else:
             jobs = videopose3d(Path(folder), args.threads, args.frames_per_step)
             measure(jobs, args.rounds, args.runs)
@@ -211,7 +245,7 @@ def main() -> None:
         if args.motionbert:
             each = ', '.join(f'{s}: {job.per_frame / s:.1f}' for s in (5, 15, 50, 122))
             print(f'  ms per output frame with lifter.stride of {each}')
-    if not args.motionbert:
+    if not (args.motionbert or args.models):
         report(jobs, args.frames_per_step)
 
 

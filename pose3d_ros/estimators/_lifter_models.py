@@ -23,7 +23,7 @@ from ..types import Array, Pose3D
 from ..zoo import Model, find_model
 
 OWN = 'lifter_cmu'
-_SHARE = 25  # of the delay that there is anyway, one part may be added to gather frames
+_SHARE = 13  # of the delay that there is anyway, one part may be added to gather frames
 _MOST = 10  # frames, beyond which a step of several saves little more
 _GUESSED_FOCAL = 1.1  # in image widths: between a webcam and a phone
 

@@ -72,7 +72,7 @@ class Options:
     frames_per_step: int = setting(
         0,
         'streaming: new frames that are gathered for one step, which costs about as much as for '
-        'one; delays by one less. 0: as many as add at most 4 % to the delay of `centred` (5 for '
+        'one; delays by one less. 0: as many as add at most 8 % to the delay of `centred` (10 for '
         '243 frames), 1 in `causal`',
         low=0, high=50,
     )  # fmt: skip

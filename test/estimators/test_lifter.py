@@ -208,7 +208,8 @@ def test_streaming_equals_windows(small_videopose3d: Path, frames: int) -> None:
         results = run(pipeline, 90, people=2, period=period, away=range(43, 52))
         if streaming:
             waiting = sum(subject is None for subject, _ in results)
-            assert waiting == 13 + max(frames, 1) - 1
+            # 0: a second frame adds less than a tenth to the thirteen that are waited for anyway.
+            assert waiting == 13 + (frames or 2) - 1
             assert pipeline.timings['delay'] == waiting * 20
         results += pipeline.flush('')
         found[streaming] = by_stamp(results)
@@ -217,7 +218,7 @@ def test_streaming_equals_windows(small_videopose3d: Path, frames: int) -> None:
         assert len(found[streaming]) == 90 + 81
     assert found[True].keys() == found[False].keys()
     for (stamp, person), xyz in found[True].items():
-        if frames > 1 and person == 2 and 51 - 13 - 9 <= stamp // period <= 51:
+        if frames != 1 and person == 2 and 51 - 13 - 9 <= stamp // period <= 51:
             continue  # a stream that delivers later has seen more of who comes back
         scale = np.abs(found[False][stamp, person]).max()
         np.testing.assert_allclose(xyz, found[False][stamp, person], atol=1e-4 * scale)
