@@ -38,7 +38,10 @@ class _ConvNorm(nn.Module):
         assert bn.running_var is not None
         scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)
         matrix = (weight * scale[:, None, None]).permute(2, 1, 0).reshape(-1, weight.shape[0])
-        return torch.relu(torch.matmul(x, matrix) + (bn.bias - bn.running_mean * scale))
+        out = torch.matmul(x, matrix) + (bn.bias - bn.running_mean * scale)
+        # A ReLU by another name: OpenVINO takes the faster of its two products, by a third with
+        # few rows, only where no ReLU follows that could be part of it.
+        return torch.maximum(out, torch.zeros(1))
 
 
 class _Block(nn.Module):
