@@ -25,6 +25,7 @@ _UPPER = [
 _HIPS = [INDEX['left_hip'], INDEX['right_hip']]
 _PELVIS, _SPINE, _THORAX = INDEX['pelvis'], INDEX['spine'], INDEX['thorax']
 _NOSE, _EARS = INDEX['nose'], [INDEX['left_ear'], INDEX['right_ear']]
+_FACE = [_NOSE, *_EARS]
 
 
 def vary(body: Tensor, dice: Dice) -> Tensor:
@@ -59,6 +60,9 @@ def carry(body: Tensor, straight: Tensor, dice: Dice) -> Tensor:
     high = 0.045 * usual + 0.025 * dice.normal(count)
     moved = high[:, None, None] * axes[..., 2] - ahead[:, None, None] * axes[..., 1]
     out[:, :, _HEAD] = out[:, :, _HEAD] + moved[:, :, None]
+    # Where the head sits on the neck.
+    raised = (0.035 * usual + 0.02 * dice.normal(count))[:, None, None] * axes[..., 2]
+    out[:, :, _FACE] = out[:, :, _FACE] + raised[:, :, None]
     return out
 
 
@@ -166,7 +170,7 @@ def _resized(body: Tensor, dice: Dice) -> Tensor:
         return mean * torch.exp(spread * dice.normal(count))[:, None, None]
 
     out = body.clone()
-    hips, thigh, shank, foot = factor(0.1, 1.06), factor(0.05), factor(0.05), factor(0.12, 1.14)
+    hips, thigh, shank, foot = factor(0.1, 1.15), factor(0.05), factor(0.05), factor(0.12, 1.14)
     for hip, knee, ankle, toe in _LEGS:
         out[:, :, hip] = body[:, :, hip] * hips
         out[:, :, knee] = out[:, :, hip] + (body[:, :, knee] - body[:, :, hip]) * thigh
@@ -185,7 +189,7 @@ def _resized(body: Tensor, dice: Dice) -> Tensor:
     # How far noses stand out before the ears, which recordings do not measure.
     ears = out[:, :, _EARS].mean(dim=2)
     out[:, :, _NOSE] = ears + (out[:, :, _NOSE] - ears) * factor(0.15, 1.2)
-    wide, upper, lower = factor(0.08), factor(0.08, 0.94), factor(0.08)
+    wide, upper, lower = factor(0.08, 0.97), factor(0.08, 0.89), factor(0.08)
     for shoulder, elbow, wrist in _ARMS:
         girdle = (body[:, :, shoulder] - body[:, :, _THORAX]) * wide
         out[:, :, shoulder] = thorax + girdle - sunk
