@@ -181,7 +181,7 @@ class Camera:
         # Far outside the image the distortion polynomial folds back; such points have no ray.
         back = self.project(np.column_stack([out, np.ones(len(out))]))
         fits = np.abs(back - pixels).max(axis=1) <= 1.0
-        fits &= np.hypot(out[:, 0], out[:, 1]) <= self._widest_ray
+        fits &= np.hypot(out[:, 0], out[:, 1]) <= self.widest_ray
         out[~fits] = np.nan
         return out
 
@@ -190,7 +190,7 @@ class Camera:
         return np.asarray(np.linalg.inv(self.K))
 
     @cached_property
-    def _widest_ray(self) -> float:
+    def widest_ray(self) -> float:
         """Distance of a ray from the axis, in x/z, up to which the distortion is one to one."""
         if self.model == 'equidistant':
             return np.inf

@@ -8,7 +8,7 @@ Boxes are x, y, width, height in pixels. Optical frames: x right, y down, z forw
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 UP = (0.0, -1.0, 0.0)
 _LEVELS = 3
-_GRID = 8  # crop pixels between two exact points of a distorted map
+_FAR_PX = 1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ def look_at(camera: Camera, box: Array, size: int, up: Array | None = None) -> C
     half = np.array([0.0, height / 2]) if width < height else np.array([width / 2, 0.0])
     rays = _rays(camera, np.stack([centre, centre - half, centre + half]))
     forward = rays[0] / np.linalg.norm(rays[0])
-    R = _turned(np.cross(forward, UP if up is None else up), forward)
+    R = _turned(_cross(forward, UP if up is None else up), forward)
     mean = (camera.K[0, 0] + camera.K[1, 1]) / 2
     squared = np.diag([mean / camera.K[0, 0], mean / camera.K[1, 1], 1.0]) @ camera.K
     first, second = _pixels(squared, rays[1:] @ R.T)
@@ -106,7 +106,7 @@ def look_at_wide(camera: Camera, box: Array, size: int, up: Array | None = None)
     points = np.array([(cx, cy), (cx, y), (cx, y + height), (x, cy), (x + width, cy)])
     rays = _rays(camera, points)
     forward = rays[0] / np.linalg.norm(rays[0])
-    R = _turned(np.cross(forward, UP if up is None else up), forward)
+    R = _turned(_cross(forward, UP if up is None else up), forward)
     top, bottom, left, right = _pixels(camera.K, rays[1:] @ R.T)
     side = max(float(np.linalg.norm(top - bottom)), float(np.linalg.norm(left - right)), 1e-3)
     K = camera.K.copy()
@@ -171,8 +171,8 @@ class Picture:
         if oversampling > 1:
             inverse = inverse @ _scaling(1 / oversampling)
         if len(crop.camera.D):
-            where = _distorted(crop, size, inverse, 1 / 2**number)
-            out = cv2.remap(image, where, None, cv2.INTER_LINEAR)  # type: ignore[call-overload]
+            whole, parts = _distorted(crop, size, K, inverse)
+            out = cv2.remap(image, whole, parts, cv2.INTER_LINEAR)
         else:
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             homography = K @ crop.R.T @ inverse
@@ -191,8 +191,10 @@ def _halvings(crop: CropCamera, oversampling: int) -> int:
 def _rays(camera: Camera, pixels: Array) -> Array:
     """(N, 3) rays with z = 1; the distortion is left out where it has no inverse."""
     rays = camera.rays(pixels)
-    plain = Camera(K=camera.K, size=camera.size).rays(pixels)
-    return np.column_stack([np.where(np.isfinite(rays), rays, plain), np.ones(len(pixels))])
+    known = np.isfinite(rays)
+    if not known.all():
+        rays = np.where(known, rays, Camera(K=camera.K, size=camera.size).rays(pixels))
+    return np.column_stack([rays, np.ones(len(pixels))])
 
 
 def _turned(right: Array, forward: Array) -> Array:
@@ -204,7 +206,14 @@ def _turned(right: Array, forward: Array) -> Array:
         if length < 1e-6:
             right, length = np.array([1.0, 0.0, 0.0]), 1.0
     right = right / length
-    return np.stack([right, np.cross(forward, right), forward])
+    return np.stack([right, _cross(forward, right), forward])
+
+
+def _cross(a: Array, b: Array | tuple[float, ...]) -> Array:
+    """Of two vectors (3,); NumPy's takes ten times as long."""
+    return np.array(
+        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    )
 
 
 def _pixels(K: Array, xyz: Array) -> Array:
@@ -218,19 +227,36 @@ def _scaling(factor: float) -> Array:
     return np.array([[factor, 0, shift], [0, factor, shift], [0, 0, 1]])
 
 
-def _distorted(crop: CropCamera, size: int, inverse: Array, scale: float) -> Array:
-    """(size, size, 2) map for cv2.remap; exact on a grid, bilinear in between."""
-    cells = -(-size // _GRID) + 2
-    # Where cv2.resize puts the values of its source, with a margin that it would extrapolate.
-    axis = (np.arange(cells) - 0.5) * _GRID - 0.5
-    x, y = np.meshgrid(axis, axis)
-    rays = np.stack([x.ravel(), y.ravel(), np.ones(x.size)], axis=1) @ inverse.T @ crop.R
-    points = crop.camera.project(rays)
-    # Behind the camera: nowhere in the image.
-    points = np.where(np.isfinite(points), points, -1e5)
-    nodes = (points * scale + (scale - 1) / 2).astype(np.float32).reshape(cells, cells, 2)
-    whole = cv2.resize(nodes, (cells * _GRID, cells * _GRID), interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(whole[_GRID : _GRID + size, _GRID : _GRID + size])
+def _distorted(crop: CropCamera, size: int, K: Array, inverse: Array) -> tuple[Array, Array]:
+    """Two maps for cv2.remap, whole pixels and 1/32 of them: where the crop's pixels come from.
+
+    K: of the image or its smaller copy. inverse: of the crop's K.
+    """
+    camera = crop.camera
+    corners = np.array([(0, 0, 1), (size, 0, 1), (0, size, 1), (size, size, 1.0)])
+    rays = corners @ inverse.T @ crop.R
+    if not _ordinary(camera, rays):
+        y, x = np.mgrid[:size, :size].reshape(2, -1)
+        rays = np.stack([x, y, np.ones(x.size)], axis=1) @ inverse.T @ crop.R
+        points = replace(camera, K=K).project(rays).reshape(size, size, 2)
+        points = np.nan_to_num(points, nan=-_FAR_PX).clip(-_FAR_PX, _FAR_PX).astype(np.float32)
+        return cv2.convertMaps(points, None, cv2.CV_16SC2)  # type: ignore[call-overload,no-any-return]
+    module = cv2.fisheye if camera.model == 'equidistant' else cv2
+    return module.initUndistortRectifyMap(  # type: ignore[no-any-return,attr-defined]
+        K, camera.D, crop.R, np.linalg.inv(inverse), (size, size), cv2.CV_16SC2
+    )
+
+
+def _ordinary(camera: Camera, corners: Array) -> bool:
+    """Whether OpenCV's maps are right between these rays (4, 3).
+
+    They show what is behind the camera mirrored, and far pixels overflow them.
+    """
+    if corners[:, 2].min() <= 0:
+        return False
+    widest = np.hypot(corners[:, 0], corners[:, 1]) / corners[:, 2]
+    far = np.abs(camera.project(corners)).max()
+    return bool(widest.max() <= camera.widest_ray and far <= _FAR_PX)
 
 
 @lru_cache(maxsize=1)

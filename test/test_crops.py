@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.crops import Picture, look_at, look_at_wide, upright, varied
+from pose3d_ros.crops import CropCamera, Picture, look_at, look_at_wide, upright, varied
 
 SIZE = (640, 480)
 K = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
@@ -60,6 +60,52 @@ def test_pixels_come_from_where_the_points_say(distortion) -> None:
     apart = np.abs(cut[points[:, 1], points[:, 0]] - expected)[inside]
     assert inside.sum() > 150
     assert apart.max() < 1.2
+
+
+def ramps() -> np.ndarray:
+    """An image whose pixels tell their own x and y."""
+    x, y = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
+    return np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32)
+
+
+FISHEYE = np.array([-0.02, 0.004, 0.0, 0.0])
+LENSES = {
+    'barrel': camera(BARREL),
+    'rational': Camera(
+        K=K, size=SIZE, model='rational_polynomial',
+        D=np.array([0.4, -0.2, 0.001, 0.001, 0.02, 0.7, -0.1, 0.01]),
+    ),
+    'fisheye': Camera(K=K, size=SIZE, model='equidistant', D=FISHEYE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('lens', LENSES)
+@pytest.mark.parametrize('box', [(20.0, 20, 600, 440), (560.0, 20, 60, 60), (5.0, 300, 90, 170)])
+@pytest.mark.parametrize('view', [{}, {'angle': 0.4, 'scale': 0.8}, {'mirror': True}], ids=str)
+def test_a_distorted_pixel_comes_from_its_place_within_a_thirtieth(lens, box, view) -> None:
+    crop = varied(look_at(LENSES[lens], np.array(box), 256), **view)
+    picture = Picture(np.zeros((480, 640, 3), np.uint8))
+    picture._levels.append(ramps())
+    cut = picture.cut(crop, antialias=False)
+    x, y = np.meshgrid(np.arange(256.0), np.arange(256.0))
+    source = crop.to_image(np.stack([x.ravel(), y.ravel()], axis=1)).reshape(256, 256, 2)
+    inside = ((source > 1) & (source < np.subtract(SIZE, 2))).all(axis=2)
+    assert inside.mean() > 0.3
+    assert np.abs(cut[..., :2] - source)[inside].max() < 0.033
+
+
+@pytest.mark.parametrize('lens', LENSES)
+def test_what_is_behind_a_distorted_camera_is_black(lens) -> None:
+    looking = look_at(LENSES[lens], np.array([270.0, 190, 100, 100]), 256)
+    behind = CropCamera(looking.K, np.diag([1.0, -1, -1]) @ looking.R, 256, looking.camera)
+    assert Picture(np.full((480, 640, 3), 255, np.uint8)).cut(behind).max() == 0
+    wide = CropCamera(
+        np.diag([0.01, 0.01, 1.0]) @ looking.K + [[0, 0, 126], [0, 0, 126], [0, 0, 0]],
+        looking.R, 256, looking.camera,
+    )  # fmt: skip
+    # The whole half space: far pixels must not come round on the other side.
+    cut = Picture(np.full((480, 640, 3), 255, np.uint8)).cut(wide, antialias=False)
+    assert cut[:40].max() == cut[-40:].max() == cut[:, :40].max() == cut[:, -40:].max() == 0
 
 
 def test_outside_the_image_is_black() -> None:
