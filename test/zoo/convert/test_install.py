@@ -113,8 +113,10 @@ def test_a_bad_checkpoint_leaves_nothing(toy: Entry, published: Path, tmp_path: 
 
 def test_roles(toy: Entry, published: Path, tmp_path: Path) -> None:
     item = toy.files['network']
+    other = dataclasses.replace(item.checkpoint, file='other.pth')
     two = entry(
-        a=dataclasses.replace(item, file='a.xml'), b=dataclasses.replace(item, file='b.xml')
+        a=dataclasses.replace(item, file='a.xml'),
+        b=dataclasses.replace(item, file='b.xml', checkpoint=other),
     )
     with pytest.raises(ModelError, match='several networks; name one of a, b'):
         install(two, tmp_path, checkpoint=published)
@@ -124,4 +126,13 @@ def test_roles(toy: Entry, published: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match='b is not converted yet'):
         find_model('toy', models_dir=tmp_path, registry={'toy': two})
     install(two, tmp_path, checkpoint=published, role='b')
+    assert set(find_model('toy', models_dir=tmp_path, registry={'toy': two}).files) == {'a', 'b'}
+
+
+def test_several_networks_of_one_file(toy: Entry, published: Path, tmp_path: Path) -> None:
+    item = toy.files['network']
+    two = entry(
+        a=dataclasses.replace(item, file='a.xml'), b=dataclasses.replace(item, file='b.xml')
+    )
+    assert set(install(two, tmp_path, checkpoint=published)) == {'a', 'b'}
     assert set(find_model('toy', models_dir=tmp_path, registry={'toy': two}).files) == {'a', 'b'}
