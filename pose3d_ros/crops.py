@@ -9,7 +9,7 @@ Boxes are x, y, width, height in pixels. Optical frames: x right, y down, z forw
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import cv2
@@ -23,6 +23,9 @@ Array = NDArray[Any]
 UP = (0.0, -1.0, 0.0)
 _LEVELS = 3
 _FAR_PX = 1e4
+# Pixels of a crop from one to the next whose distortion is computed, the others being interpolated,
+# by half the crop's width in x/z.
+_STEPS = {0.3: 4, 1.5: 2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +52,12 @@ class CropCamera:
 
     def rays(self, pixels: Array) -> Array:
         """(N, 2) x/z, y/z along the crop's axes of its pixels (N, 2)."""
-        homogeneous = np.column_stack([pixels, np.ones(len(pixels))])
-        return np.asarray(np.linalg.solve(self.K, homogeneous.T).T[:, :2])
+        return np.asarray(pixels @ self.inverse[:2, :2].T + self.inverse[:2, 2])
+
+    @cached_property
+    def inverse(self) -> Array:
+        """(3, 3) of K."""
+        return np.asarray(np.linalg.inv(self.K))
 
     def to_image(self, pixels: Array) -> Array:
         """(N, 2) pixels of the image for pixels (N, 2) of the crop."""
@@ -167,7 +174,7 @@ class Picture:
         image = self.level(number)
         size = crop.size * oversampling
         K = _scaling(1 / 2**number) @ crop.camera.K
-        inverse = np.linalg.inv(crop.K)
+        inverse = crop.inverse
         if oversampling > 1:
             inverse = inverse @ _scaling(1 / oversampling)
         if len(crop.camera.D):
@@ -233,25 +240,38 @@ def _distorted(crop: CropCamera, size: int, K: Array, inverse: Array) -> tuple[A
     K: of the image or its smaller copy. inverse: of the crop's K.
     """
     camera = crop.camera
-    corners = np.array([(0, 0, 1), (size, 0, 1), (0, size, 1), (size, size, 1.0)])
-    rays = corners @ inverse.T @ crop.R
-    if not _ordinary(camera, rays):
+    half = abs(inverse[0, 0]) * size / 2
+    step = next((pixels for widest, pixels in _STEPS.items() if half <= widest), 0)
+    to_rays = inverse.T @ crop.R
+    low, high = -step, size + step
+    corners = np.array([(low, low, 1), (high, low, 1), (low, high, 1), (high, high, 1.0)])
+    if step and _ordinary(camera, corners @ to_rays):
+        cells = -(-size // step) + 2
+        # Where cv2.resize puts the values of its source, with a margin that it would extrapolate.
+        shift = 0.5 / step + 0.5
+        to_cells = np.array([[1 / step, 0, shift], [0, 1 / step, shift], [0, 0, 1]])
+        module = cv2.fisheye if camera.model == 'equidistant' else cv2
+        nodes = module.initUndistortRectifyMap(  # type: ignore[attr-defined]
+            K, camera.D, crop.R, to_cells @ np.linalg.inv(inverse), (cells, cells), cv2.CV_32FC1
+        )
+        side = (cells * step, cells * step)
+        points = [
+            cv2.resize(axis, side, interpolation=cv2.INTER_LINEAR)[
+                step : step + size, step : step + size
+            ]
+            for axis in nodes
+        ]
+    else:
         y, x = np.mgrid[:size, :size].reshape(2, -1)
-        rays = np.stack([x, y, np.ones(x.size)], axis=1) @ inverse.T @ crop.R
-        points = replace(camera, K=K).project(rays).reshape(size, size, 2)
-        points = np.nan_to_num(points, nan=-_FAR_PX).clip(-_FAR_PX, _FAR_PX).astype(np.float32)
-        return cv2.convertMaps(points, None, cv2.CV_16SC2)  # type: ignore[call-overload,no-any-return]
-    module = cv2.fisheye if camera.model == 'equidistant' else cv2
-    return module.initUndistortRectifyMap(  # type: ignore[no-any-return,attr-defined]
-        K, camera.D, crop.R, np.linalg.inv(inverse), (size, size), cv2.CV_16SC2
-    )
+        rays = np.stack([x, y, np.ones(x.size)], axis=1) @ to_rays
+        whole = replace(camera, K=K).project(rays)
+        whole = np.nan_to_num(whole, nan=-_FAR_PX).clip(-_FAR_PX, _FAR_PX).astype(np.float32)
+        points = [whole[:, axis].reshape(size, size) for axis in (0, 1)]
+    return cv2.convertMaps(*points, cv2.CV_16SC2)  # type: ignore[call-overload,no-any-return]
 
 
 def _ordinary(camera: Camera, corners: Array) -> bool:
-    """Whether OpenCV's maps are right between these rays (4, 3).
-
-    They show what is behind the camera mirrored, and far pixels overflow them.
-    """
+    """Whether distortion is smooth between these rays (4, 3): in front, and one to one."""
     if corners[:, 2].min() <= 0:
         return False
     widest = np.hypot(corners[:, 0], corners[:, 1]) / corners[:, 2]

@@ -76,13 +76,17 @@ LENSES = {
         D=np.array([0.4, -0.2, 0.001, 0.001, 0.02, 0.7, -0.1, 0.01]),
     ),
     'fisheye': Camera(K=K, size=SIZE, model='equidistant', D=FISHEYE),
+    'wide fisheye': Camera(
+        K=np.array([[250.0, 0, 320], [0, 250, 240], [0, 0, 1]]), size=SIZE, model='equidistant',
+        D=FISHEYE,
+    ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize('lens', LENSES)
 @pytest.mark.parametrize('box', [(20.0, 20, 600, 440), (560.0, 20, 60, 60), (5.0, 300, 90, 170)])
 @pytest.mark.parametrize('view', [{}, {'angle': 0.4, 'scale': 0.8}, {'mirror': True}], ids=str)
-def test_a_distorted_pixel_comes_from_its_place_within_a_thirtieth(lens, box, view) -> None:
+def test_a_distorted_pixel_comes_from_its_place_within_a_fortieth(lens, box, view) -> None:
     crop = varied(look_at(LENSES[lens], np.array(box), 256), **view)
     picture = Picture(np.zeros((480, 640, 3), np.uint8))
     picture._levels.append(ramps())
@@ -91,7 +95,7 @@ def test_a_distorted_pixel_comes_from_its_place_within_a_thirtieth(lens, box, vi
     source = crop.to_image(np.stack([x.ravel(), y.ravel()], axis=1)).reshape(256, 256, 2)
     inside = ((source > 1) & (source < np.subtract(SIZE, 2))).all(axis=2)
     assert inside.mean() > 0.3
-    assert np.abs(cut[..., :2] - source)[inside].max() < 0.033
+    assert np.abs(cut[..., :2] - source)[inside].max() < 0.025
 
 
 @pytest.mark.parametrize('lens', LENSES)
@@ -99,6 +103,8 @@ def test_what_is_behind_a_distorted_camera_is_black(lens) -> None:
     looking = look_at(LENSES[lens], np.array([270.0, 190, 100, 100]), 256)
     behind = CropCamera(looking.K, np.diag([1.0, -1, -1]) @ looking.R, 256, looking.camera)
     assert Picture(np.full((480, 640, 3), 255, np.uint8)).cut(behind).max() == 0
+    if lens == 'wide fisheye':
+        return  # sees half of all there is
     wide = CropCamera(
         np.diag([0.01, 0.01, 1.0]) @ looking.K + [[0, 0, 126], [0, 0, 126], [0, 0, 0]],
         looking.R, 256, looking.camera,

@@ -15,7 +15,6 @@ from ..crops import CropCamera, Picture, upright, varied
 from ..types import Array, Frame
 from ._metro_parts import Variant
 
-_THREADS = 2
 Look = Callable[[Camera, Array, int], 'CropCamera | None']
 
 
@@ -37,7 +36,7 @@ class CropMaker:
 
     def __init__(self, side: int, look: Look) -> None:
         self._side, self._look = side, look
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix='crops')
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix='crops')
 
     def people(
         self,
@@ -77,16 +76,17 @@ class CropMaker:
             for view, variant, item in zip(person.views, variants, block)
         ]
 
-        def cut(picture: Picture, view: CropCamera, gamma: float, item: Array) -> None:
-            image = picture.cut(view, antialias=antialias, gamma=gamma)
-            np.multiply(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.float32(1 / 255), out=item)
+        def cut(share: Sequence[tuple[Picture, CropCamera, float, Array]]) -> None:
+            for picture, view, gamma, item in share:
+                image = picture.cut(view, antialias=antialias, gamma=gamma)
+                np.multiply(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.float32(1 / 255), out=item)
 
-        if len(jobs) == 1:
-            cut(*jobs[0])
-        else:
-            for person in people:
-                # Made here once, not in two threads at a time.
-                for view in person.views:
-                    person.light.prepare(view, antialias=antialias)
-            list(self._pool.map(lambda job: cut(*job), jobs))
+        for person in people:
+            # Made here once, not in two threads at a time.
+            for view in person.views:
+                person.light.prepare(view, antialias=antialias)
+        other = self._pool.submit(cut, jobs[1::2]) if len(jobs) > 1 else None
+        cut(jobs[::2])
+        if other is not None:
+            other.result()
         return tensor

@@ -188,6 +188,7 @@ def test_the_network_itself_runs(folder: Path, backend: str, joints: str) -> Non
     assert np.isfinite(poses[0].xyz).all()
     assert pipeline.estimator.info.backend == backend
     assert {'boxes', 'crop', 'network', 'decode'} <= set(pipeline.timings)
+    pipeline.reset()
     assert pipeline.process(Frame(image, stamp_ns=2, camera=camera, boxes=boxes[:0])) == []
 
 
