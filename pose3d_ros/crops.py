@@ -89,10 +89,24 @@ def look_at(camera: Camera, box: Array, size: int, up: Array | None = None) -> C
 
     up: (3,) what is up, in the camera's axes. None if the box has no extent or cannot be seen.
     """
-    x, y, width, height = (float(v) for v in box[:4])
-    centre = np.array([x + width / 2, y + height / 2])
-    half = np.array([0.0, height / 2]) if width < height else np.array([width / 2, 0.0])
-    rays = _rays(camera, np.stack([centre, centre - half, centre + half]))
+    return look_at_each(camera, np.asarray(box)[None], size, up)[0]
+
+
+def look_at_each(
+    camera: Camera, boxes: Array, size: int, up: Array | None = None
+) -> list[CropCamera | None]:
+    """look_at() for boxes (N, >=4), faster."""
+    boxes = np.asarray(boxes, dtype=float)
+    extent = boxes[:, 2:4]
+    centre = boxes[:, :2] + extent / 2
+    tall = extent[:, :1] < extent[:, 1:]
+    half = np.where(np.hstack([tall, ~tall]), 0.0, extent / 2)
+    rays = _rays(camera, np.stack([centre, centre - half, centre + half], axis=1).reshape(-1, 2))
+    return [_looking(camera, three, size, up) for three in rays.reshape(-1, 3, 3)]
+
+
+def _looking(camera: Camera, rays: Array, size: int, up: Array | None) -> CropCamera | None:
+    """rays: (3, 3) to the centre of a box and to its ends."""
     forward = rays[0] / np.linalg.norm(rays[0])
     R = _turned(_cross(forward, UP if up is None else up), forward)
     mean = (camera.K[0, 0] + camera.K[1, 1]) / 2
@@ -245,7 +259,9 @@ def _distorted(crop: CropCamera, size: int, K: Array, inverse: Array) -> tuple[A
     to_rays = inverse.T @ crop.R
     low, high = -step, size + step
     corners = np.array([(low, low, 1), (high, low, 1), (low, high, 1), (high, high, 1.0)])
-    if step and _ordinary(camera, corners @ to_rays):
+    x, y, z = to_rays.T @ corners.T
+    # In front of the camera, and smooth.
+    if step and z.min() > 0 and (np.hypot(x, y) / z).max() <= camera.smooth_ray:
         cells = -(-size // step) + 2
         # Where cv2.resize puts the values of its source, with a margin that it would extrapolate.
         shift = 0.5 / step + 0.5
@@ -268,15 +284,6 @@ def _distorted(crop: CropCamera, size: int, K: Array, inverse: Array) -> tuple[A
         whole = np.nan_to_num(whole, nan=-_FAR_PX).clip(-_FAR_PX, _FAR_PX).astype(np.float32)
         points = [whole[:, axis].reshape(size, size) for axis in (0, 1)]
     return cv2.convertMaps(*points, cv2.CV_16SC2)  # type: ignore[call-overload,no-any-return]
-
-
-def _ordinary(camera: Camera, corners: Array) -> bool:
-    """Whether distortion is smooth between these rays (4, 3): in front, and one to one."""
-    if corners[:, 2].min() <= 0:
-        return False
-    widest = np.hypot(corners[:, 0], corners[:, 1]) / corners[:, 2]
-    far = np.abs(camera.project(corners)).max()
-    return bool(widest.max() <= camera.widest_ray and far <= _FAR_PX)
 
 
 @lru_cache(maxsize=1)

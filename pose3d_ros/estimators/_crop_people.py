@@ -15,7 +15,7 @@ from ..crops import CropCamera, Picture, upright, varied
 from ..types import Array, Frame
 from ._metro_parts import Variant
 
-Look = Callable[[Camera, Array, int], 'CropCamera | None']
+Look = Callable[[Camera, Array, int], 'list[CropCamera | None]']
 
 
 @dataclass(eq=False)
@@ -32,7 +32,7 @@ class Person:
 
 
 class CropMaker:
-    """Makes the views of everybody; look: the camera of a box's plain crop of that side."""
+    """Makes the views of everybody; look: cameras of the plain crops, of that side, of boxes."""
 
     def __init__(self, side: int, look: Look) -> None:
         self._side, self._look = side, look
@@ -53,9 +53,14 @@ class CropMaker:
         for k, (frame, found) in enumerate(zip(frames, boxes)):
             picture = Picture(frame.image)
             light = Picture(frame.image, linear=True) if linear else picture
-            for box in found:
-                camera = frame.camera or upright(box, frame.size)
-                crop = self._look(camera, box, self._side)
+            if frame.camera is not None:
+                crops = self._look(frame.camera, found, self._side)
+            else:
+                # Without calibration each box has a camera of its own.
+                crops = [
+                    self._look(upright(box, frame.size), box[None], self._side)[0] for box in found
+                ]
+            for box, crop in zip(found, crops):
                 if crop is None:
                     continue
                 views = tuple(

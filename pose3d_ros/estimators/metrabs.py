@@ -16,8 +16,9 @@ import numpy as np
 from .. import networks
 from ..absolute import metrabs_full, metrabs_joints, metrabs_weak, robust_place
 from ..backends import NetworkSpec, Port, input_shapes
+from ..camera import Camera
 from ..config import PipelineConfig, setting
-from ..crops import look_at_wide
+from ..crops import CropCamera, look_at_wide
 from ..detectors.boxes import BoxOptions, People, create_detector, distinct
 from ..errors import ModelError
 from ..skeleton import get_skeleton
@@ -121,7 +122,7 @@ class Estimator:
             precision=self._network.precision,
             metric=True,
         )
-        self._maker = CropMaker(side, look_at_wide)
+        self._maker = CropMaker(side, _look_at_each)
         self._timings: dict[str, float] = {}
         self.configure(config)
 
@@ -217,6 +218,10 @@ class Estimator:
         if placed and method in ('metrabs', 'metrabs_2020', 'metrabs_weak') and pose.placed_by:
             pose = replace(pose, placed_by=method)
         return pose
+
+
+def _look_at_each(camera: Camera, boxes: Array, size: int) -> list[CropCamera | None]:
+    return [look_at_wide(camera, box, size) for box in boxes]
 
 
 def _place(method: str, points: Array, rays: Array, trusted: Array) -> Array | None:

@@ -17,7 +17,7 @@ import numpy as np
 from .. import networks
 from ..backends import Network, NetworkSpec, Port
 from ..config import PipelineConfig, setting
-from ..crops import look_at
+from ..crops import look_at_each
 from ..detectors.boxes import BoxOptions, People, create_detector, distinct
 from ..detectors.crop_keypoints import Keypoints, create_source
 from ..errors import ConfigError, ModelError
@@ -108,7 +108,7 @@ class Estimator:
             precision=self._network.precision,
             metric=True,
         )
-        self._maker = CropMaker(SIDE, look_at)
+        self._maker = CropMaker(SIDE, look_at_each)
         self._timings: dict[str, float] = {}
         self.configure(config)
 
