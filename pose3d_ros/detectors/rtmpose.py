@@ -33,7 +33,12 @@ class OnnxPeople:
     """YOLOX or RTMDet with the suppression in the file, or YOLOX as Megvii exports it."""
 
     def __init__(self, config: PipelineConfig) -> None:
-        """config.model: registered model or path. Raises ModelError, BackendError."""
+        """config.model: registered model or path. Raises ConfigError, ModelError, BackendError."""
+        if not config.model:
+            raise ConfigError(
+                f'detector onnx needs a model: set {config.estimator}.detector_model to a YOLOX or '
+                'RTMDet file'
+            )
         model = find_model(config.model, 'detector', models_dir=config.models_dir)
         path = model.files['detector']
         self._rtmdet = 'rtmdet' in model.name.lower() or 'rtmdet' in path.name.lower()
