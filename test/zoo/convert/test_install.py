@@ -113,13 +113,14 @@ def test_a_bad_checkpoint_leaves_nothing(toy: Entry, published: Path, tmp_path: 
 
 def test_roles(toy: Entry, published: Path, tmp_path: Path) -> None:
     item = toy.files['network']
-    other = dataclasses.replace(item.checkpoint, file='other.pth')
     two = entry(
-        a=dataclasses.replace(item, file='a.xml'),
-        b=dataclasses.replace(item, file='b.xml', checkpoint=other),
+        a=dataclasses.replace(item, file='a.xml'), b=dataclasses.replace(item, file='b.xml')
     )
+    assert item.checkpoint is not None
+    other = dataclasses.replace(item.checkpoint, file='other.pth')
+    apart = entry(a=two.files['a'], b=dataclasses.replace(two.files['b'], checkpoint=other))
     with pytest.raises(ModelError, match='several networks; name one of a, b'):
-        install(two, tmp_path, checkpoint=published)
+        install(apart, tmp_path, checkpoint=published)
     with pytest.raises(ModelError, match='nothing to convert as c'):
         install(two, tmp_path, checkpoint=published, role='c')
     install(two, tmp_path, checkpoint=published, role='a')
@@ -129,10 +130,12 @@ def test_roles(toy: Entry, published: Path, tmp_path: Path) -> None:
     assert set(find_model('toy', models_dir=tmp_path, registry={'toy': two}).files) == {'a', 'b'}
 
 
-def test_several_networks_of_one_file(toy: Entry, published: Path, tmp_path: Path) -> None:
+def test_networks_that_are_made_of_one_file(toy: Entry, published: Path, tmp_path: Path) -> None:
     item = toy.files['network']
     two = entry(
         a=dataclasses.replace(item, file='a.xml'), b=dataclasses.replace(item, file='b.xml')
     )
-    assert set(install(two, tmp_path, checkpoint=published)) == {'a', 'b'}
-    assert set(find_model('toy', models_dir=tmp_path, registry={'toy': two}).files) == {'a', 'b'}
+    done = install(two, tmp_path, checkpoint=published)
+    assert list(done) == ['a', 'b']
+    files = find_model('toy', models_dir=tmp_path, registry={'toy': two}).files
+    assert [path.name for path in files.values()] == ['a.xml', 'b.xml']
