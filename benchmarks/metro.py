@@ -3,7 +3,7 @@
 """MeTRo's speed with full-size graphs of random weights, which run as fast as trained ones.
 
 For each graph and batch: people per second of the network alone, and of the whole estimator with
-boxes given, in turn in every round; and the time to make the crops of eight people in 1280x720.
+boxes given, in rounds of both; and the time to make the crops of eight people in 1280x720.
 
 python benchmarks/metro.py --strides 32,16 --precisions f32,bf16
 """
@@ -25,6 +25,7 @@ from pose3d_ros.estimators.metro import Estimator
 from pose3d_ros.types import Array, Frame
 from pose3d_ros.zoo.networks.metro import MetroGraph, write_graph
 
+_FEWEST = 5
 SIZE = (1280, 720)
 CAMERA = Camera(K=np.array([[900.0, 0, 640], [0, 900, 360], [0, 0, 1]]), size=SIZE)
 BARREL = Camera(K=CAMERA.K, size=SIZE, model='plumb_bob', D=np.array([-0.2, 0.05, 0, 0, 0]))
@@ -48,21 +49,33 @@ def load(graph: Path, args: argparse.Namespace, precision: str) -> Estimator:
     )  # fmt: skip
 
 
-def rates(estimator: Estimator, count: int, rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds per call of the network and of the estimator, interleaved."""
+def rates(estimator: Estimator, count: int, seconds: float) -> tuple[Array, Array]:
+    """Seconds per call of the network and of the estimator, (rounds, 2) each.
+
+    A round is network, estimator, estimator, network: what drifts meets both alike.
+    """
     picture = frame(count, CAMERA)
     tensor = np.random.default_rng(0).uniform(0, 1, (count, 256, 256, 3)).astype(np.float32)
-    network, whole = [], []
-    for turn in range(rounds + 1):
+
+    def network() -> float:
         start = time.perf_counter()
         estimator._run(tensor)
-        middle = time.perf_counter()
+        return time.perf_counter() - start
+
+    def whole() -> float:
+        start = time.perf_counter()
         estimator.estimate([picture])
-        end = time.perf_counter()
-        if turn:
-            network.append(middle - start)
-            whole.append(end - middle)
-    return network, whole
+        return time.perf_counter() - start
+
+    for _ in range(2):
+        network(), whole()
+    rounds = []
+    end = time.perf_counter() + seconds
+    while len(rounds) < _FEWEST or time.perf_counter() < end:
+        first, second, third, fourth = network(), whole(), whole(), network()
+        rounds.append([(first, fourth), (second, third)])
+    times = np.array(rounds)
+    return times[:, 0], times[:, 1]
 
 
 def crops(estimator: Estimator, camera: Camera, rounds: int = 60) -> list[float]:
@@ -83,13 +96,13 @@ def main() -> None:
     parser.add_argument('--strides', default='32,16')
     parser.add_argument('--precisions', default='f32,bf16')
     parser.add_argument('--batches', default='1,4,8')
-    parser.add_argument('--rounds', type=int, default=15)
+    parser.add_argument('--seconds', type=float, default=4, help='for each graph and batch')
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--width', type=int, default=64, help='64 is the published size')
     args = parser.parse_args()
     cv2.setNumThreads(args.threads)
     known = parts.JOINTS[19]
-    print('medians; share: network / whole estimator, of the medians')
+    print('medians; share: network / whole estimator, the median of what the rounds say')
     with tempfile.TemporaryDirectory() as folder:
         for stride in map(int, args.strides.split(',')):
             path = Path(folder) / f'rn50_st{stride}.pb'
@@ -110,12 +123,16 @@ def main() -> None:
                     f'average, {apart.max():.1f} at most, against {args.precisions.split(",")[0]}'
                 )
                 for count in map(int, args.batches.split(',')):
-                    network, whole = rates(estimator, count, args.rounds)
+                    network, whole = rates(estimator, count, args.seconds)
+                    shares = network.sum(axis=1) / whole.sum(axis=1)
+                    low, high = np.percentile(shares, (25, 75))
                     a, b = np.median(network), np.median(whole)
                     print(
-                        f'  batch {count}: network {1e3 * a:7.1f} ms, whole {1e3 * b:7.1f} ms, '
-                        f'share {a / b:.3f} (lowest times: {min(network) / min(whole):.3f}), '
-                        f'{count / b:.1f} people/s'
+                        f'  batch {count}: network {1e3 * a:6.1f} ms, whole {1e3 * b:6.1f} ms, '
+                        f'share {np.median(shares):.3f} ({low:.3f} to {high:.3f} in half of '
+                        f'{len(shares)} rounds; of the lowest times: '
+                        f'{network.min() / whole.min():.3f}), {count / b:.1f} people/s',
+                        flush=True,
                     )
         for name, camera in (('no distortion', CAMERA), ('with distortion', BARREL)):
             spent = crops(estimator, camera)

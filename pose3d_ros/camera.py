@@ -181,7 +181,7 @@ class Camera:
         # Far outside the image the distortion polynomial folds back; such points have no ray.
         back = self.project(np.column_stack([out, np.ones(len(out))]))
         fits = np.abs(back - pixels).max(axis=1) <= 1.0
-        fits &= np.hypot(out[:, 0], out[:, 1]) <= self._widest_ray
+        fits &= np.hypot(out[:, 0], out[:, 1]) <= self.widest_ray
         out[~fits] = np.nan
         return out
 
@@ -190,10 +190,26 @@ class Camera:
         return np.asarray(np.linalg.inv(self.K))
 
     @cached_property
-    def _widest_ray(self) -> float:
+    def widest_ray(self) -> float:
         """Distance of a ray from the axis, in x/z, up to which the distortion is one to one."""
         if self.model == 'equidistant':
             return np.inf
+        r, distorted = self._profile
+        folds = np.flatnonzero(np.diff(distorted) <= 0)
+        return float(r[folds[0]]) if len(folds) else np.inf
+
+    @cached_property
+    def smooth_ray(self) -> float:
+        """Distance up to which it is one to one, and no further away than 10 000 pixels."""
+        if self.model == 'equidistant':
+            return 100.0  # of 90 degrees there is no x/z, but a pixel
+        r, distorted = self._profile
+        near = r[np.maximum.accumulate(distorted * self.focal) < 1e4]
+        return min(self.widest_ray, float(near[-1]))
+
+    @cached_property
+    def _profile(self) -> tuple[Array, Array]:
+        """Distances from the axis in x/z, before and after distortion."""
         k = np.zeros(8)
         count = min(len(self.D), 8)
         k[:count] = self.D[:count]
@@ -201,8 +217,7 @@ class Camera:
         s = r * r
         above = 1 + s * (k[0] + s * (k[1] + s * k[4]))
         below = 1 + s * (k[5] + s * (k[6] + s * k[7]))
-        folds = np.flatnonzero(np.diff(r * above / below) <= 0)
-        return float(r[folds[0]]) if len(folds) else np.inf
+        return r, r * above / below
 
     def project(self, xyz: Array) -> Array:
         """(N, 2) pixels of (N, 3) points in the optical frame; NaN behind the camera."""

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.crops import Picture, look_at, look_at_wide, upright, varied
+from pose3d_ros.crops import (
+    CropCamera,
+    Picture,
+    look_at,
+    look_at_each,
+    look_at_wide,
+    upright,
+    varied,
+)
 
 SIZE = (640, 480)
 K = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
@@ -62,6 +70,58 @@ def test_pixels_come_from_where_the_points_say(distortion) -> None:
     assert apart.max() < 1.2
 
 
+def ramps() -> np.ndarray:
+    """An image whose pixels tell their own x and y."""
+    x, y = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
+    return np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32)
+
+
+FISHEYE = np.array([-0.02, 0.004, 0.0, 0.0])
+LENSES = {
+    'barrel': camera(BARREL),
+    'rational': Camera(
+        K=K, size=SIZE, model='rational_polynomial',
+        D=np.array([0.4, -0.2, 0.001, 0.001, 0.02, 0.7, -0.1, 0.01]),
+    ),
+    'fisheye': Camera(K=K, size=SIZE, model='equidistant', D=FISHEYE),
+    'wide fisheye': Camera(
+        K=np.array([[250.0, 0, 320], [0, 250, 240], [0, 0, 1]]), size=SIZE, model='equidistant',
+        D=FISHEYE,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('lens', LENSES)
+@pytest.mark.parametrize('box', [(20.0, 20, 600, 440), (560.0, 20, 60, 60), (5.0, 300, 90, 170)])
+@pytest.mark.parametrize('view', [{}, {'angle': 0.4, 'scale': 0.8}, {'mirror': True}], ids=str)
+def test_a_distorted_pixel_comes_from_its_place_within_a_thirtieth(lens, box, view) -> None:
+    crop = varied(look_at(LENSES[lens], np.array(box), 256), **view)
+    picture = Picture(np.zeros((480, 640, 3), np.uint8))
+    picture._levels.append(ramps())
+    cut = picture.cut(crop, antialias=False)
+    x, y = np.meshgrid(np.arange(256.0), np.arange(256.0))
+    source = crop.to_image(np.stack([x.ravel(), y.ravel()], axis=1)).reshape(256, 256, 2)
+    inside = ((source > 1) & (source < np.subtract(SIZE, 2))).all(axis=2)
+    assert inside.mean() > 0.3
+    assert np.abs(cut[..., :2] - source)[inside].max() < 0.03
+
+
+@pytest.mark.parametrize('lens', LENSES)
+def test_what_is_behind_a_distorted_camera_is_black(lens) -> None:
+    looking = look_at(LENSES[lens], np.array([270.0, 190, 100, 100]), 256)
+    behind = CropCamera(looking.K, np.diag([1.0, -1, -1]) @ looking.R, 256, looking.camera)
+    assert Picture(np.full((480, 640, 3), 255, np.uint8)).cut(behind).max() == 0
+    if lens == 'wide fisheye':
+        return  # sees half of all there is
+    wide = CropCamera(
+        np.diag([0.01, 0.01, 1.0]) @ looking.K + [[0, 0, 126], [0, 0, 126], [0, 0, 0]],
+        looking.R, 256, looking.camera,
+    )  # fmt: skip
+    # The whole half space: far pixels must not come round on the other side.
+    cut = Picture(np.full((480, 640, 3), 255, np.uint8)).cut(wide, antialias=False)
+    assert cut[:40].max() == cut[-40:].max() == cut[:, :40].max() == cut[:, -40:].max() == 0
+
+
 def test_outside_the_image_is_black() -> None:
     white = np.full((480, 640, 3), 255, np.uint8)
     crop = look_at(camera(), np.array([-100.0, 100, 150, 150]), 256)
@@ -114,3 +174,14 @@ def test_a_box_without_extent_has_no_crop() -> None:
 def test_straight_up_is_a_direction_too() -> None:
     crop = look_at(camera(), np.array([270.0, 190, 100, 100]), 256, up=np.array([0.0, 0, 1]))
     assert np.allclose(crop.R @ crop.R.T, np.eye(3), atol=1e-12)
+
+
+def test_several_boxes_at_once() -> None:
+    boxes = np.array([[20.0, 20, 100, 300, 0.9], [300, 100, 200, 90, 0.8], [5, 5, 0, 0, 0.7]])
+    found = look_at_each(camera(BARREL), boxes, 256)
+    assert found[2] is None
+    for box, crop in zip(boxes[:2], found):
+        alone = look_at(camera(BARREL), box, 256)
+        assert np.allclose(alone.K, crop.K)
+        assert np.allclose(alone.R, crop.R)
+    assert look_at_each(camera(), boxes[:0], 256) == []

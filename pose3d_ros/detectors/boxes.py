@@ -109,10 +109,11 @@ def best_first(boxes: Array) -> Array:
 
 
 def clipped(box: Array, size: tuple[int, int]) -> Array:
-    """The part of a box (5,) inside an image; zero width or height if there is none."""
-    low = np.clip(box[:2], -0.5, np.subtract(size, 0.5))
-    high = np.clip(box[:2] + box[2:4], -0.5, np.subtract(size, 0.5))
-    return np.concatenate([low, np.maximum(high - low, 0.0), box[4:]])
+    """The part of a box (..., 5) inside an image; zero width or height if there is none."""
+    last = np.subtract(size, 0.5)
+    low = np.clip(box[..., :2], -0.5, last)
+    high = np.clip(box[..., :2] + box[..., 2:4], -0.5, last)
+    return np.concatenate([low, np.maximum(high - low, 0.0), box[..., 4:]], axis=-1)
 
 
 def iou(box: Array, boxes: Array) -> Array:
@@ -184,9 +185,7 @@ class People:
         found = self.detector.detect([frames[k] for k in due]) if due else []
         for k, boxes in zip(due, found):
             states[k].since_detection, states[k].lost = 0, False
-            size = frames[k].size
-            for box in boxes:
-                part = clipped(box, size)
+            for part in clipped(boxes, frames[k].size):
                 if not part[4] >= self._min_score or part[2:4].min() < _SMALLEST_PX:
                     continue
                 if len(out[k]) >= self._limit:

@@ -14,7 +14,7 @@ import numpy as np
 from .. import networks
 from ..backends import NetworkSpec, Port, ports_of
 from ..config import PipelineConfig
-from ..errors import ModelError
+from ..errors import ConfigError, ModelError
 from ..skeleton import SKELETONS
 from ..types import Array, Frame, Pose3D
 from ..zoo import find_model
@@ -34,7 +34,12 @@ class OnnxPeople:
     """YOLOX or RTMDet with the suppression in the file, or YOLOX as Megvii exports it."""
 
     def __init__(self, config: PipelineConfig) -> None:
-        """config.model: registered model or path. Raises ModelError, BackendError."""
+        """config.model: registered model or path. Raises ConfigError, ModelError, BackendError."""
+        if not config.model:
+            raise ConfigError(
+                f'detector onnx needs a model: set {config.estimator}.detector_model to a YOLOX or '
+                'RTMDet file'
+            )
         model = find_model(config.model, 'detector', models_dir=config.models_dir)
         path = model.files['detector']
         self._rtmdet = 'rtmdet' in model.name.lower() or 'rtmdet' in path.name.lower()

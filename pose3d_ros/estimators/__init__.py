@@ -24,6 +24,7 @@ ESTIMATORS: dict[str, str] = {
     'lifter': 'pose3d_ros.estimators.lifter',
     'openpose3d': 'pose3d_ros.estimators.openpose3d',
     'metro': 'pose3d_ros.estimators.metro',
+    'metrabs': 'pose3d_ros.estimators.metrabs',
     'lifting_from_the_deep': 'pose3d_ros.estimators.lifting_from_the_deep',
     'pose_hg_3d': 'pose3d_ros.estimators.pose_hg_3d',
 }

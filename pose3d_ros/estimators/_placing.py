@@ -26,6 +26,7 @@ METHODS = (
     'metrabs_weak',
 )  # fmt: skip
 AUTO = ('perspective', 'bone_lengths', 'depth', 'box')
+_BY_RAYS = ('perspective', 'bone_lengths')
 _PUBLISHED = ('metrabs', 'metrabs_2020', 'metrabs_weak')
 _OUTSIDE_TRUST = 0.2  # of 2D joints outside the image, which networks can only guess
 _OUTSIDE_CONFIDENCE = 0.5
@@ -61,7 +62,8 @@ def placed(
         if math.isfinite(height):
             xyz, scaled = xyz * (config.body_height_m / height), True
             relative = crop.to_camera(xyz)
-    crop_pixels = crop.from_image(pixels)
+    seen = _finite(pixels)
+    crop_pixels = crop.from_image(pixels) if seen.any() else pixels
     rays = crop.rays(crop_pixels)
     inside = _inside(pixels, frame.size)
     weights = np.nan_to_num(trust) * np.where(inside, 1.0, _OUTSIDE_TRUST)
@@ -75,7 +77,6 @@ def placed(
     if drawn is None:
         guess = by_box(xyz, *_box_rays(crop, box))
         drawn = None if guess is None else xyz + guess
-    seen = _finite(pixels)
     if drawn is not None:
         projected = crop.camera.project(crop.to_camera(drawn))
         pixels = np.where(seen[:, None], pixels, projected)
@@ -115,6 +116,8 @@ def _by(
     pixels: Array,
 ) -> Array | None:
     """(J, 3) joints from the camera along the crop's axes by one method; None if it cannot."""
+    if name in _BY_RAYS and not _finite(rays).any():
+        return None
     if name == 'perspective':
         found = robust_place(xyz, rays, weights)
         if found is None or found.residual > _MAX_RESIDUAL * found.extent:

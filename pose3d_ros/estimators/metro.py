@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from .. import networks
 from ..backends import Network, NetworkSpec, Port
 from ..config import PipelineConfig, setting
-from ..crops import CropCamera, Picture, look_at, upright, varied
+from ..crops import look_at_each
 from ..detectors.boxes import BoxOptions, People, create_detector, distinct
 from ..detectors.crop_keypoints import Keypoints, create_source
 from ..errors import ConfigError, ModelError
@@ -30,10 +28,10 @@ from ..zoo.graphdef import RANDOM_MARK as MARK
 from ..zoo.graphdef import read_graph
 from . import EstimatorInfo, _placing
 from . import _metro_parts as parts
+from ._crop_people import CropMaker, Person
 
 SIDE = 256
 _MIN_PRESENCE = 0.5
-_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -70,19 +68,6 @@ class Options(BoxOptions):
         high=1,
         live=True,
     )
-
-
-@dataclass(eq=False)
-class _Person:
-    """One box of one frame on its way. light: the picture that the views are cut from."""
-
-    index: int
-    frame: Frame
-    box: Array
-    picture: Picture
-    light: Picture
-    crop: CropCamera
-    views: tuple[CropCamera, ...]
 
 
 def models(config: PipelineConfig) -> list[str]:
@@ -123,7 +108,7 @@ class Estimator:
             precision=self._network.precision,
             metric=True,
         )
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix='crops')
+        self._maker = CropMaker(SIDE, look_at_each)
         self._timings: dict[str, float] = {}
         self.configure(config)
 
@@ -169,53 +154,20 @@ class Estimator:
         self._clock('decode', start)
         return out
 
-    def _crops(self, frames: Sequence[Frame], boxes: Sequence[Array]) -> list[_Person]:
-        people = []
-        for k, (frame, found) in enumerate(zip(frames, boxes)):
-            picture = Picture(frame.image)
-            # Averages over several views change the light, as MeTRAbs does.
-            light = Picture(frame.image, linear=True) if len(self._views) > 2 else picture
-            for box in found:
-                camera = frame.camera or upright(box, frame.size)
-                crop = look_at(camera, box, SIDE)
-                if crop is None:
-                    continue
-                views = tuple(
-                    varied(crop, angle=v.angle, scale=v.scale, mirror=v.mirror) for v in self._views
-                )
-                people.append(_Person(k, frame, box, picture, light, crop, views))
-        return people
+    def _crops(self, frames: Sequence[Frame], boxes: Sequence[Array]) -> list[Person]:
+        # Averages over several views change the light, as MeTRAbs does.
+        return self._maker.people(frames, boxes, self._views, linear=len(self._views) > 2)
 
-    def _tensor(self, people: Sequence[_Person]) -> Array:
+    def _tensor(self, people: Sequence[Person]) -> Array:
         """(people * views, 256, 256, 3) float32 RGB in 0..1."""
-        count = len(self._views)
-        tensor = np.empty((len(people) * count, SIDE, SIDE, 3), np.float32)
-        jobs = [
-            (person.light, view, variant.gamma, item)
-            for person, block in zip(people, tensor.reshape(-1, count, SIDE, SIDE, 3))
-            for view, variant, item in zip(person.views, self._views, block)
-        ]
-
-        def cut(picture: Picture, view: CropCamera, gamma: float, item: Array) -> None:
-            image = picture.cut(view, antialias=self._options.antialias, gamma=gamma)
-            np.multiply(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.float32(1 / 255), out=item)
-
-        if len(jobs) == 1:
-            cut(*jobs[0])
-        else:
-            for person in people:
-                # Made here once, not in two threads at a time.
-                for view in person.views:
-                    person.light.prepare(view, antialias=self._options.antialias)
-            list(self._pool.map(lambda job: cut(*job), jobs))
-        return tensor
+        return self._maker.tensor(people, self._views, self._options.antialias)
 
     def _run(self, tensor: Array) -> dict[str, Array]:
         return self._network(
             {'image': np.moveaxis(tensor, 3, 1) if self._channels_first else tensor}
         )
 
-    def _decode(self, raw: dict[str, Array], people: Sequence[_Person]) -> tuple[Array, Array]:
+    def _decode(self, raw: dict[str, Array], people: Sequence[Person]) -> tuple[Array, Array]:
         """(people, J, 3) metres about the pelvis in the axes of the plain crop; confidence (.., J).
 
         The exported pelvis of 19-joint files is not zero: the graph subtracts another one.
@@ -244,7 +196,7 @@ class Estimator:
         return xyz.mean(axis=1), sure.mean(axis=1)
 
     def _pose(
-        self, person: _Person, xyz: Array, sure: Array, seen: Keypoints | None
+        self, person: Person, xyz: Array, sure: Array, seen: Keypoints | None
     ) -> Pose3D | None:
         """xyz: (J, 3) metres about the root in the axes of the crop."""
         if not np.isfinite(xyz).all():

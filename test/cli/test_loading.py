@@ -40,7 +40,7 @@ def config(folder, **settings):
 def test_missing_model_is_fetched_once_and_said_so(registry, capsys):
     loading.make_pipeline(config(registry))
     assert (registry / 'models' / 'blobs' / 'model.onnx').read_bytes() == b'weights'
-    assert 'fetching the model blobs' in capsys.readouterr().err
+    assert 'fetching the model blobs (0 MB, ' in capsys.readouterr().err
     loading.make_pipeline(config(registry))
     assert 'fetching' not in capsys.readouterr().err
 

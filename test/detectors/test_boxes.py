@@ -150,6 +150,8 @@ def test_a_detector_of_another_package_gets_its_own_model(monkeypatch) -> None:
 def test_unknown_detectors_are_named() -> None:
     with pytest.raises(ConfigError, match='nobody.*blazepose'):
         create_detector('nobody', PipelineConfig())
+    with pytest.raises(ConfigError, match='onnx needs a model: set metro.detector_model'):
+        create_detector('onnx', PipelineConfig(estimator='metro'))
     with pytest.raises(ConfigError, match='no_such_package'):
         create_detector('no_such_package.boxes:Finder', PipelineConfig())
 

@@ -86,8 +86,13 @@ def load_strictly(family: Family, state: State, name: str = 'the checkpoint') ->
     return module.eval()
 
 
-def random_weights(shapes: Iterable[tuple[str, tuple[int, ...]]], seed: int) -> State:
-    """Reproducible weights that keep activations in range, for benchmarks and tests."""
+def random_weights(
+    shapes: Iterable[tuple[str, tuple[int, ...]]], seed: int, gain: float = 2.0
+) -> State:
+    """Reproducible weights that keep activations in range, for benchmarks and tests.
+
+    gain: by how much a layer multiplies the variance; 2 makes up for what a ReLU takes away.
+    """
     rng = np.random.RandomState(seed)
     state: State = {}
     for key, shape in shapes:
@@ -104,7 +109,7 @@ def random_weights(shapes: Iterable[tuple[str, tuple[int, ...]]], seed: int) -> 
         elif len(shape) <= 1:
             value = 0.05 * z
         else:
-            value = z * np.sqrt(2 / np.prod(shape[1:]))
+            value = z * np.sqrt(gain / np.prod(shape[1:]))
         state[key] = torch.from_numpy(np.asarray(value, np.float32))
     return state
 

@@ -70,7 +70,7 @@ def convert(
     if checkpoint is None:
         module = kind.build({})
         shapes = [(key, tuple(value.shape)) for key, value in module.state_dict().items()]
-        module.load_state_dict(random_weights(shapes, seed or 0))
+        module.load_state_dict(random_weights(shapes, seed or 0, kind.gain))
         metadata[WEIGHTS_KEY] = RANDOM
     else:
         module = load_strictly(kind, read_checkpoint(kind, checkpoint, member), checkpoint.name)

@@ -21,6 +21,8 @@ Shape = tuple[int, ...]
 # A dotted name loads another package's.
 FAMILIES: dict[str, str] = {
     'openpose3d': 'pose3d_ros.zoo.networks.openpose3d',
+    'metrabs': 'pose3d_ros.zoo.networks.metrabs',
+    'metrabs_table': 'pose3d_ros.zoo.networks.metrabs:TABLE',
     'motionbert': 'pose3d_ros.zoo.networks.lifters:MOTIONBERT',
     'simplebaseline3d': 'pose3d_ros.zoo.networks.lifters:SIMPLEBASELINE3D',
     'videopose3d_1': 'pose3d_ros.zoo.networks.lifters:VIDEOPOSE3D_1',
@@ -56,6 +58,7 @@ class Family:
     layouts: keys under which the state dictionary may lie in the file, tried before the file
         itself. prefixes: taken off the keys.
     read: reader for checkpoints that are no PyTorch files; tensors by key.
+    gain: of random weights, see random_weights.
     about: written into the metadata of the converted files.
     """
 
@@ -68,6 +71,7 @@ class Family:
     layouts: tuple[str, ...] = ('state_dict',)
     prefixes: tuple[str, ...] = ('module.',)
     read: Callable[[Path], dict[str, Any]] | None = None
+    gain: float = 2.0
     about: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MeTRAbs (arXiv 2007.07227): absolute poses by two heat maps of each point of the body.
+
+The network gives points in millimetres about nobody knows where, and the same points in pixels of
+the crop; both together determine the place. Joints are means of points by a published table.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .. import networks
+from ..absolute import metrabs_full, metrabs_joints, metrabs_weak, robust_place
+from ..backends import NetworkSpec, Port, input_shapes
+from ..camera import Camera
+from ..config import PipelineConfig, setting
+from ..crops import CropCamera, look_at_wide
+from ..detectors.boxes import BoxOptions, People, create_detector, distinct
+from ..errors import ModelError
+from ..skeleton import get_skeleton
+from ..types import Array, Frame, Pose3D
+from ..zoo import find_model
+from . import EstimatorInfo, _placing
+from . import _metro_parts as parts
+from ._crop_people import CropMaker, Person
+
+STRIDE = 32
+JOINTS = ('coco_cmu_19', 'h36m_17')
+_METHODS = ('auto', 'perspective', 'depth', 'box', 'metrabs', 'metrabs_2020', 'metrabs_weak')
+_FEWEST = 3
+_GAMMA = 0.8  # of a single view, as published
+
+
+@dataclass(frozen=True)
+class Options(BoxOptions):
+    """Settings of this estimator."""
+
+    joints: str = setting('coco_cmu_19', 'which joints are made of the points', choices=JOINTS)
+    place_by: str = setting(
+        'auto',
+        'how the place is found; auto: perspective, else depth, box; metrabs, metrabs_2020, '
+        'metrabs_weak: as published',
+        choices=_METHODS,
+        live=True,
+    )
+    augmentations: int = setting(
+        1, 'views of each person that are averaged, rolled, zoomed, mirrored; published: 5',
+        low=1, high=25, live=True,
+    )  # fmt: skip
+    antialias: bool = setting(True, 'smooth images that shrink into their crop', live=True)
+    min_confidence: float = setting(
+        0.0, 'people whose mean joint confidence is under this are dropped',
+        low=0, high=1, live=True,
+    )  # fmt: skip
+
+
+def models(config: PipelineConfig) -> list[str]:
+    """Registered models that are needed: the network and that of the boxes."""
+    options = _options(config)
+    named = [config.model or 'metrabs', options.detector, options.detector_model]
+    return list(dict.fromkeys(named))
+
+
+class Estimator:
+    """See the module."""
+
+    def __init__(self, config: PipelineConfig) -> None:
+        """Load the networks; raises ModelError, BackendError, ConfigError."""
+        options = _options(config)
+        self.skeleton = get_skeleton(options.joints)
+        model = find_model(
+            config.model or 'metrabs', 'pose', 'joints',
+            models_dir=config.models_dir, backend=config.backend,
+        )  # fmt: skip
+        path = model.files['pose']
+        shapes = list(input_shapes(path, config.backend).values())
+        side = shapes[0][-1] if len(shapes) == 1 and len(shapes[0]) == 4 else None
+        if not side or side % STRIDE:
+            raise ModelError(f'{path} is no MeTRAbs network: its input is {shapes}')
+        self._network = networks.load(
+            config,
+            NetworkSpec(
+                path,
+                {'image': Port((None, 3, side, side))},
+                {
+                    'points2d': Port((None, None, 2), 'points2d'),
+                    'points3d': Port((None, None, 3), 'points3d'),
+                    'margin': Port((None, None), 'margin'),
+                    'variance': Port((None, None, 3), 'variance'),
+                },
+                heads=('points2d', 'points3d', 'margin', 'variance'),
+            ),
+            model.precision['pose'],
+        )
+        self._side = side
+        points = self._run(np.zeros((1, side, side, 3), np.float32))['margin'].shape[1]
+        table = networks.load(
+            config.replace(precision='f32'),
+            NetworkSpec(
+                model.files['joints'],
+                {'points': Port((None, points, 3))},
+                {name: Port((None, len(get_skeleton(name)), 3), name) for name in JOINTS},
+            ),
+            'f32',
+        )
+        basis = np.repeat(np.eye(points, dtype=np.float32)[..., None], 3, axis=2)
+        self._table = table({'points': basis})[options.joints][..., 0].T.astype(float)  # (J, P)
+        share = np.abs(self._table)
+        self._shares = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-9)
+        self._people = People(
+            create_detector(options.detector, config, options.detector_model), config, options
+        )
+        self.info = EstimatorInfo(
+            model=model.name,
+            version=model.version,
+            backend=self._network.backend,
+            device=self._network.device,
+            precision=self._network.precision,
+            metric=True,
+        )
+        self._maker = CropMaker(side, _look_at_each)
+        self._timings: dict[str, float] = {}
+        self.configure(config)
+
+    def configure(self, config: PipelineConfig) -> None:
+        """Take over live settings."""
+        self._config, self._options = config, _options(config)
+        self._views = parts.variants(self._options.augmentations, mirror=False)
+        if len(self._views) == 1:
+            self._views = (replace(self._views[0], gamma=_GAMMA),)
+        self._people.configure(config, self._options)
+
+    def reset(self, source: str | None = None) -> None:
+        """Forget everybody."""
+        self._people.reset(source)
+
+    def timings(self) -> dict[str, float]:
+        """Milliseconds: boxes, crop, network, decode."""
+        return self._timings
+
+    def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
+        """People of each frame; see `estimators.Estimator`."""
+        times = [time.perf_counter()]
+        boxes = self._people.boxes(frames)
+        times.append(time.perf_counter())
+        people = self._maker.people(frames, boxes, self._views, linear=True)
+        tensor = self._maker.tensor(people, self._views, self._options.antialias)
+        times.append(time.perf_counter())
+        raw = self._run(tensor) if people else {}
+        times.append(time.perf_counter())
+        out: list[list[Pose3D]] = [[] for _ in frames]
+        count = len(self._views)
+        for k, person in enumerate(people):
+            rows = slice(k * count, (k + 1) * count)
+            pose = self._pose(person, {role: value[rows] for role, value in raw.items()})
+            if pose is not None:
+                out[person.index].append(pose)
+        for k, frame in enumerate(frames):
+            out[k] = distinct(out[k])
+            self._people.update(frame, len(boxes[k]), out[k])
+        times.append(time.perf_counter())
+        spent = np.diff(times) * 1e3
+        self._timings = dict(zip(('boxes', 'crop', 'network', 'decode'), map(float, spent)))
+        return out
+
+    def _run(self, tensor: Array) -> dict[str, Array]:
+        return self._network({'image': np.moveaxis(tensor, 3, 1)})
+
+    def _pose(self, person: Person, raw: dict[str, Array]) -> Pose3D | None:
+        """The mean of a person's views, each placed by itself as published."""
+        mirror = list(self.skeleton.mirror)
+        method = self._options.place_by
+        placed: list[Array] = []
+        relative: list[Array] = []
+        sure: list[Array] = []
+        for k, (view, variant) in enumerate(zip(person.views, self._views)):
+            points = raw['points3d'][k].astype(float) / 1000
+            trusted = raw['margin'][k] >= 0
+            seen = view.rays(raw['points2d'][k].astype(float))
+            moved = None if method in ('depth', 'box') else _place(method, points, seen, trusted)
+            confidence = self._shares @ parts.confidence(
+                raw['variance'][k].astype(float), self._side // STRIDE
+            )
+            joints = self._table @ (points if moved is None else moved)
+            if variant.mirror:
+                joints, confidence = joints[mirror], confidence[mirror]
+            joints = view.to_camera(joints)
+            (relative if moved is None else placed).append(joints)
+            sure.append(confidence)
+        found = np.mean(placed or relative, axis=0)
+        if not np.isfinite(found).all():
+            return None
+        confidence = np.mean(sure, axis=0)
+        if confidence.mean() < self._options.min_confidence:
+            return None
+        pixels = np.full((len(found), 2), np.nan)
+        if placed:
+            pixels = person.crop.camera.project(found)
+        root = found[list(self.skeleton.root)].mean(axis=0)
+        pose = _placing.placed(
+            self.skeleton,
+            (found - root) @ person.crop.R.T,
+            pixels,
+            np.where(np.isfinite(pixels).all(axis=1), 1.0, 0.0),
+            confidence,
+            person.crop,
+            person.box,
+            person.frame,
+            self._config,
+            # The pixels are those of joints that have their place, which is found again.
+            'perspective' if placed else 'auto' if method not in _placing.AUTO else method,
+            float(person.box[4]),
+        )
+        if placed and method in ('metrabs', 'metrabs_2020', 'metrabs_weak') and pose.placed_by:
+            pose = replace(pose, placed_by=method)
+        return pose
+
+
+def _look_at_each(camera: Camera, boxes: Array, size: int) -> list[CropCamera | None]:
+    return [look_at_wide(camera, box, size) for box in boxes]
+
+
+def _place(method: str, points: Array, rays: Array, trusted: Array) -> Array | None:
+    """(P, 3) points in front of the view's camera; None if they do not determine their place."""
+    if trusted.sum() < _FEWEST:
+        return None
+    if method == 'metrabs_weak':
+        t = metrabs_weak(points, rays, trusted)
+    elif method in ('metrabs', 'metrabs_2020'):
+        t = metrabs_full(points, rays, trusted, 0.01 if method == 'metrabs' else 0.0)
+    else:
+        found = robust_place(points, rays, trusted.astype(float))
+        if found is None:
+            return None
+        # Points that the body does not agree with are wrong, and draw no joint to them.
+        t, trusted = found.t, trusted & found.inliers
+    return metrabs_joints(points, rays, t, trusted, 0.0 if method == 'metrabs_2020' else 0.5)
+
+
+def _options(config: PipelineConfig) -> Options:
+    return Options(**config.options)  # type: ignore[arg-type]
