@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..skeleton import SKELETONS
+from ._stacked_inverse import inverse
 
 Array = NDArray[Any]
 
@@ -274,11 +275,12 @@ class Lifter:
         xx, yy = half_x @ bx.transpose(0, 2, 1), half_y @ by.transpose(0, 2, 1)
         xy = half_x @ by.transpose(0, 2, 1)
         half = self.angles // 2
-        c, t = self.c[None, :half, None, None], self.t[None, :half, None, None]
-        forms = c * c * xx[:, None] + t * t * yy[:, None]
-        forms += c * t * (xy + xy.transpose(0, 2, 1))[:, None]
+        c, t = self.c[:half], self.t[:half]
+        parts = np.stack([xx, xy + xy.transpose(0, 2, 1), yy], axis=1)
+        forms = np.stack([c * c, c * t, t * t], axis=1) @ parts.reshape(len(prior), 3, n * n)
+        forms = forms.reshape(len(prior), half, n, n)
         forms[..., range(n), range(n)] += 1
-        forms = np.linalg.inv(forms)
+        forms, _ = inverse(forms)
         rows = forms.sum(axis=-1)
         sums = rows.sum(axis=-1) + self._epsilon
         return _System(bx, by, gain, np.eye(n) - bz @ gain, back, forms, rows, sums)

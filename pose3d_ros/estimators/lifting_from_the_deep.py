@@ -185,11 +185,11 @@ class Estimator:
                 out.append(self._pose(person, seen, xyz[:_JOINTS] / 1000))
         return out
 
-    def _fit(self, view: LevelView, steps: int = _PERSPECTIVE_STEPS) -> Posterior | None:
-        if not np.ptp(view.points[view.seen], axis=0).max() > 1e-6:
+    def _fit(self, view: LevelView) -> Posterior | None:
+        if not view.extended:
             return None
         fit = self._posterior.fit(view.points, view.seen)
-        for _ in range(steps):
+        for _ in range(_PERSPECTIVE_STEPS):
             # Image points are x/z, so that a unit of them is as many millimetres as the distance.
             points = view.parallel(fit.shape, fit.mm_per_unit)
             fit = self._posterior.fit(points, view.seen)
@@ -211,15 +211,20 @@ class Estimator:
         if best is not None and state.pitch.due and masks[best].sum() >= _PITCH_JOINTS:
             ray, seen = rays[best], masks[best]
             if ray is not None:
-                state.pitch.add(lambda pitch: self._cost(ray, seen, pitch))
+                state.pitch.add(lambda pitches: self._costs(ray, seen, pitches))
         return down(state.pitch.pitch)
 
-    def _cost(self, rays: Array, seen: Array, pitch: float) -> float:
-        view = LevelView.of(rays, seen, down(pitch))
-        if view is None or (view.seen != seen).any():
-            return math.nan
-        fit = self._fit(view, steps=1)
-        return math.nan if fit is None else fit.cost
+    def _costs(self, rays: Array, seen: Array, pitches: Array) -> Array:
+        """Of cameras with those pitches; NaN if not all of them see the same joints."""
+        views = []
+        for pitch in pitches.tolist():
+            view = LevelView.of(rays, seen, down(pitch))
+            if view is None or (view.seen != seen).any() or not view.extended:
+                return np.full(len(pitches), math.nan)
+            views.append(view)
+        fits = self._posterior.fit_all(np.array([view.points for view in views]), seen)
+        points = [view.parallel(fit.shape, fit.mm_per_unit) for view, fit in zip(views, fits)]
+        return self._posterior.costs(np.array(points), seen)
 
     def _pose(self, person: Person, seen: Array, xyz: Array) -> Pose3D:
         """xyz: (17, 3) metres along the camera's axes, origin anywhere."""

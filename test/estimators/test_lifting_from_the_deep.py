@@ -179,9 +179,9 @@ def test_pitch_estimate_lies_between_grid_points():
     estimate = PitchEstimate()
     assert abs(estimate.pitch - np.radians(8)) < 0.02
     for _ in range(5):
-        estimate.add(lambda pitch: 500 * (pitch - 0.3) ** 2)
+        estimate.add(lambda pitches: 500 * (pitches - 0.3) ** 2)
     assert estimate.pitch == pytest.approx(0.3, abs=0.02)
-    estimate.add(lambda pitch: float('nan'))
+    estimate.add(lambda pitches: np.full(len(pitches), np.nan))
     assert estimate.looks == 5
 
 
