@@ -16,11 +16,10 @@ from ..backends import NetworkSpec, Port, ports_of
 from ..config import PipelineConfig
 from ..errors import ConfigError, ModelError
 from ..skeleton import SKELETONS
-from ..types import Array, Frame, Pose3D
+from ..types import Array, Frame, Pose3D, pose_2d
 from ..zoo import find_model
 from . import topdown
 from .boxes import BoxOptions, People, PersonDetector, create_detector
-from .keypoints import pose_2d
 
 _RTMDET_MEAN_BGR = np.array([103.53, 116.28, 123.675], np.float32)
 _RTMDET_STD_BGR = np.array([57.375, 57.12, 58.395], np.float32)
@@ -86,7 +85,7 @@ class RTMPose:
         """Load the networks; raises ConfigError, ModelError, BackendError."""
         detector, _, pose = config.model.rpartition('+')
         if not pose:
-            raise ConfigError('rtmpose needs a model: set lifter.keypoints_model to one')
+            raise ConfigError("rtmpose needs a model: set the estimator's keypoints_model to one")
         model = find_model(pose, 'pose', models_dir=config.models_dir)
         path = model.files['pose']
         inputs, outputs = ports_of(path)

@@ -44,8 +44,8 @@ class Options:
 
     keypoints: str = setting(
         'blazepose',
-        'source of 2D keypoints: blazepose, rtmpose, openpose3d or another estimator, given, or a '
-        'file (.json, .jsonl, .npz)',
+        'source of 2D keypoints: blazepose, rtmpose, openpose3d or another estimator, topic '
+        '(pose3d_ros/Skeleton3DArray), or a file (.json, .jsonl, .npz)',
     )
     keypoints_model: str = setting('', 'model of that source; empty: its default')
     latency: str = setting(

@@ -44,8 +44,10 @@ class Options:
 
     keypoints: str = setting(
         'blazepose',
-        'where 2D joints come from: cpm (the published networks), or the name of another estimator',
+        'where 2D joints come from: cpm (the published networks), blazepose or another estimator, '
+        'rtmpose, topic (pose3d_ros/Skeleton3DArray), or a file (.json, .jsonl, .npz)',
     )
+    keypoints_model: str = setting('', 'model of that source; empty: its default')
     prior: str = setting('', "file of shape models, .mat or .npz; empty: the package's own")
     method: str = setting(
         'posterior',
@@ -84,7 +86,7 @@ def models(config: PipelineConfig) -> Sequence[str]:
     options = Options(**config.options)  # type: ignore[arg-type]
     if options.keypoints == MODEL:
         return (config.model or MODEL,)
-    return needed(options.keypoints, config)
+    return needed(options.keypoints, config, options.keypoints_model)
 
 
 class Estimator:
@@ -103,7 +105,9 @@ class Estimator:
         if options.keypoints == MODEL:
             self._people = CpmPeople(config, self._prior.joints)
         else:
-            self._people = KeypointPeople(options.keypoints, config, self._prior.joints)
+            self._people = KeypointPeople(
+                options.keypoints, config, self._prior.joints, options.keypoints_model
+            )
         source = self._people.info
         self.info = EstimatorInfo(
             model=f'{source.model}+{path.stem}',
