@@ -38,7 +38,8 @@ def people(count: int, fresh: bool, random: np.random.Generator, standing: Array
     """2D joints, of which three are hidden: always the same ones, or others each time."""
     out = []
     for k in range(count):
-        body = standing + [k - 0.5 * (count - 1), 0.0, 5.0] + random.normal(0, 0.02, (33, 3))
+        place = np.array([k - 0.5 * (count - 1), 0.0, 5.0])
+        body = standing + place + random.normal(0, 0.02, standing.shape)
         confidence = np.ones(len(BLAZEPOSE))
         confidence[random.choice(USED, 3, replace=False) if fresh else USED[:3]] = 0.0
         out.append(pose_2d(BLAZEPOSE, CAMERA.project(body), confidence, 0.9, SIZE))
