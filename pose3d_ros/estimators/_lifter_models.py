@@ -141,23 +141,30 @@ class Own:
         )
 
     def prepare(self, pose: Pose3D, view: View, threshold: float) -> Array:
-        """(22, 2) rays."""
+        """(22, 3) rays and confidence; what the source only guesses is a hint."""
         index = pose.skeleton.by_meaning
         pixels = np.full((features.COUNT, 2), np.nan)
+        sure = np.full(features.COUNT, np.nan)
         for joint, name in enumerate(features.MEANINGS):
             source = next((index[n] for n in (name, *_OTHER_NAMES.get(name, ())) if n in index), -1)
-            if source >= 0 and _sure(pose, source, view, threshold):
+            if source >= 0:
                 pixels[joint] = pose.pixels[source]
-        return view.rays(pixels)
+                # Sources without confidence are believed.
+                value = np.nan_to_num(pose.confidence[source], nan=1.0)
+                good = _sure(pose, source, view, threshold)
+                sure[joint] = np.clip(value, features.HINT, 1.0) if good else features.HINT
+        return np.concatenate([view.rays(pixels), sure[:, None]], axis=1)
 
     def lift(self, windows: Array, inside: Array, views: Sequence[View]) -> list[Lifted]:
         """See Lift."""
-        seen = (np.isfinite(windows).all(axis=-1) & inside[..., None]).astype(float)
+        there = np.isfinite(windows).all(axis=-1) & inside[..., None]
+        seen = np.where(there, windows[..., 2], 0.0)
         known = np.array([float(view.camera is not None) for view in views])
-        rays = np.nan_to_num(windows)
-        found, turn, usable = features.encode(rays, seen, known)
+        # The mean with the mirror image errs less, and the network is small.
+        rays, seen = features.with_mirror(np.nan_to_num(windows[..., :2]), seen)
+        found, turn, usable = features.encode(rays, seen, np.tile(known, 2))
         output = self.network({'window': found.astype(np.float32)})['joints']
-        joints, covariance = features.decode(output, turn)
+        joints, covariance = features.without_mirror(*features.decode(output, turn))
         body = len(self.skeleton)
         nothing = Lifted(np.full((body, 3), np.nan))
         return [
