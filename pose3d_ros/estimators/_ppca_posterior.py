@@ -88,7 +88,7 @@ class PosteriorLifter:
 
     prior: Prior
     noise_mm: float = 0.0
-    angles: int = 48
+    angles: int = 24
     hypotheses: int = 64
     _systems: OrderedDict[bytes, _System] = field(default_factory=OrderedDict)
 

@@ -105,7 +105,7 @@ class Virtual:
         zero = torch.zeros(count)
         world = rotation(torch.stack([zero, zero, yaw], dim=1))
         level = torch.tensor([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])  # z up to y down
-        tilt = rotation(torch.stack([-pitch, zero, zero], dim=1))
+        tilt = rotation(torch.stack([pitch, zero, zero], dim=1))
         turn = rotation(torch.stack([zero, zero, roll], dim=1)) @ tilt @ level @ world
         bearing = dice.uniform(count, 2, low=-1, high=1) * dice.uniform(count, 1, high=0.75)
         bearing = bearing * torch.tensor([1.0, 0.7])
