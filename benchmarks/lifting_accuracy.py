@@ -177,7 +177,7 @@ def main() -> None:
     print(f'{"":34} subjects 02, 06, 08      subject 16')
     print(f'{"":34}  MPJPE     PA  in 1s    MPJPE     PA  in 1s')
     row('as it is', make(prior))
-    for value in (0.0, 45.0, 80.0):
+    for value in (0.0, 60.0, 80.0):
         name = f'{value:g}' if value else "the prior's, 30"
         row(f'noise_mm: {name}', make(prior, noise_mm=value))
     for value in (0.05, 0.5):

@@ -36,19 +36,21 @@ _H36M = SKELETONS['h36m_17']
 # learnt from, through a simulated detector (benchmarks/lifting_accuracy.py).
 _SPREADS_MM: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
     'pelvis': ((10, 10, 10), (10, 10, 10)),
-    'hip': ((13, 8, 15), (15, 9, 21)),
-    'knee': ((38, 45, 72), (85, 55, 92)),
-    'ankle': ((45, 75, 117), (108, 94, 136)),
-    'spine': ((20, 21, 26), (20, 21, 26)),
-    'thorax': ((26, 58, 52), (26, 58, 52)),
-    'neck': ((44, 72, 78), (44, 72, 78)),
-    'head': ((53, 77, 90), (53, 77, 90)),
-    'shoulder': ((34, 77, 61), (40, 81, 78)),
-    'elbow': ((37, 51, 66), (60, 67, 66)),
-    'wrist': ((49, 42, 102), (109, 119, 96)),
+    'hip': ((13, 8, 15), (15, 9, 19)),
+    'knee': ((36, 42, 72), (84, 54, 92)),
+    'ankle': ((44, 72, 117), (106, 96, 138)),
+    'spine': ((21, 22, 26), (21, 22, 26)),
+    'thorax': ((25, 58, 51), (25, 58, 51)),
+    'neck': ((42, 73, 79), (42, 73, 79)),
+    'head': ((51, 76, 90), (51, 76, 90)),
+    'shoulder': ((33, 75, 60), (40, 80, 68)),
+    'elbow': ((38, 48, 70), (58, 65, 70)),
+    'wrist': ((48, 41, 107), (106, 119, 107)),
 }
 # (2, 17, 3) metres, seen and not.
-_SPREADS = np.swapaxes([_SPREADS_MM[name.rpartition('_')[2]] for name in _H36M.names], 0, 1) / 1000
+_SPREADS: Array = (
+    np.swapaxes([_SPREADS_MM[name.rpartition('_')[2]] for name in _H36M.names], 0, 1) / 1000
+)
 _PERSPECTIVE_STEPS = 1  # a second one makes it worse on motion that the prior was not learnt from
 _PITCH_JOINTS = 10
 
@@ -70,7 +72,7 @@ class Options:
         choices=('posterior', 'published'),
     )
     noise_mm: float = setting(
-        60.0, 'how far 2D joints are off, at the body; 0: as the prior says', low=0, high=300
+        45.0, 'how far 2D joints are off, at the body; 0: as the prior says', low=0, high=300
     )
     min_confidence: float = setting(
         0.3, 'joints less sure than this are left out', low=0, high=1, live=True
@@ -260,7 +262,7 @@ class Estimator:
         status = np.where(measured, JointStatus.MEASURED, JointStatus.INFERRED).astype(np.uint8)
         covariance = None
         if not self._config.parity:
-            spread = np.where(seen[:, None], *_SPREADS)
+            spread = np.where(seen[:, None], _SPREADS[0], _SPREADS[1])
             covariance = np.zeros((_JOINTS, 3, 3))
             covariance[:, range(3), range(3)] = spread**2
         return Pose3D(
