@@ -63,10 +63,11 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--rounds', type=int, default=60)
+    parser.add_argument('--prior', default='', help="shape models; empty: the package's own")
     args = parser.parse_args()
     loaded = {}
     for method in ('posterior', 'published'):
-        options: dict[str, object] = {'keypoints': 'topic', 'method': method}
+        options: dict[str, object] = {'keypoints': 'topic', 'method': method, 'prior': args.prior}
         loaded[method] = Estimator(
             PipelineConfig(estimator='lifting_from_the_deep', options=options)
         )
