@@ -183,6 +183,7 @@ class Lifter:
         theta = 2 * np.pi * np.arange(self.angles) / self.angles
         self.c, self.t = np.sin(theta), np.cos(theta)
         prior = self.prior
+        self._with_mean = np.concatenate([prior.mu[:, None] / _METRE, prior.e], axis=1)
         self._penalty = -np.log(prior.sigma).sum(axis=1) - 23 * np.log(prior.noise)
         self._decay = (self.shape_weight * prior.sigma / prior.noise[:, None]) ** 2
         # The two offsets move the image along one direction; (A,) their joint stiffness.
@@ -260,9 +261,8 @@ class Lifter:
 
     def _prepare(self, seen: Array, held: bool) -> _System:
         prior, decay = self.prior, self._decay
-        basis = prior.e
+        basis = prior.e if held else self._with_mean
         if not held:
-            basis = np.concatenate([prior.mu[:, None] / _METRE, basis], axis=1)
             decay = np.pad(decay, ((0, 0), (1, 0)))
         bx, by, bz = (basis[:, :, axis][..., seen].transpose(0, 2, 1) for axis in range(3))
         bz = -bz

@@ -58,7 +58,7 @@ def test_like_the_dense_form(prior: Prior, hidden: tuple[int, ...]) -> None:
         points = np.stack([np.cos(angle) * x + np.sin(angle) * y, -z], axis=1)
         points = size * (points + rng.normal(0, 15, points.shape)) + rng.normal(0, 99, 2)
         points[~seen] = 1e9  # must have no influence
-        shape, mm, _ = dense(prior, points, seen, 48)
+        shape, mm, _ = dense(prior, points, seen, 24)
         found = PosteriorLifter(prior).fit(points, seen)
         assert np.abs(found.shape - shape).max() < 1e-4
         assert found.mm_per_unit == pytest.approx(mm, rel=1e-8)
@@ -71,7 +71,7 @@ def test_costs_compare_with_the_dense_form(prior: Prior) -> None:
     seen = np.ones(len(prior.joints), dtype=bool)
     lifter = PosteriorLifter(prior)
     sets = [prior.mu[m][[0, 2]].T * [1.0, -1.0] for m in (0, 5)]
-    slow = [dense(prior, points, seen, 48)[2] for points in sets]
+    slow = [dense(prior, points, seen, 24)[2] for points in sets]
     fast = [lifter.fit(points, seen).cost for points in sets]
     assert fast[0] - fast[1] == pytest.approx(slow[0] - slow[1], abs=1e-6)
     np.testing.assert_allclose(lifter.costs(np.array(sets), seen), fast, rtol=1e-12)
