@@ -65,7 +65,7 @@ def create_source(name: str, config: PipelineConfig, model: str = '') -> Keypoin
         return FileKeypoints(name)
     if name in estimators.ESTIMATORS and name != 'lifter':
         return estimators.create(inner)
-    known = sorted({*SOURCES, *estimators.ESTIMATORS} - {'lifter'})
+    known = sorted({*SOURCES, *estimators.ESTIMATORS} - {'lifter', 'given', config.estimator})
     raise ConfigError(
         f'source of keypoints {name!r} is unknown; choose one of {", ".join(known)}, '
         'or name a file of keypoints (.json, .jsonl, .npz)'

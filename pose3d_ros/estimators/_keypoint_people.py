@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..config import PipelineConfig
+from ..detectors import rtmpose
 from ..detectors.keypoints import KeypointSource, create_source
 from ..errors import ConfigError
 from ..skeleton import MEANS, Skeleton
@@ -46,11 +47,7 @@ class Person:
 def needed(name: str, config: PipelineConfig, model: str = '') -> Sequence[str]:
     """Registered models of a source of that name; model: its own, empty: the default."""
     if name == 'rtmpose':
-        # Without a detector of its own it takes BlazePose's.
-        return [
-            *(part for part in model.split('+') if part),
-            *([] if '+' in model else ['blazepose']),
-        ]
+        return rtmpose.needed(model)
     if name not in ESTIMATORS:
         return ()
     told = models_of(_theirs(name, config, model))

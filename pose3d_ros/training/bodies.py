@@ -22,7 +22,9 @@ _UPPER = [
     for j in JOINTS
     if not j.startswith(('left_hip', 'right_hip')) and not j.endswith(('knee', 'ankle', 'toe'))
 ]
-_HIPS, _PELVIS, _SPINE, _THORAX = [INDEX['left_hip'], INDEX['right_hip']], 0, 7, 8
+_HIPS = [INDEX['left_hip'], INDEX['right_hip']]
+_PELVIS, _SPINE, _THORAX = INDEX['pelvis'], INDEX['spine'], INDEX['thorax']
+_NOSE, _EARS = INDEX['nose'], [INDEX['left_ear'], INDEX['right_ear']]
 
 
 def vary(body: Tensor, dice: Dice) -> Tensor:
@@ -164,7 +166,7 @@ def _resized(body: Tensor, dice: Dice) -> Tensor:
         return mean * torch.exp(spread * dice.normal(count))[:, None, None]
 
     out = body.clone()
-    hips, thigh, shank, foot = factor(0.1, 1.06), factor(0.05), factor(0.05), factor(0.1, 1.08)
+    hips, thigh, shank, foot = factor(0.1, 1.06), factor(0.05), factor(0.05), factor(0.12, 1.14)
     for hip, knee, ankle, toe in _LEGS:
         out[:, :, hip] = body[:, :, hip] * hips
         out[:, :, knee] = out[:, :, hip] + (body[:, :, knee] - body[:, :, hip]) * thigh
@@ -180,6 +182,9 @@ def _resized(body: Tensor, dice: Dice) -> Tensor:
     out[:, :, _THORAX] = thorax + rise
     for joint in _HEAD:
         out[:, :, joint] = thorax + (body[:, :, joint] - body[:, :, _THORAX]) * head
+    # How far noses stand out before the ears, which recordings do not measure.
+    ears = out[:, :, _EARS].mean(dim=2)
+    out[:, :, _NOSE] = ears + (out[:, :, _NOSE] - ears) * factor(0.15, 1.2)
     wide, upper, lower = factor(0.08), factor(0.08, 0.94), factor(0.08)
     for shoulder, elbow, wrist in _ARMS:
         girdle = (body[:, :, shoulder] - body[:, :, _THORAX]) * wide

@@ -53,7 +53,7 @@ _MEAN = _both(
 )
 """Metres from the rig's joint to BlazePose's, along the trunk's left, back and up."""
 
-_STEADY = _by_joint(0.011, hip=0.016, shoulder=0.009, ankle=0.013, toe=0.018, ear=0.012)
+_STEADY = _by_joint(0.011, hip=0.016, shoulder=0.009, ankle=0.013, toe=0.026, ear=0.018, nose=0.018)
 """Metres: offsets that differ between bodies and poses, and stay through a window."""
 
 _WANDER = _by_joint(0.010, hip=0.012, shoulder=0.007, ankle=0.012, toe=0.014)

@@ -44,7 +44,7 @@ def test_cameras_look_down() -> None:
     virtual = Virtual([walker()], 5)
     turn, _ = virtual._cameras(400)
     down = turn.numpy() @ np.array([0.0, 0.0, -1.0])
-    # In the camera's axes, x right, y down, z forward: the floor is before a camera that looks down.
+    # x right, y down, z forward: the floor is in front of a camera that looks down.
     pitch = np.degrees(np.arctan2(down[:, 2], down[:, 1]))
     assert 5 < np.median(pitch) < 15
     assert (pitch > 0).mean() > 0.7
