@@ -27,6 +27,11 @@ BOOL = ['true', 'false', 'True', 'False']
 CAMERA = "prefix of a camera driver's topics, as in /camera: images are <camera>/image_raw"
 IMAGE = 'topic of the images; empty: `image`, or what `camera` says'
 INFO = 'topic of the calibration; empty: `camera_info` beside the image topic'
+DETECTIONS = 'topic of boxes (vision_msgs/Detection2DArray) that the estimator shall use'
+KEYPOINTS = (
+    'topic of 2D keypoints (pose3d_ros/Skeleton3DArray) that the estimator shall use; '
+    'estimator_info is expected beside it'
+)
 FRAME = "RViz's fixed frame; empty: target_frame, or that of rviz_config"
 
 # Argument, description, default, choices.
@@ -36,6 +41,8 @@ ARGUMENTS = [
     ('camera', CAMERA, '', None),
     ('image_topic', IMAGE, '', None),
     ('camera_info_topic', INFO, '', None),
+    ('detections_topic', DETECTIONS, '', None),
+    ('keypoints_topic', KEYPOINTS, '', None),
     ('params_file', 'file with parameters', str(SHARE / 'config' / 'estimator.yaml'), None),
     ('use_sim_time', 'take the time from /clock', '', ['', *BOOL]),
     ('rviz', 'start RViz too', 'false', BOOL),
@@ -95,6 +102,9 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         for name, _, kind, _ in [*PARAMETERS, ('use_sim_time', '', bool, None)]
         if value(name)
     }
+    for topic, setting in (('detections_topic', 'detector'), ('keypoints_topic', 'keypoints')):
+        if value(topic) and value('estimator'):
+            given[f'{value("estimator")}.{setting}'] = 'topic'
     logger = '.'.join([*value('namespace').strip('/').split('/'), value('name')]).lstrip('.')
     files = [value('params_file')] if value('params_file') else []
     entities: list[LaunchDescriptionEntity] = [
@@ -118,14 +128,19 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def input_remappings(value: Callable[[str], str]) -> list[tuple[str, str]]:
-    """Of `image` and `camera_info`, if any argument names them."""
+    """Of `image`, `camera_info` and what comes beside them, if any argument names them."""
     image, info = value('image_topic'), value('camera_info_topic')
     if not image and value('camera'):
         image = f'{value("camera").rstrip("/")}/image_raw'
     if not info and image:
         # Where image_transport expects it.
         info = str(PurePosixPath(image).parent / 'camera_info')
-    return [pair for pair in (('image', image), ('camera_info', info)) if pair[1]]
+    pairs = [('image', image), ('camera_info', info), ('detections', value('detections_topic'))]
+    keypoints = value('keypoints_topic')
+    if keypoints:
+        told = str(PurePosixPath(keypoints).parent / 'estimator_info')
+        pairs += [('keypoints', keypoints), ('keypoints_info', told)]
+    return [pair for pair in pairs if pair[1]]
 
 
 def rviz(value: Callable[[str], str]) -> LaunchDescriptionEntity:

@@ -51,6 +51,20 @@ class NodeConfig(PipelineConfig):
         'class_id of people in vision_msgs/Detection2DArray on <camera>/detections, '
         'comma-separated; read when the estimator has its detector set to topic',
     )
+    keypoints_wait_s: float = setting(
+        0.1,
+        'with keypoints from a topic: an image waits so long for those of its own stamp',
+        low=0,
+        high=1,
+        live=True,
+    )
+    keypoints_tolerance_s: float = setting(
+        0.05,
+        'keypoints of another stamp serve an image if they are so near; 0: only its own',
+        low=0,
+        high=1,
+        live=True,
+    )
     camera_frame: str = setting('', 'frame_id for images that come without one')
     target_frame: str = setting(
         '', "publish in this frame, transformed at the image's stamp; empty: the camera's"

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .draw import overlay
+from .errors import InputError
 from .messages import (
     MarkerBuilder,
     SkeletonBuilder,
@@ -28,8 +29,10 @@ from .messages import (
 )
 from .messages.body import transformed
 from .messages.calibration import Calibration
-from .messages.detections import Detections
-from .messages.diagnostics import CameraState, Status, statuses
+from .messages.detections import DETECTIONS, NEAR_NS, boxes_of
+from .messages.diagnostics import CameraState, Companion, Status, statuses
+from .messages.keypoints import KEYPOINTS, Conventions, keypoints_of
+from .messages.stamped import Stamped
 from .messages.types import Message
 from .monitor import Throttle
 from .node_config import NodeConfig
@@ -49,7 +52,7 @@ IMAGE_TYPES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/Co
 
 
 def input_topic(camera: str, name: str) -> str:
-    """Relative name of an input topic, before remapping: `image`, `camera_info`, `detections`."""
+    """Relative name of an input topic, before remapping, as `image` or `camera_info`."""
     return f'{camera}/{name}' if camera else name
 
 
@@ -84,7 +87,10 @@ class _Camera:
     calibration: Calibration
     markers: MarkerBuilder
     transforms: TransformBuilder
-    detections: Detections = field(default_factory=Detections)
+    boxes: Stamped[Array] = field(default_factory=Stamped)
+    keypoints: Stamped[Message] = field(default_factory=Stamped)
+    conventions: Conventions = field(default_factory=Conventions)
+    companion_problem: str = ''
     encoding: str = ''
     zero_stamps: int = 0
     tf_failures: int = 0
@@ -183,14 +189,31 @@ class NodeCore:
         self._cameras[camera].calibration.update(info)
 
     @property
-    def wants_detections(self) -> bool:
-        """Whether the estimator takes its boxes from a topic."""
-        return dict(self.config.options).get('detector') == 'topic'
+    def companions(self) -> dict[str, str]:
+        """Input topics beside the images that the estimator's settings ask for, and their types.
 
-    def detections(self, camera: str, message: Message) -> None:
-        """Take a Detection2DArray; serves the images of its time."""
-        classes = [name.strip() for name in self.config.person_class.split(',')]
-        self._cameras[camera].detections.update(message, classes)
+        What is latched (keypoints_info) comes first.
+        """
+        options = dict(self.config.options)
+        if options.get('detector') == 'topic':
+            return {'detections': DETECTIONS}
+        if options.get('keypoints') == 'topic':
+            return {'keypoints_info': INFO_TYPE, 'keypoints': KEYPOINTS}
+        return {}
+
+    def companion(self, name: str, camera: str, message: Message) -> None:
+        """Take a message of one of the companions; serves the images of its time."""
+        state = self._cameras[camera]
+        if name == 'detections':
+            classes = [kind.strip() for kind in self.config.person_class.split(',')]
+            state.boxes.add(stamp_of(message.header), boxes_of(message, classes))
+        elif name == 'keypoints':
+            state.keypoints.add(stamp_of(message.header), message)
+        else:
+            try:
+                state.conventions.tell(message)
+            except InputError as error:
+                self._log(logging.WARNING, str(error))
 
     def info(self) -> Message:
         """The EstimatorInfo to latch."""
@@ -203,7 +226,10 @@ class NodeCore:
         self.runner.configure(config)
 
     def reset(self) -> None:
-        """Forget all tracks and filters."""
+        """Forget all tracks and filters, and what was said of images of another time."""
+        for camera in self._cameras.values():
+            camera.boxes.clear()
+            camera.keypoints.clear()
         self.runner.reset()
 
     def wanted(self, camera: str) -> bool:
@@ -218,10 +244,12 @@ class NodeCore:
         topics: dict[str, str],
         qos: dict[str, list[str]] | None = None,
         lost_samples: dict[str, int] | None = None,
+        companions: dict[str, dict[str, str]] | None = None,
     ) -> list[Status]:
         """All diagnostic statuses.
 
-        By camera: resolved image topics, incompatible peers, images lost in transport.
+        By camera: resolved image topics, incompatible peers, images lost in transport, resolved
+        topics of the companions.
         """
         states = {
             name: CameraState(
@@ -234,11 +262,28 @@ class NodeCore:
                 tf_problem=camera.tf_problem,
                 qos=(qos or {}).get(name, ()),
                 lost_samples=(lost_samples or {}).get(name, 0),
+                companion=self._companion_state(camera, (companions or {}).get(name, {})),
             )
             for name, camera in self._cameras.items()
         }
         wanted = {name: self.wanted(name) for name in self._cameras}
         return statuses(self.runner.report(), states, self.pipeline.info, self.config, wanted)
+
+    def _companion_state(self, camera: _Camera, topics: dict[str, str]) -> Companion | None:
+        for name, stamped in (('detections', camera.boxes), ('keypoints', camera.keypoints)):
+            if name in self.companions:
+                return Companion(
+                    name=name,
+                    topic=topics.get(name, name),
+                    received=stamped.received,
+                    exact=stamped.exact,
+                    near=stamped.near,
+                    missing=stamped.missing,
+                    waited_s=stamped.waited_s,
+                    found=stamped.found,
+                    problem=camera.companion_problem,
+                )
+        return None
 
     def _listens(self, camera: str, output: str, config: NodeConfig) -> bool:
         switch = {'markers': config.publish_markers, 'debug_image': config.publish_debug_image}
@@ -273,8 +318,29 @@ class NodeCore:
             camera=self._calibrated(camera, size, config),
             source=arrival.source,
             gravity=self._gravity(frame_id, stamp_ns, config),
-            boxes=camera.detections.of(stamp_ns),
+            boxes=camera.boxes.of(stamp_ns, NEAR_NS) if 'detections' in self.companions else None,
+            keypoints=self._keypoints(camera, stamp_ns, size, config),
         )
+
+    def _keypoints(
+        self, camera: _Camera, stamp_ns: int, size: tuple[int, int], config: NodeConfig
+    ) -> list[Pose3D] | None:
+        """People as another node sees them in the image; waits for it, since that takes time."""
+        if 'keypoints' not in self.companions:
+            return None
+        near_ns = round(config.keypoints_tolerance_s * 1e9)
+        message = camera.keypoints.of(stamp_ns, near_ns, config.keypoints_wait_s)
+        if message is None:
+            return None
+        try:
+            people = keypoints_of(message, camera.conventions.get(str(message.convention)), size)
+        except InputError as error:
+            camera.companion_problem = str(error)
+            if self._throttle('keypoints'):
+                self._log(logging.ERROR, str(error))
+            return None
+        camera.companion_problem = ''
+        return people
 
     def _gravity(self, frame_id: str, stamp_ns: int, config: NodeConfig) -> Array | None:
         """(3,) unit vector down in the camera's frame, if the transforms tell."""

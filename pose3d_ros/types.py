@@ -8,6 +8,7 @@ Lengths are metres, angles radians, image points pixels with the centre of the t
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -59,6 +60,8 @@ class Frame:
     depth: (H, W) float32 metres along the optical axis, NaN where unknown.
     source: key of the state (tracks, filters) that the frame belongs to, one per camera.
     boxes: (N, 5) x, y, width, height in pixels and score of people whom somebody else detected.
+    keypoints: people as somebody else sees them in the image, with pixels (`pose_2d`); None: nobody
+        was asked.
     gravity: (3,) unit vector down in the camera's optical frame.
     """
 
@@ -69,6 +72,7 @@ class Frame:
     depth: Array | None = None
     source: str = ''
     boxes: Array | None = None
+    keypoints: Sequence[Pose3D] | None = None
     gravity: Array | None = None
 
     def __post_init__(self) -> None:
@@ -176,3 +180,22 @@ class Pose3D:
             return None
         x, y = (int(v) for v in low)
         return x, y, int(high[0]) - x, int(high[1]) - y
+
+
+def pose_2d(
+    skeleton: Skeleton, pixels: Array, confidence: Array, score: float, size: tuple[int, int]
+) -> Pose3D:
+    """A person of whom only the image is known. pixels (J, 2), NaN: missing; confidence (J,)."""
+    seen = np.isfinite(pixels).all(axis=1)
+    inside = seen & (pixels >= -0.5).all(axis=1) & (pixels <= np.subtract(size, 0.5)).all(axis=1)
+    status = np.where(inside, JointStatus.MEASURED, JointStatus.INFERRED)
+    extent = np.ptp(pixels[seen], axis=0) if seen.any() else np.zeros(2)
+    return Pose3D(
+        skeleton=skeleton,
+        xyz=np.full((len(skeleton), 3), np.nan),
+        confidence=np.asarray(confidence, float),
+        pixels=np.asarray(pixels, float),
+        status=np.where(seen, status, JointStatus.INVALID).astype(np.uint8),
+        score=score,
+        size_px=float(np.hypot(*extent)) if seen.any() else float('nan'),
+    )

@@ -12,7 +12,6 @@ from typing import Any
 
 from ..errors import InputError, Pose3DError
 from ..messages import stamp_of
-from ..messages.detections import DETECTIONS
 from ..messages.diagnostics import diagnostic_array
 from ..messages.types import Message
 from ..monitor import GapCounter
@@ -76,6 +75,7 @@ class StandaloneNode:
         self._images: dict[str, Subscription] = {}
         self._gaps: dict[str, GapCounter] = {}
         self._topics: dict[str, str] = {}
+        self._companions: dict[str, dict[str, str]] = {}
         for camera in config.camera_names:
             for output, type_name in OUTPUTS.items():
                 self._outputs[camera, output] = node.publisher(
@@ -154,12 +154,15 @@ class StandaloneNode:
 
         # Before the images, so that the first of them finds its calibration.
         self._node.subscribe(input_topic(camera, 'camera_info'), CAMERA_INFO, SENSOR_DATA, on_info)
-        if self._core.wants_detections:
+        others = self._companions[camera] = {}
+        for other, kind in self._core.companions.items():
+            topic = input_topic(camera, other)
+            others[other] = self._node.names.topic(topic)
             self._node.subscribe(
-                input_topic(camera, 'detections'),
-                DETECTIONS,
-                SENSOR_DATA,
-                partial(self._on_detections, camera),
+                topic,
+                kind,
+                LATCHED if kind == INFO_TYPE else SENSOR_DATA,
+                partial(self._on_companion, other, kind, camera),
             )
         gaps = self._gaps[camera] = GapCounter()
 
@@ -171,13 +174,13 @@ class StandaloneNode:
             image, image_type, SENSOR_DATA, on_image, suffix=suffix
         )
 
-    def _on_detections(self, camera: str, raw: bytes) -> None:
+    def _on_companion(self, name: str, kind: str, camera: str, raw: bytes) -> None:
         try:
-            message = self._node.types.deserialize(raw, DETECTIONS)
+            message = self._node.types.deserialize(raw, kind)
         except InputError as error:
             _log.warning('%s', error)
             return
-        self._core.detections(camera, message)
+        self._core.companion(name, camera, message)
 
     def _ensure_tf(self, config: NodeConfig) -> None:
         if config.publish_tf and self._tf is None:
@@ -233,7 +236,7 @@ class StandaloneNode:
             camera: max(subscription.lost(), self._gaps[camera].missing)
             for camera, subscription in self._images.items()
         }
-        found = self._core.diagnostics(self._topics, qos, lost)
+        found = self._core.diagnostics(self._topics, qos, lost, self._companions)
         self._diagnostics.publish(
             diagnostic_array(
                 self._node.types, found, stamp_ns=self._now(), node=self._node.names.full

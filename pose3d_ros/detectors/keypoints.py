@@ -18,11 +18,12 @@ import numpy as np
 from ..config import PipelineConfig
 from ..errors import ConfigError, InputError
 from ..skeleton import Skeleton, get_skeleton
-from ..types import Array, Frame, JointStatus, Pose3D
+from ..types import Array, Frame, Pose3D, pose_2d
 
 # Name of the setting -> module and class. Names of estimators serve as well: their 2D is taken.
 SOURCES: dict[str, str] = {
     'rtmpose': 'pose3d_ros.detectors.rtmpose:RTMPose',
+    'topic': 'pose3d_ros.detectors.keypoints:GivenKeypoints',
     'given': 'pose3d_ros.detectors.keypoints:GivenKeypoints',
 }
 
@@ -64,7 +65,7 @@ def create_source(name: str, config: PipelineConfig, model: str = '') -> Keypoin
         return FileKeypoints(name)
     if name in estimators.ESTIMATORS and name != 'lifter':
         return estimators.create(inner)
-    known = sorted({*SOURCES, *estimators.ESTIMATORS} - {'lifter'})
+    known = sorted({*SOURCES, *estimators.ESTIMATORS} - {'lifter', 'given', config.estimator})
     raise ConfigError(
         f'source of keypoints {name!r} is unknown; choose one of {", ".join(known)}, '
         'or name a file of keypoints (.json, .jsonl, .npz)'
@@ -76,31 +77,13 @@ def source_config(name: str, config: PipelineConfig, model: str = '') -> Pipelin
     return config.replace(estimator=name, model=model, precision='auto', parity=False, options={})
 
 
-def pose_2d(
-    skeleton: Skeleton, pixels: Array, confidence: Array, score: float, size: tuple[int, int]
-) -> Pose3D:
-    """A person of whom only the image is known. pixels (J, 2), NaN: missing; confidence (J,)."""
-    seen = np.isfinite(pixels).all(axis=1)
-    inside = seen & (pixels >= -0.5).all(axis=1) & (pixels <= np.subtract(size, 0.5)).all(axis=1)
-    status = np.where(inside, JointStatus.MEASURED, JointStatus.INFERRED)
-    extent = np.ptp(pixels[seen], axis=0) if seen.any() else np.zeros(2)
-    return Pose3D(
-        skeleton=skeleton,
-        xyz=np.full((len(skeleton), 3), np.nan),
-        confidence=np.asarray(confidence, float),
-        pixels=np.asarray(pixels, float),
-        status=np.where(seen, status, JointStatus.INVALID).astype(np.uint8),
-        score=score,
-        size_px=float(np.hypot(*extent)) if seen.any() else float('nan'),
-    )
-
-
 class GivenKeypoints:
-    """Keypoints that come from elsewhere, put in with `offer` before their frame is estimated."""
+    """Keypoints that come from elsewhere: with the frame, or before it by `offer`."""
 
     def __init__(self, config: PipelineConfig | None = None) -> None:
-        """Nothing to load."""
+        """Nothing to load; without config everybody counts."""
         self.skeleton = get_skeleton('coco_17')
+        self._config = config
         self._waiting: dict[str, dict[int, list[Pose3D]]] = {}
 
     def offer(self, source: str, stamp_ns: int, people: Sequence[Pose3D]) -> None:
@@ -109,18 +92,26 @@ class GivenKeypoints:
         waiting[stamp_ns] = list(people)
         while len(waiting) > 32:
             del waiting[min(waiting)]
-        if people:
-            self.skeleton = people[0].skeleton
 
     def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
-        """What was offered for each frame's stamp; nobody if nothing was."""
-        return [self._waiting.get(f.source, {}).pop(f.stamp_ns, []) for f in frames]
+        """The frame's keypoints, else what was offered for its stamp; nobody if nothing was."""
+        return [self._people(frame) for frame in frames]
+
+    def _people(self, frame: Frame) -> list[Pose3D]:
+        offered = self._waiting.get(frame.source, {}).pop(frame.stamp_ns, [])
+        people = offered if frame.keypoints is None else list(frame.keypoints)
+        if self._config is None:
+            return people
+        sure = [pose for pose in people if not pose.score < self._config.min_score]
+        sure.sort(key=lambda pose: -pose.score)
+        return sure[: self._config.max_people]
 
     def reset(self, source: str | None = None) -> None:
         """What waits belongs to frames to come and is kept."""
 
     def configure(self, config: PipelineConfig) -> None:
-        """Nothing to set."""
+        """Take over live settings."""
+        self._config = config
 
     def timings(self) -> dict[str, float]:
         """Nothing is computed."""

@@ -16,11 +16,10 @@ from ..backends import NetworkSpec, Port, ports_of
 from ..config import PipelineConfig
 from ..errors import ConfigError, ModelError
 from ..skeleton import SKELETONS
-from ..types import Array, Frame, Pose3D
+from ..types import Array, Frame, Pose3D, pose_2d
 from ..zoo import find_model
 from . import topdown
 from .boxes import BoxOptions, People, PersonDetector, create_detector
-from .keypoints import pose_2d
 
 _RTMDET_MEAN_BGR = np.array([103.53, 116.28, 123.675], np.float32)
 _RTMDET_STD_BGR = np.array([57.375, 57.12, 58.395], np.float32)
@@ -28,6 +27,12 @@ DEFAULT = 'yolox_tiny+rtmpose_m'
 _BOX_SCORE = 0.3
 # Scores of SimCC are not probabilities: this much is a joint that is plainly seen.
 _FULL_SCORE = 0.8
+
+
+def needed(model: str = '') -> tuple[str, ...]:
+    """Models of a setting `detector+pose`; without a detector BlazePose's, but for RTMO."""
+    models = tuple((model or DEFAULT).split('+'))
+    return models if len(models) > 1 or 'rtmo' in model else (*models, 'blazepose')
 
 
 class OnnxPeople:

@@ -58,7 +58,7 @@ class CpmPeople:
             precision=self._pose.precision,
             metric=False,
         )
-        self._table = sources(SKELETONS['cpm_14'], joints)
+        self._table = sources(SKELETONS['cpm_14'], tuple(joints))
         self._timings: dict[str, float] = {}
         self.configure(config)
 

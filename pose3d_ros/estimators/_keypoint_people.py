@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People as 2D joints, from any estimator that says where joints are in the image."""
+"""People as 2D joints, from any source of keypoints: estimators, RTMPose, a topic, a file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from ..config import PipelineConfig
+from ..detectors import rtmpose
+from ..detectors.keypoints import KeypointSource, create_source
 from ..errors import ConfigError
 from ..skeleton import MEANS, Skeleton
 from ..types import Array, Frame, JointStatus, Pose3D
@@ -41,55 +44,68 @@ class Person:
     size_px: float
 
 
-def needed(name: str, config: PipelineConfig) -> Sequence[str]:
-    """Registered models of a source of that name."""
+def needed(name: str, config: PipelineConfig, model: str = '') -> Sequence[str]:
+    """Registered models of a source of that name; model: its own, empty: the default."""
+    if name == 'rtmpose':
+        return rtmpose.needed(model)
     if name not in ESTIMATORS:
         return ()
-    told = models_of(_theirs(name, config))
-    return (name,) if told is None else told
+    told = models_of(_theirs(name, config, model))
+    return (model or name,) if told is None else told
 
 
-def _theirs(name: str, config: PipelineConfig) -> PipelineConfig:
-    # `model` and the options are the lifter's.
-    return config.replace(estimator=name, model='', parity=False, options={})
+def _theirs(name: str, config: PipelineConfig, model: str) -> PipelineConfig:
+    # The pipeline's `model` and options are the lifter's.
+    return config.replace(estimator=name, model=model, parity=False, options={})
+
+
+def _source(name: str, config: PipelineConfig, model: str) -> KeypointSource:
+    if name in ESTIMATORS and name != config.estimator:
+        return create(_theirs(name, config, model))
+    return create_source(name, config, model)
 
 
 class KeypointPeople:
-    """Runs another estimator and reads its pixels."""
+    """Runs a source and reads its pixels."""
 
-    def __init__(self, name: str, config: PipelineConfig, joints: Sequence[str]) -> None:
-        """name: of the estimator; joints: wanted. ConfigError, ModelError, BackendError."""
-        if name == config.estimator or (name not in ESTIMATORS and '.' not in name):
-            known = ', '.join(n for n in ESTIMATORS if n != config.estimator)
-            raise ConfigError(f'source of 2D joints {name!r} is unknown; choose one of {known}')
-        self._name = name
-        self._estimator = create(_theirs(name, config))
-        self.info: EstimatorInfo = self._estimator.info
-        self._table = sources(self._estimator.skeleton, joints)
+    def __init__(
+        self, name: str, config: PipelineConfig, joints: Sequence[str], model: str = ''
+    ) -> None:
+        """name: of the source, model: its own, joints: wanted; raises what create_source does."""
+        if name == config.estimator:
+            raise ConfigError(f'{name} cannot be its own source of 2D joints; blazepose can')
+        self._name, self._model, self._joints = name, model, tuple(joints)
+        self._source = _source(name, config, model)
+        self.info: EstimatorInfo = getattr(self._source, 'info', None) or EstimatorInfo(
+            model=model or name, version='', backend='numpy', device='CPU', precision='f64',
+            metric=False,
+        )  # fmt: skip
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""
-        self._estimator.configure(_theirs(self._name, config))
+        self._source.configure(_theirs(self._name, config, self._model))
 
     def reset(self, source: str | None = None) -> None:
         """Forget everybody."""
-        self._estimator.reset(source)
+        self._source.reset(source)
 
     def timings(self) -> dict[str, float]:
         """Milliseconds of the stages of the last find()."""
-        return self._estimator.timings()
+        return self._source.timings()
 
     def find(self, frames: Sequence[Frame]) -> list[list[Person]]:
         """People of each frame."""
-        found = self._estimator.estimate(frames)
+        found = self._source.estimate(frames)
         return [[self._person(pose) for pose in poses] for poses in found]
 
     def _person(self, pose: Pose3D) -> Person:
-        count = len(self._table)
+        # Keypoints of a topic may change their convention at any time.
+        table = sources(pose.skeleton, self._joints)
+        count = len(table)
         pixels, confidence = np.full((count, 2), np.nan), np.zeros(count)
         visible = np.zeros(count, dtype=bool)
         known = np.where(np.isfinite(pose.confidence), pose.confidence, 1.0)
-        for k, parts in enumerate(self._table):
+        for k, parts in enumerate(table):
             if parts:
                 index = list(parts)
                 pixels[k] = pose.pixels[index].mean(axis=0)
@@ -99,7 +115,8 @@ class KeypointPeople:
         return Person(pixels, confidence, visible, pose.score, size)
 
 
-def sources(skeleton: Skeleton, joints: Sequence[str]) -> list[tuple[int, ...]]:
+@lru_cache(maxsize=16)
+def sources(skeleton: Skeleton, joints: tuple[str, ...]) -> list[tuple[int, ...]]:
     """For each joint of a lifter those of the skeleton whose mean it is; empty: none."""
     have = skeleton.by_meaning
     table: list[tuple[int, ...]] = []

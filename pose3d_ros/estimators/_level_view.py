@@ -68,6 +68,11 @@ class LevelView:
         points = np.where(seen[:, None], turned[:, :2] / np.maximum(turned[:, 2:], 0.15), 0.0)
         return cls(points, R, seen)
 
+    @property
+    def extended(self) -> bool:
+        """Whether the joints are not all in one place."""
+        return bool(np.ptp(self.points[self.seen], axis=0).max() > 1e-6)
+
     def to_camera(self, shape: Array) -> Array:
         """(J, 3) along the camera's axes of a shape (3, J) x right, y away, z up."""
         return np.asarray(np.stack([shape[0], -shape[2], shape[1]], axis=1) @ self.R)
@@ -91,9 +96,9 @@ class PitchEstimate:
         """Whether the next frame should be looked at."""
         return self.looks < _OFTEN or self.frames % _SELDOM == 0
 
-    def add(self, cost: Callable[[float], float]) -> None:
-        """Evidence of one person: cost (negative log likelihood) of a pitch."""
-        found = np.array([cost(float(pitch)) for pitch in _GRID])
+    def add(self, costs: Callable[[Array], Array]) -> None:
+        """Evidence of one person: costs (negative log likelihoods) of pitches."""
+        found = costs(_GRID)
         if np.isfinite(found).all():
             self.costs = _MEMORY * self.costs + found - found.min()
             self.looks += 1

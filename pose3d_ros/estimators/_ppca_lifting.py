@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..skeleton import SKELETONS
+from ._stacked_inverse import inverse
 
 Array = NDArray[Any]
 
@@ -182,6 +183,7 @@ class Lifter:
         theta = 2 * np.pi * np.arange(self.angles) / self.angles
         self.c, self.t = np.sin(theta), np.cos(theta)
         prior = self.prior
+        self._with_mean = np.concatenate([prior.mu[:, None] / _METRE, prior.e], axis=1)
         self._penalty = -np.log(prior.sigma).sum(axis=1) - 23 * np.log(prior.noise)
         self._decay = (self.shape_weight * prior.sigma / prior.noise[:, None]) ** 2
         # The two offsets move the image along one direction; (A,) their joint stiffness.
@@ -259,9 +261,8 @@ class Lifter:
 
     def _prepare(self, seen: Array, held: bool) -> _System:
         prior, decay = self.prior, self._decay
-        basis = prior.e
+        basis = prior.e if held else self._with_mean
         if not held:
-            basis = np.concatenate([prior.mu[:, None] / _METRE, basis], axis=1)
             decay = np.pad(decay, ((0, 0), (1, 0)))
         bx, by, bz = (basis[:, :, axis][..., seen].transpose(0, 2, 1) for axis in range(3))
         bz = -bz
@@ -274,11 +275,12 @@ class Lifter:
         xx, yy = half_x @ bx.transpose(0, 2, 1), half_y @ by.transpose(0, 2, 1)
         xy = half_x @ by.transpose(0, 2, 1)
         half = self.angles // 2
-        c, t = self.c[None, :half, None, None], self.t[None, :half, None, None]
-        forms = c * c * xx[:, None] + t * t * yy[:, None]
-        forms += c * t * (xy + xy.transpose(0, 2, 1))[:, None]
+        c, t = self.c[:half], self.t[:half]
+        parts = np.stack([xx, xy + xy.transpose(0, 2, 1), yy], axis=1)
+        forms = np.stack([c * c, c * t, t * t], axis=1) @ parts.reshape(len(prior), 3, n * n)
+        forms = forms.reshape(len(prior), half, n, n)
         forms[..., range(n), range(n)] += 1
-        forms = np.linalg.inv(forms)
+        forms, _ = inverse(forms)
         rows = forms.sum(axis=-1)
         sums = rows.sum(axis=-1) + self._epsilon
         return _System(bx, by, gain, np.eye(n) - bz @ gain, back, forms, rows, sums)

@@ -46,8 +46,8 @@ class Options:
 
     keypoints: str = setting(
         'blazepose',
-        'source of 2D keypoints: blazepose, rtmpose, openpose3d or another estimator, given, or a '
-        'file (.json, .jsonl, .npz)',
+        'source of 2D keypoints: blazepose, rtmpose, openpose3d or another estimator, topic '
+        '(pose3d_ros/Skeleton3DArray), or a file (.json, .jsonl, .npz)',
     )
     keypoints_model: str = setting(
         '', 'model of that source, for rtmpose detector+pose; empty: its default'
@@ -124,17 +124,13 @@ class _State:
 
 
 def models(config: PipelineConfig) -> list[str]:
-    """Registered models that are needed: the lifter, if it is not our own, and the source's.
-
-    RTMPose without a detector of its own takes BlazePose's.
-    """
+    """Registered models that are needed: the lifter, if it is not our own, and the source's."""
     options = Options(**config.options)  # type: ignore[arg-type]
-    source = options.keypoints_model or options.keypoints
-    if source == 'rtmpose':
-        source = rtmpose.DEFAULT
-    alone = options.keypoints == 'rtmpose' and '+' not in source and 'rtmo' not in source
-    detector = ['blazepose'] if alone else []
-    return [name for name in (config.model, *source.split('+'), *detector) if name]
+    if options.keypoints == 'rtmpose':
+        source = list(rtmpose.needed(options.keypoints_model))
+    else:
+        source = [options.keypoints_model or options.keypoints]
+    return [name for name in (config.model, *source) if name]
 
 
 class Estimator:

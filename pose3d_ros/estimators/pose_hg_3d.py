@@ -19,15 +19,14 @@ from .. import networks
 from ..backends import NetworkSpec, Port
 from ..config import PipelineConfig, setting
 from ..detectors.boxes import BoxOptions, People, WholeImage, create_detector, distinct
-from ..errors import ModelError
 from ..geometry import yaw
 from ..skeleton import SKELETONS
 from ..types import Array, Frame, JointStatus, Pose3D
 from ..zoo import find_model
 from . import EstimatorInfo
 from . import _pose_hg_3d_parts as parts
+from ._pose_hg_3d_outputs import NUMBERS, find_outputs
 
-_MAPS = (None, parts.JOINTS, parts.CELLS, parts.CELLS)
 # Standard deviation of x, y, z in metres about the root: of the published accuracy (65 mm mean).
 _SIGMA = np.array([0.03, 0.03, 0.06])
 _MADE_UP = {'h36m_17': [7, 9], 'mpii_16': [7]}
@@ -38,6 +37,11 @@ class Options(BoxOptions):
     """Settings of this estimator."""
 
     joints: str = setting('h36m_17', 'joints that are delivered', choices=('h36m_17', 'mpii_16'))
+    outputs: str = setting(
+        '',
+        'names of the outputs of a file of your own, heatmaps and depth, comma-separated; empty: '
+        'by usual names and shape',
+    )
     margin: float = setting(
         1.15, 'side of a crop over the longer side of the box', low=0.5, high=3, live=True
     )
@@ -70,18 +74,9 @@ class Estimator:
         model = find_model(config.model or 'pose_hg_3d', 'pose', models_dir=config.models_dir)
         inputs = {'image': Port((None, 3, parts.SIDE, parts.SIDE))}
         precision, path = model.precision['pose'], model.files['pose']
-        resnet = {'heatmaps': Port(_MAPS, 'heatmaps'), 'depth': Port(_MAPS, 'depth')}
-        hourglass = {**resnet, 'depth': Port((None, parts.JOINTS), 'depth')}
-        try:
-            self._network = networks.load(config, NetworkSpec(path, inputs, resnet), precision)
-            self._hourglass = False
-        except ModelError as first:
-            try:
-                spec = NetworkSpec(path, inputs, hourglass)
-                self._network = networks.load(config, spec, precision)
-            except ModelError:
-                raise first from None
-            self._hourglass = True
+        outputs = find_outputs(path, options.outputs)
+        self._network = networks.load(config, NetworkSpec(path, inputs, outputs), precision)
+        self._hourglass = outputs['depth'].shape == NUMBERS
         self._network({'image': np.zeros((1, 3, parts.SIDE, parts.SIDE), np.float32)})
         self.skeleton = SKELETONS[options.joints]
         detector = WholeImage() if config.parity else create_detector(options.detector, config)

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection
 
 import numpy as np
 
 from ..types import Array
-from .types import Message, stamp_of
+from .types import Message
 
 DETECTIONS = 'vision_msgs/msg/Detection2DArray'
 # Definitions of vision_msgs 4 (Humble and later), for where no ROS is installed.
@@ -31,8 +30,8 @@ DEFINITIONS = {
         'std_msgs/Header header\nvision_msgs/Detection2D[] detections\n'
     ),
 }
-_KEPT = 30
-_NEAR_NS = 500_000_000
+# A detector needs time: when an image comes, its own boxes seldom are there already.
+NEAR_NS = 500_000_000
 
 
 def boxes_of(message: Message, classes: Collection[str]) -> Array:
@@ -55,24 +54,3 @@ def boxes_of(message: Message, classes: Collection[str]) -> Array:
         width, height = float(box.size_x), float(box.size_y)
         out.append((x - width / 2, y - height / 2, width, height, score))
     return np.array(out).reshape(-1, 5)
-
-
-class Detections:
-    """The last detections of a camera, found again by the stamp of an image."""
-
-    def __init__(self) -> None:
-        self._last: deque[tuple[int, Array]] = deque(maxlen=_KEPT)
-
-    def update(self, message: Message, classes: Collection[str]) -> None:
-        """Take over a Detection2DArray."""
-        self._last.append((stamp_of(message.header), boxes_of(message, classes)))
-
-    def of(self, stamp_ns: int) -> Array | None:
-        """Boxes of the image of that time, or of the nearest one within half a second.
-
-        A detector needs time: when an image comes, its own boxes seldom are there already.
-        """
-        if not self._last:
-            return None
-        stamp, boxes = min(self._last, key=lambda item: abs(item[0] - stamp_ns))
-        return boxes if abs(stamp - stamp_ns) <= _NEAR_NS else None

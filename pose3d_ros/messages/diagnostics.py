@@ -33,11 +33,32 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Companion:
+    """A topic of another node that says something of each image: boxes or keypoints.
+
+    topic: resolved. exact, near, missing: images for which it had something of their very stamp, of
+    a stamp nearby, nothing; waited_s: for all of them. found: for the last image. problem: why a
+    message was of no use.
+    """
+
+    name: str
+    topic: str
+    received: int = 0
+    exact: int = 0
+    near: int = 0
+    missing: int = 0
+    waited_s: float = 0.0
+    found: bool = True
+    problem: str = ''
+
+
+@dataclass(frozen=True)
 class CameraState:
     """What is known of a camera beside its runner's statistics.
 
     topic: resolved. encoding: of the last image. calibration: why there is none, empty if there is
-    one. qos: descriptions of incompatible peers. lost_samples: lost on the way.
+    one. qos: descriptions of incompatible peers. lost_samples: lost on the way. companion: another
+    node's topic that the estimator depends on.
     """
 
     topic: str
@@ -49,6 +70,7 @@ class CameraState:
     tf_problem: str = ''
     qos: Sequence[str] = ()
     lost_samples: int = 0
+    companion: Companion | None = None
 
 
 def statuses(
@@ -67,6 +89,8 @@ def statuses(
         prefix = f'{name} ' if name else ''
         stats = report.sources.get(name, SourceStats())
         made.append(_input(f'{prefix}input', state, stats, config))
+        if state.companion is not None:
+            made.append(_companion(f'{prefix}{state.companion.name}', state.companion))
         made.append(_calibration(f'{prefix}calibration', state))
         if config.target_frame:
             made.append(_transform(f'{prefix}transform', state, config))
@@ -108,6 +132,29 @@ def _input(name: str, state: CameraState, stats: SourceStats, config: NodeConfig
         'encoding': state.encoding,
         'size': f'{width}x{height}' if stats.size else '',
         'frame_id': stats.last_frame_id,
+    }
+    return status
+
+
+def _companion(name: str, state: Companion) -> Status:
+    status = Status(name)
+    if state.problem:
+        status.problem(ERROR, state.problem)
+    elif not state.received:
+        status.problem(ERROR, f'nothing has come on {state.topic}')
+    elif not state.found:
+        status.problem(ERROR, f'nothing on {state.topic} is of the time of the last image')
+    elif state.near > state.exact:
+        status.problem(WARN, f'{state.topic}: most stamps are not those of images')
+    images = state.exact + state.near + state.missing
+    status.message = status.message or f'{state.received} messages'
+    status.values = {
+        'topic': state.topic,
+        'received': str(state.received),
+        'images with their own': str(state.exact),
+        'images with one nearby': str(state.near),
+        'images without': str(state.missing),
+        'mean wait (ms)': f'{1e3 * state.waited_s / images:.1f}' if images else '',
     }
     return status
 

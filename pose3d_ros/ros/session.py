@@ -16,7 +16,6 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.serialization import deserialize_message
 
 from ..errors import ConfigError, InputError
-from ..messages.detections import DETECTIONS
 from ..messages.diagnostics import Status
 from ..node_config import NodeConfig
 from ..node_core import IMAGE_TYPES, INFO_TYPE, OUTPUTS, NodeCore, input_topic, output_topic
@@ -53,6 +52,7 @@ class Session:
         self._endpoints = {name: Endpoints(node) for name in config.camera_names}
         self._outputs: dict[tuple[str, str], Endpoint] = {}
         self._inputs: dict[str, Endpoint] = {}
+        self._companions: dict[str, dict[str, str]] = {}
         self._transforms: TransformSource | None = None
         self._broadcasts = Broadcasts(node)
         pipeline = Pipeline(config)
@@ -73,8 +73,8 @@ class Session:
                 unpack=self._unpack,
                 decode=image_decoder(node.get_logger().warning),
             )
-            if self.core.wants_detections:
-                message_class(DETECTIONS)  # fails here rather than at activation
+            for kind in self.core.companions.values():
+                message_class(kind)  # fails here rather than at activation
         except Exception:
             self.close()
             raise
@@ -105,13 +105,15 @@ class Session:
                 partial(core.camera_info, name),
                 sensor_qos(),
             )
-            if core.wants_detections:
-                endpoints.subscription(
-                    message_class(DETECTIONS),
-                    input_topic(name, 'detections'),
-                    partial(core.detections, name),
-                    sensor_qos(),
+            others = self._companions[name] = {}
+            for other, kind in core.companions.items():
+                endpoint = endpoints.subscription(
+                    message_class(kind),
+                    input_topic(name, other),
+                    partial(core.companion, other, name),
+                    latched_qos() if kind == INFO_TYPE else sensor_qos(),
                 )
+                others[other] = endpoint.topic
             image = endpoints.subscription(
                 self._image_type,
                 self._image_topic(name),
@@ -120,7 +122,8 @@ class Session:
                 raw=True,
             )
             self._inputs[name] = image
-            heard.append(f'{image.topic} ({describe_qos(image.qos)}) and {info.topic}')
+            topics = ' and '.join([info.topic, *others.values()])
+            heard.append(f'{image.topic} ({describe_qos(image.qos)}) and {topics}')
         about = core.pipeline.info
         node.get_logger().info(
             f'active: {about.model} on {about.backend} {about.device} ({about.precision}); '
@@ -161,6 +164,7 @@ class Session:
             {name: endpoint.topic for name, endpoint in self._inputs.items()},
             {name: endpoints.problems() for name, endpoints in self._endpoints.items()},
             {name: endpoints.lost for name, endpoints in self._endpoints.items()},
+            self._companions,
         )
 
     # What NodeCore asks of its shell, from the worker thread.

@@ -15,13 +15,16 @@ import yaml
 pytest.importorskip('cyclonedds')
 
 from support.blobs import draw
+from support.keypoints import COCO, array_of, pixels_at
 from support.network import spin_until
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.dds.qos import LATCHED, STATIC_TRANSFORMS, Profile
 from pose3d_ros.messages import image_message, make_header, stamp_of
 from pose3d_ros.messages.calibration import info_message
+from pose3d_ros.messages.detections import DETECTIONS
 from pose3d_ros.messages.images import compressed_message
+from pose3d_ros.node_core import INFO_TYPE
 from pose3d_ros.resources import resource
 from pose3d_ros.sources import open_source
 
@@ -446,3 +449,88 @@ def test_blazepose(network, blazepose_model):
     pelvis = truth['joints_cam'][stamps[stamp_of(got[-1].header)], 0][hips].mean(axis=0)
     root = np.array([person.root.position.x, person.root.position.y, person.root.position.z])
     assert np.linalg.norm(root - pelvis) < 0.5
+
+
+def test_boxes_of_another_node(network, tmp_path):
+    from pose3d_ros.estimators import _metro_parts as parts
+    from pose3d_ros.zoo.networks.metro import MetroGraph, write_graph
+
+    known = parts.JOINTS[19]
+    graph = tmp_path / 'toy.pb'
+    write_graph(graph, MetroGraph(known.names, known.edges, known.internal, known.inside, width=4))
+    bench = Bench(
+        network, '--estimator', 'metro', '--model', graph, '--allow-random-weights',
+        '--set', 'metro.detector=topic', '--set', 'metro.keypoints=none',
+        '-r', 'detections:=/yolo/detections',
+    )  # fmt: skip
+    boxes = bench.node.publisher('/yolo/detections', DETECTIONS, BEST_EFFORT)
+    got = bench.listen('/pose3d_estimator/skeletons', SKELETONS)
+    bench.ready()
+    bench.spin_until(boxes.listeners)
+    assert bench.exchange(got).skeletons == []
+    for x in (100.0, 400.0):
+        array = bench.types(DETECTIONS)(header=make_header(bench.types, bench.stamp_ns, 'cam'))
+        detection = bench.types('vision_msgs/msg/Detection2D')()
+        detection.bbox.center.position.x, detection.bbox.center.position.y = x, 240.0
+        detection.bbox.size_x, detection.bbox.size_y = 120.0, 300.0
+        array.detections.append(detection)
+        for _ in range(20):
+            array.header = make_header(bench.types, bench.stamp_ns + S // 30, 'cam')
+            boxes.publish(array)
+            people = present(bench.exchange(got))
+            if people and abs(people[-1].roi.x_offset + people[-1].roi.width / 2 - x) < 100:
+                break
+        else:
+            raise AssertionError(f'nobody at {x}: {got[-1]}')
+    assert bench.stop() == 0
+
+
+def present(array):
+    """Those who are there, without the ends of tracks."""
+    return [person for person in array.skeletons if person.joints]
+
+
+@pytest.mark.parametrize('estimator', ['lifter', 'lifting_from_the_deep'])
+def test_keypoints_of_another_node(network, estimator):
+    bench = Bench(
+        network, '--estimator', estimator, '--set', f'{estimator}.keypoints=topic',
+        '-r', 'keypoints:=/pose2d/skeletons', '-r', 'keypoints_info:=/pose2d/estimator_info',
+    )  # fmt: skip
+    keypoints = bench.node.publisher('/pose2d/skeletons', SKELETONS, BEST_EFFORT)
+    info = bench.node.publisher('/pose2d/estimator_info', INFO_TYPE, LATCHED)
+    got = bench.listen('/pose3d_estimator/skeletons', SKELETONS)
+    diagnostics = bench.listen('/diagnostics', DIAGNOSTICS)
+    bench.ready()
+    bench.spin_until(lambda: keypoints.listeners() and info.listeners())
+    bench.spin_until(lambda: any(problems(d, 'keypoints') for d in diagnostics))
+    assert '/pose2d/skeletons' in problems(diagnostics[-1], 'keypoints')[0]
+
+    def answer(**changes):
+        stamp_ns = bench.stamp_ns + S // 30
+        header = make_header(bench.types, stamp_ns, 'cam')
+        keypoints.publish(array_of(bench.types, header, pixels_at(0.5), **changes))
+        return bench.exchange(got, stamp_ns=stamp_ns, tries=1)
+
+    def lifted(**changes):
+        for _ in range(20):
+            with suppress(AssertionError):
+                people = present(answer(**changes))
+                if people and people[0].position_source:
+                    return people
+        raise AssertionError(f'nobody; the node says: {bench.process.log.read_text()}')
+
+    (person,) = lifted()
+    assert len(person.joints) == 17
+    assert person.root.position.x == pytest.approx(0.5, abs=0.3)
+    assert person.root.position.z == pytest.approx(4.0, abs=1.0)
+    # A convention that nobody knows, until somebody tells.
+    diagnostics.clear()
+    for _ in range(3):
+        with suppress(AssertionError):
+            answer(convention='their_17')
+    bench.spin_until(lambda: any('their_17' in str(problems(d, 'keypoints')) for d in diagnostics))
+    theirs = bench.types(INFO_TYPE)(convention='their_17', joint_names=list(COCO.names))
+    theirs.parents = np.array(COCO.parents, np.int16)
+    info.publish(theirs)
+    assert lifted(convention='their_17')
+    assert bench.stop() == 0

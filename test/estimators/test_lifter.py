@@ -10,12 +10,11 @@ import pytest
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.config import PipelineConfig
-from pose3d_ros.detectors.keypoints import pose_2d
 from pose3d_ros.errors import ConfigError
 from pose3d_ros.estimators.lifter import models
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.skeleton import SKELETONS
-from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource
+from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource, pose_2d
 
 COCO = SKELETONS['coco_17']
 SIZE = (640, 480)

@@ -37,10 +37,14 @@ def maps_of(body: np.ndarray, shift: float = 0.0) -> np.ndarray:
     return np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 2)[None].astype(np.float32)
 
 
-def write_model(path: Path, heatmaps: np.ndarray, depth: np.ndarray) -> Path:
+def write_model(
+    path: Path,
+    heatmaps: np.ndarray,
+    depth: np.ndarray,
+    names: tuple[str, str] = ('heatmaps', 'depth'),
+) -> Path:
     """A network that says the same of every crop, and of a batch as of a single one."""
     nodes, weights = [], []
-    names = ('heatmaps', 'depth')
     # A number per item of the batch, always 0, spreads the constants over the batch.
     nodes.append(helper.make_node('ReduceMean', ['image'], ['mean'], axes=[1, 2, 3], keepdims=1))
     nodes.append(helper.make_node('Mul', ['mean', 'nothing'], ['zero']))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pose3d_ros.messages import make_header
-from pose3d_ros.messages.detections import DETECTIONS, Detections, boxes_of
+from pose3d_ros.messages.detections import DETECTIONS, boxes_of
 from pose3d_ros.messages.standalone import DISTROS, StandaloneTypes
 
 TYPES = StandaloneTypes()
@@ -39,16 +39,6 @@ def test_without_hypothesis_it_is_a_person() -> None:
     got = message(5, (100, 80, 40, 60, 'person', 0.9))
     got.detections[0].results = []
     assert boxes_of(got, ['person'])[0, 4] == 1
-
-
-def test_an_image_finds_the_detections_of_its_time() -> None:
-    detections = Detections()
-    assert detections.of(0) is None
-    for k in range(4):
-        detections.update(message(k * 100 * MS, (10.0 * k, 8, 4, 6, 'person', 0.9)), ['person'])
-    assert detections.of(200 * MS)[0, 0] == 18
-    assert detections.of(700 * MS)[0, 0] == 28
-    assert detections.of(900 * MS) is None
 
 
 @pytest.mark.parametrize('distro', DISTROS)

@@ -36,12 +36,19 @@ def test_header_and_image_size():
     assert got.skeletons == []
 
 
+def test_bone_quality():
+    got = sent([person(bone_quality=0.75), person(bone_quality=0.0)], lost=[4]).skeletons
+    assert [skeleton.bone_quality for skeleton in got[:2]] == [0.75, 0.0]
+    assert np.isnan(got[2].bone_quality)
+
+
 def test_person():
     pose = random_person(np.random.default_rng(1), 'coco_17', velocity=np.array([1.0, 2.0, 3.0]))
     (got,) = sent([pose]).skeletons
     assert (got.track_id, got.position_source) == (1, PositionSource.METRIC)
     assert got.tracking_state == TrackingState.UNTRACKED
     assert got.score == pytest.approx(0.9)
+    assert np.isnan(got.bone_quality)
     assert [j.id for j in got.joints] == list(range(17))
     assert {j.status for j in got.joints} == {JointStatus.MEASURED}
     points = [(j.position.x, j.position.y, j.position.z) for j in got.joints]

@@ -7,11 +7,14 @@ import shutil
 import signal
 
 import pytest
-from harness import Process, camera_info, processes_of, stamp_of, within
+from harness import BEST_EFFORT, Process, camera_info, image_message, processes_of, stamp_of, within
 from pose3d_ros.msg import Skeleton3D, Skeleton3DArray
 from sensor_msgs.msg import CompressedImage, Image
+from support.keypoints import array_of, pixels_at
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
+
+from pose3d_ros.ros.session import message_class
 
 
 @pytest.fixture
@@ -116,6 +119,31 @@ def test_several_cameras(launch, peer, namespace, tmp_path):
     camera = peer.camera(topic='rig/back/image_raw')
     process.wait_for('active: blobs')
     camera.until(lambda: got)
+    process.interrupt(group=True)
+    process.ends(within(5.0))
+    assert 'finished cleanly' in process.output
+
+
+def test_keypoints_of_another_node(launch, peer, namespace):
+    process = launch(
+        'estimator.launch.py',
+        f'namespace:={namespace}',
+        'estimator:=lifter',
+        'keypoints_topic:=pose2d/skeletons',
+    )
+    got = peer.skeletons()
+    publisher = peer.create_publisher(Skeleton3DArray, 'pose2d/skeletons', BEST_EFFORT)
+    camera = peer.camera()
+    process.wait_for('active: ')
+    process.wait_for(f'{namespace}/pose2d/estimator_info and {namespace}/pose2d/skeletons')
+
+    def image():
+        message = image_message()
+        publisher.publish(array_of(message_class, message.header, pixels_at()))
+        return message
+
+    camera.until(lambda: got and got[-1].skeletons, image=image, info=camera_info())
+    assert got[-1].convention == 'h36m_17'
     process.interrupt(group=True)
     process.ends(within(5.0))
     assert 'finished cleanly' in process.output

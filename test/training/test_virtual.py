@@ -38,3 +38,14 @@ def test_the_same_seed_draws_the_same() -> None:
     assert (first.rays == second.rays).all()
     assert (first.target[:, 0] == 0).all()
     assert first.rays.shape == (8, WINDOW, COUNT, 2)
+
+
+def test_cameras_look_down() -> None:
+    virtual = Virtual([walker()], 5)
+    turn, _ = virtual._cameras(400)
+    down = turn.numpy() @ np.array([0.0, 0.0, -1.0])
+    # x right, y down, z forward: the floor is in front of a camera that looks down.
+    pitch = np.degrees(np.arctan2(down[:, 2], down[:, 1]))
+    assert 5 < np.median(pitch) < 15
+    assert (pitch > 0).mean() > 0.7
+    np.testing.assert_allclose(np.linalg.norm(down, axis=1), 1, rtol=1e-5)

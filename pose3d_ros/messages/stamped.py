@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What another node says of images, found again by the stamp of an image."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Generic, TypeVar
+
+T = TypeVar('T')
+
+_KEPT = 30
+_JUMP_NS = 1_000_000_000
+
+
+class Stamped(Generic[T]):
+    """The last messages of a topic; filled by one thread, asked by another."""
+
+    def __init__(self) -> None:
+        self._items: deque[tuple[int, T]] = deque(maxlen=_KEPT)
+        self._changed = threading.Condition()
+        self.received = 0
+        self.exact = 0
+        self.near = 0
+        self.missing = 0
+        self.waited_s = 0.0
+        """For all images together."""
+        self.found = True
+        """Whether there was anything for the last image."""
+
+    def add(self, stamp_ns: int, item: T) -> None:
+        """Take over a message; after time went backwards nothing from before counts."""
+        with self._changed:
+            self.received += 1
+            if self._items and stamp_ns < self._items[-1][0] - _JUMP_NS:
+                self._items.clear()
+            self._items.append((stamp_ns, item))
+            self._changed.notify_all()
+
+    def clear(self) -> None:
+        """Forget everything: time jumped."""
+        with self._changed:
+            self._items.clear()
+
+    def of(self, stamp_ns: int, near_ns: int, wait_s: float = 0.0) -> T | None:
+        """What belongs to the image of that time: of the same stamp, else the nearest if near.
+
+        Waits so long for the image's own, unless a later one shows that it will not come.
+        """
+        with self._changed:
+            begin = time.monotonic()
+            self._changed.wait_for(lambda: any(s >= stamp_ns for s, _ in self._items), wait_s)
+            self.waited_s += time.monotonic() - begin
+            best = min(self._items, key=lambda item: abs(item[0] - stamp_ns), default=None)
+            self.found = best is not None and abs(best[0] - stamp_ns) <= near_ns
+            if best is None or not self.found:
+                self.missing += 1
+                return None
+            self.exact += best[0] == stamp_ns
+            self.near += best[0] != stamp_ns
+            return best[1]
