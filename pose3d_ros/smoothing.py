@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from .config import PipelineConfig
-from .filters import OneEuro, OneEuroSettings
+from .filters import OneEuro, OneEuroSettings, smooth
 from .types import Array, Pose3D
 
 _VELOCITY_TIME_S = 0.2
@@ -40,34 +41,76 @@ class PoseSmoother:
             self._filters[name].settings = value
         self._enabled = config.smoothing
 
-    def relative(self, pose: Pose3D, stamp_ns: int) -> Pose3D:
-        """Joints about the root, and pixels, smoothed; the root itself is left where it is."""
-        if not self._enabled:
-            return pose
-        root = pose.root if pose.absolute else np.zeros(3)
-        if not np.isfinite(root).all():
-            root = np.zeros(3)
-        xyz = self._filters['joints'](pose.xyz - root, stamp_ns) + root
-        size = pose.size_px
-        pixels = pose.pixels
-        if not math.isfinite(size):
-            size = float(np.linalg.norm(np.nanmax(pixels, axis=0) - np.nanmin(pixels, axis=0)))
-        if size > 1e-6:
-            pixels = self._filters['pixels'](pixels, stamp_ns, 1 / size)
-        return pose.replace(xyz=xyz, pixels=pixels)
-
-    def root(self, pose: Pose3D, stamp_ns: int) -> Pose3D:
-        """An absolute pose moved to its smoothed root, with the velocity of that."""
-        root = pose.root
-        if not np.isfinite(root).all():
-            return pose
-        smooth = self._filters['root'](root, stamp_ns) if self._enabled else root
+    def _follow(self, root: Array, stamp_ns: int) -> Array:
+        """(3,) m/s after another root (3,), NaN for the first."""
         if self._last is not None:
             dt = (stamp_ns - self._last[0]) * 1e-9
             if dt > 0:
-                now = (smooth - self._last[1]) / dt
+                now = (root - self._last[1]) / dt
                 share = 1 - math.exp(-dt / _VELOCITY_TIME_S)
-                old = np.where(np.isfinite(self._velocity), self._velocity, now)
+                old = self._velocity if math.isfinite(self._velocity[0]) else now
                 self._velocity = old + share * (now - old)
-        self._last = (stamp_ns, smooth)
-        return pose.replace(xyz=pose.xyz + (smooth - root), velocity=self._velocity.copy())
+        self._last = (stamp_ns, root)
+        return self._velocity.copy()
+
+    def relative(self, pose: Pose3D, stamp_ns: int) -> Pose3D:
+        """Joints about the root, and pixels, smoothed; the root itself is left where it is."""
+        return smooth_relative([self], [pose], stamp_ns)[0]
+
+    def root(self, pose: Pose3D, stamp_ns: int) -> Pose3D:
+        """An absolute pose moved to its smoothed root, with the velocity of that."""
+        return smooth_root([self], [pose], stamp_ns)[0]
+
+
+def smooth_relative(
+    smoothers: Sequence[PoseSmoother], poses: Sequence[Pose3D], stamp_ns: int
+) -> list[Pose3D]:
+    """PoseSmoother.relative of several people of one skeleton and one configuration at once."""
+    if not poses or not smoothers[0]._enabled:
+        return list(poses)
+    xyz = np.array([pose.xyz for pose in poses])
+    roots = np.where([[pose.absolute] for pose in poses], _roots(poses, xyz), 0.0)
+    known = np.isfinite(roots).all(axis=1, keepdims=True)
+    roots = np.where(known, roots, 0.0)[:, None]
+    joints = smooth([one._filters['joints'] for one in smoothers], xyz - roots, stamp_ns)
+    joints += roots
+    pixels = np.array([pose.pixels for pose in poses])
+    sizes = [pose.size_px if math.isfinite(pose.size_px) else _extent(pose) for pose in poses]
+    sized = [k for k, size in enumerate(sizes) if size > 1e-6]
+    if sized:
+        filters = [smoothers[k]._filters['pixels'] for k in sized]
+        pixels[sized] = smooth(filters, pixels[sized], stamp_ns, [1 / sizes[k] for k in sized])
+    return [pose.replace(xyz=joints[k], pixels=pixels[k]) for k, pose in enumerate(poses)]
+
+
+def smooth_root(
+    smoothers: Sequence[PoseSmoother], poses: Sequence[Pose3D], stamp_ns: int
+) -> list[Pose3D]:
+    """PoseSmoother.root of several people of one skeleton and one configuration at once."""
+    if not poses:
+        return []
+    out = list(poses)
+    xyz = np.array([pose.xyz for pose in poses])
+    roots = _roots(poses, xyz)
+    known = np.flatnonzero(np.isfinite(roots).all(axis=1)).tolist()
+    if not known:
+        return out
+    found = roots[known]
+    if smoothers[0]._enabled:
+        found = smooth([smoothers[k]._filters['root'] for k in known], found, stamp_ns)
+    xyz[known] += (found - roots[known])[:, None]
+    for k, root in zip(known, found):
+        velocity = smoothers[k]._follow(root, stamp_ns)
+        out[k] = poses[k].replace(xyz=xyz[k], velocity=velocity)
+    return out
+
+
+def _roots(poses: Sequence[Pose3D], xyz: Array) -> Array:
+    """(P, 3) roots of joints (P, J, 3)."""
+    root = poses[0].skeleton.root
+    return np.asarray(np.add.reduce(xyz[:, list(root)], axis=1) / len(root))
+
+
+def _extent(pose: Pose3D) -> float:
+    """Size in the image of the joints that have pixels; NaN if none has."""
+    return float(np.linalg.norm(np.nanmax(pose.pixels, axis=0) - np.nanmin(pose.pixels, axis=0)))
