@@ -33,7 +33,7 @@ _MANY_PAIRS = 1000  # for so many it is quicker to enlarge all fields
 _FEW_PAIRS = 100  # so few are looked at in one go
 _MOST = 100  # peaks of a joint
 _SAMPLES = 10
-_ROUGH = (5 / 9, 2 / 9, 7 / 9)  # along a pair, where cells are looked at
+_QUICK = (5, 2, 7)  # samples whose cells are looked at first
 # Order in which samples are looked at: the middle tells most.
 _STAGES = ((5,), (2, 7), (0, 1, 3, 4, 6, 8, 9))
 # Bounds of cubic interpolation in two dimensions: the sum of its positive and negative weights.
@@ -302,14 +302,6 @@ class _Fields:
         flat = self.enlarged.reshape(-1)
         return np.asarray(flat[index] * unit[:, 0] + flat[index + 1] * unit[:, 1])
 
-    def against(self, field: Array, x: Array, y: Array, unit: Array) -> Array:
-        """(N,) whether the cell under enlarged pixels x, y has no field along unit (N, 2)."""
-        _, height, width = self.pafs.shape
-        index = (field * height + y // ENLARGED) * width + x // ENLARGED
-        flat = self.pafs.reshape(-1)
-        along = flat[index] * unit[:, 0] + flat[index + height * width] * unit[:, 1]
-        return np.asarray(along < _PASS / 2)
-
 
 def _along(pafs: Array, field: Array, x: Array, y: Array, unit: Array) -> Array:
     """(N,) projection of the enlarged fields onto unit (N, 2) at enlarged pixels x, y."""
@@ -319,40 +311,30 @@ def _along(pafs: Array, field: Array, x: Array, y: Array, unit: Array) -> Array:
     index = (rows[y] * width)[:, :, None] + columns[x][:, None, :]
     index += (field * (height * width))[:, None, None]
     flat = pafs.reshape(-1)
-    values = flat[index] * unit[:, 0, None, None]
-    values += flat[index + height * width] * unit[:, 1, None, None]
+    values = flat.take(index) * unit[:, 0, None, None]
+    values += flat.take(index + height * width) * unit[:, 1, None, None]
     mixed = np.matmul(values, column_weights[x][:, :, None])[:, :, 0]
     return np.asarray((mixed * row_weights[y]).sum(axis=1))
 
 
 def _scored(
-    fields: _Fields, limb: Array, ax: Array, ay: Array, bx: Array, by: Array, roughly: bool
+    fields: _Fields, limb: Array, ax: Array, ay: Array, bx: Array, by: Array
 ) -> tuple[Array, Array]:
-    """Indices and scores of the pairs of points A, B whose whole way follows the limb's field.
-
-    roughly: rule out first, by the cells alone, what goes against the field.
-    """
+    """Indices and scores of the pairs of points A, B whose whole way follows the limb's field."""
     dx, dy = (bx - ax).astype(np.float64), (by - ay).astype(np.float64)
     length = np.hypot(dx, dy)
     left = np.flatnonzero(length > 0)
     unit = (np.stack([dx, dy], axis=1) / np.maximum(length, 1e-9)[:, None]).astype(np.float32)
-    field = _FIELD[limb]
-
-    def sampled(share: Array | float) -> tuple[Array, Array]:
-        x = np.rint(ax[left, None] + dx[left, None] * share).astype(np.int64).ravel()
-        y = np.rint(ay[left, None] + dy[left, None] * share).astype(np.int64).ravel()
-        return x, y
-
-    for share in _ROUGH if roughly and len(left) > _FEW_PAIRS else ():
-        x, y = sampled(share)
-        left = left[~fields.against(field[left], x, y, unit[left])]
     total = np.zeros(len(limb))
     for stage in _STAGES if len(left) > _FEW_PAIRS else (tuple(range(_SAMPLES)),):
         if not len(left):
             break
-        x, y = sampled(np.array(stage) / (_SAMPLES - 1))
+        share = np.array(stage) / (_SAMPLES - 1)
+        x = np.rint(ax[left, None] + dx[left, None] * share).astype(np.int64).ravel()
+        y = np.rint(ay[left, None] + dy[left, None] * share).astype(np.int64).ravel()
         repeated = np.repeat(left, len(stage))
-        values = fields.along(field[repeated], x, y, unit[repeated]).reshape(-1, len(stage))
+        values = fields.along(_FIELD[limb[repeated]], x, y, unit[repeated])
+        values = values.reshape(-1, len(stage))
         passed = (values > _PASS).all(axis=1)
         total[left] += values.sum(axis=1)
         left = left[passed]
@@ -360,6 +342,31 @@ def _scored(
     score += np.minimum((fields.height // 2) / length[left] - 1, 0)
     good = score > 0
     return left[good], score[good]
+
+
+def _along_cells(pafs: Array, limb: Array, ax: Array, ay: Array, bx: Array, by: Array) -> Array:
+    """Indices of the pairs of points A, B between which the cells have a field along the limb.
+
+    A quick look at three cells of the way, before enlarged pixels are worked out.
+    """
+    _, height, width = pafs.shape
+    flat, field = pafs.reshape(-1), (_FIELD * (height * width)).astype(np.int32)[limb]
+    ax, ay, bx, by = (values.astype(np.int32) for values in (ax, ay, bx, by))
+    dx, dy = (bx - ax).astype(np.float32), (by - ay).astype(np.float32)
+    least = np.float32(_PASS / 2) * np.sqrt(dx * dx + dy * dy)
+    left = np.arange(len(limb))
+    last = _SAMPLES - 1
+    for k in _QUICK:
+        column = (ax * (last - k) + bx * k) // (last * ENLARGED)
+        row = (ay * (last - k) + by * k) // (last * ENLARGED)
+        index = field + row * width + column
+        along = flat.take(index) * dx + flat.take(index + height * width) * dy
+        good = np.flatnonzero(along >= least)
+        left = left[good]
+        ax, ay, bx, by, dx, dy, least, field = (
+            values[good] for values in (ax, ay, bx, by, dx, dy, least, field)
+        )
+    return left
 
 
 def _pairs(peaks: Peaks, pafs: Array, published: bool) -> _Pairs:
@@ -371,9 +378,12 @@ def _pairs(peaks: Peaks, pafs: Array, published: bool) -> _Pairs:
     within = np.arange(len(limb)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     row, column = np.divmod(within, counts[_TO][limb])
     start, end = bounds[_FROM][limb] + row, bounds[_TO][limb] + column
-    fields = _Fields(pafs, wholly=published and len(limb) > _MANY_PAIRS)
     x, y = peaks.x, peaks.y
-    good, score = _scored(fields, limb, x[start], y[start], x[end], y[end], not published)
+    fields = _Fields(pafs, wholly=published and len(limb) > _MANY_PAIRS)
+    if not published and len(limb) > _FEW_PAIRS:
+        good = _along_cells(fields.pafs, limb, x[start], y[start], x[end], y[end])
+        limb, start, end = limb[good], start[good], end[good]
+    good, score = _scored(fields, limb, x[start], y[start], x[end], y[end])
     return _Pairs(limb[good], start[good], end[good], score)
 
 
@@ -468,10 +478,9 @@ def _with_hidden_necks(peaks: Peaks, pairs: _Pairs, pafs: Array) -> Peaks:
     shoulders belong together; the score of an added neck is under that of any peak.
     """
     # Shoulders that a neck already claims are no business of ours.
-    right, left = (
-        np.setdiff1d(np.arange(*peaks.of(shoulder)), pairs.end[pairs.limb == limb])
-        for limb, shoulder in enumerate(SHOULDERS)
-    )
+    free = np.ones(len(peaks.joint), bool)
+    free[pairs.end[pairs.limb < len(SHOULDERS)]] = False
+    right, left = (np.flatnonzero(free & (peaks.joint == joint)) for joint in SHOULDERS)
     if not len(right) or not len(left):
         return peaks
     fields = _Fields(pafs)
@@ -480,7 +489,7 @@ def _with_hidden_necks(peaks: Peaks, pairs: _Pairs, pafs: Array) -> Peaks:
     score = np.zeros((2, len(a)))
     for k, end in enumerate((a, b)):
         limb = np.full(len(a), k)
-        good, value = _scored(fields, limb, x, y, peaks.x[end], peaks.y[end], True)
+        good, value = _scored(fields, limb, x, y, peaks.x[end], peaks.y[end])
         score[k, good] = value
     score = np.where((score > 0).all(axis=0), score.mean(axis=0), 0)
     added = []

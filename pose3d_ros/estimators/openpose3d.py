@@ -198,7 +198,8 @@ class Estimator:
                 items.setdefault(view.size, []).append((index, tensor, view, scale))
         jobs = []
         for size, group in items.items():
-            batch = np.stack([tensor for _, tensor, _, _ in group])
+            tensors = [tensor for _, tensor, _, _ in group]
+            batch = np.stack(tensors) if len(tensors) > 1 else tensors[0][None]
             if self._normalise:
                 batch = (batch - np.float32(128)) * np.float32(1 / 255)
             network = self._networks.of(size)
@@ -264,7 +265,7 @@ class Estimator:
         if key not in self._scenes:
             self._scenes[key] = draw(key[0], (columns, rows))
         scene = self._scenes[key].maps
-        return {name: np.repeat(values[None], count, axis=0) for name, values in scene.items()}
+        return {n: np.broadcast_to(values, (count, *values.shape)) for n, values in scene.items()}
 
     def _views(self, frame: Frame) -> list[tuple[Array, parts.View, float]]:
         """What the network sees of a frame: all of it, and its tiles."""
