@@ -291,7 +291,7 @@ def _print_info(entry: Entry, root: Path) -> None:
         if text:
             print(f'  {label:<11}{text}')
     print('  files')
-    files = [('ROLE', 'FILE', 'BYTES', 'INPUT', 'PRECISION', 'SHA-256')]
+    files = [('ROLE', 'FILE', 'BYTES', 'INPUT', 'PRECISION', 'CHECKSUM')]
     for role, item in entry.files.items():
         size = f'{item.input[0]}x{item.input[1]}' if item.input else '-'
         unknown = 'made by pose3d models convert' if item.family else 'not published'

@@ -379,10 +379,10 @@ def _pairs(peaks: Peaks, pafs: Array, published: bool) -> _Pairs:
     row, column = np.divmod(within, counts[_TO][limb])
     start, end = bounds[_FROM][limb] + row, bounds[_TO][limb] + column
     x, y = peaks.x, peaks.y
-    fields = _Fields(pafs, wholly=published and len(limb) > _MANY_PAIRS)
     if not published and len(limb) > _FEW_PAIRS:
-        good = _along_cells(fields.pafs, limb, x[start], y[start], x[end], y[end])
+        good = _along_cells(pafs, limb, x[start], y[start], x[end], y[end])
         limb, start, end = limb[good], start[good], end[good]
+    fields = _Fields(pafs, wholly=len(limb) > _MANY_PAIRS)
     good, score = _scored(fields, limb, x[start], y[start], x[end], y[end])
     return _Pairs(limb[good], start[good], end[good], score)
 

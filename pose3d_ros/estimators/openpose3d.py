@@ -7,6 +7,7 @@ the network works on the next: `begin` returns at once, `finish` waits and decod
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -36,6 +37,8 @@ from . import _openpose3d_parts as parts
 from ._openpose3d_drawn import Scene, draw
 from ._openpose3d_people import NECK as HEAT_NECK
 from ._openpose3d_people import SHOULDERS, extract
+
+log = logging.getLogger(__name__)
 
 MODEL = 'human-pose-estimation-3d-0001'
 DEFAULTS = {'max_people': 20, 'min_score': 0.2}
@@ -144,6 +147,12 @@ class Estimator:
             first = self._fixed
         else:
             first = parts.input_size(16, 9, self._options.input_height)
+        height = self._options.input_height
+        if self._fixed is not None and height not in (Options.input_height, self._fixed[1]):
+            log.warning(
+                'openpose3d.input_height %d has no effect: %s takes %dx%d alone', height, path.name,
+                *self._fixed,
+            )  # fmt: skip
         self._networks = _Networks(load)
         network = self._networks.of(first)
         self._weights = network.metadata.get(WEIGHTS, '')
@@ -273,6 +282,11 @@ class Estimator:
         if self._config.parity:
             tensor, scale = parts.prepare_published(frame.image, base, self._options.program)
             size = (tensor.shape[2], tensor.shape[1])
+            if self._fixed not in (None, size):
+                raise ModelError(
+                    f'parity: this frame needs an input of {size[0]}x{size[1]}, and the model file '
+                    f'takes {self._fixed[0]}x{self._fixed[1]} alone; convert it without --size'
+                )
             return [(tensor, parts.View(np.ones(2), np.zeros(2), size), scale)]
         width, height = frame.size
         size = self._fixed or parts.input_size(width, height, base)
@@ -305,10 +319,8 @@ class Estimator:
         pixels = view.pixels(found.cells)
         pixels[:, parts.PELVIS] = pixels[:, hips].mean(axis=1)
         measured = found.score >= parts.FOUND
-        with np.errstate(invalid='ignore'):
-            scores = np.clip(found.score, 0, 1)
-        total, number = np.nansum(scores, axis=1), np.maximum(measured.sum(axis=1), 1)
-        confidence = np.where(measured, scores, 0.0)
+        confidence = np.where(measured, np.minimum(found.score, 1), 0.0)
+        score = confidence.sum(axis=1) / np.maximum(measured.sum(axis=1), 1)
         confidence[:, parts.PELVIS] = confidence[:, hips].min(axis=1)
         measured[:, parts.PELVIS] = measured[:, hips].all(axis=1)
         status = np.where(measured, JointStatus.MEASURED, JointStatus.INFERRED).astype(np.uint8)
@@ -320,7 +332,7 @@ class Estimator:
                 confidence=confidence[k],
                 pixels=pixels[k],
                 status=status[k],
-                score=float(total[k] / number[k]),
+                score=float(score[k]),
                 size_px=float(math.hypot(*extent[k])),
             )
             for k in range(len(xyz))

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip('onnx', reason='onnx makes the networks of this test')
 
+import onnx
 from support.drawn_model import write
 
 from pose3d_ros.backends import available
@@ -118,6 +119,8 @@ def test_people_without_a_neck_are_kept(tmp_path: Path, hidden: tuple[int, ...])
     for pose in poses:
         assert pose.status[0] == JointStatus.INFERRED
         assert pose.confidence[0] < 0.1
+        own = (pose.status == JointStatus.MEASURED) & (np.arange(19) != parts.PELVIS)
+        assert pose.score == pytest.approx(pose.confidence[own].mean())
         assert (pose.status[[3, 9, 4, 10]] == JointStatus.MEASURED).all()
     found = extract(scene.maps['heatmaps'], scene.maps['pafs'])
     assert np.isnan(found.score[:, 1]).all()
@@ -281,3 +284,26 @@ def test_drawn_body_is_upright() -> None:
     body = standing()
     assert body[1, 1] < body[0, 1] < body[6, 1] < body[8, 1]
     assert body[6, 0] > 0 > body[12, 0]  # facing the camera, the left side is at the right
+
+
+def fixed(path: Path, source: Path) -> Path:
+    """The same network for 448x256 alone."""
+    model = onnx.load(str(source))
+    for axis, size in ((2, 256), (3, 448)):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
+    onnx.save(model, str(path))
+    return path
+
+
+def test_files_of_a_fixed_size(
+    tmp_path: Path, three: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = fixed(tmp_path / 'fixed.onnx', three)
+    assert len(create(config_for(path)).estimate([frame()])[0]) == 3
+    assert not caplog.messages
+    create(config_for(path, **{'openpose3d.input_height': 512}))
+    assert 'input_height 512 has no effect: fixed.onnx takes 448x256 alone' in caplog.text
+    published = create(config_for(path, parity=True))
+    assert len(published.estimate([frame()])[0]) == 3
+    with pytest.raises(ModelError, match='needs an input of 336x256, and the model file takes 448'):
+        published.estimate([frame(size=(640, 480))])
