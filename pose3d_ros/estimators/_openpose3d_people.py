@@ -352,7 +352,8 @@ def _along_cells(pafs: Array, limb: Array, ax: Array, ay: Array, bx: Array, by: 
     _, height, width = pafs.shape
     flat, field = pafs.reshape(-1), (_FIELD * (height * width)).astype(np.int32)[limb]
     ax, ay, bx, by = (values.astype(np.int32) for values in (ax, ay, bx, by))
-    dx, dy = (bx - ax).astype(np.float32), (by - ay).astype(np.float32)
+    dx: Array = (bx - ax).astype(np.float32)
+    dy: Array = (by - ay).astype(np.float32)
     least = np.float32(_PASS / 2) * np.sqrt(dx * dx + dy * dy)
     left = np.arange(len(limb))
     last = _SAMPLES - 1
