@@ -30,7 +30,8 @@ _WARM, _NEAR, _PASS = 0.1, 3.0, 0.05
 _HIDDEN = 0.05  # score of a neck that is not seen: under that of any peak
 _SUMMIT = 0.5  # of the highest cell around: lower ones hold no maximum
 _MANY_PAIRS = 1000  # for so many it is quicker to enlarge all fields
-_FEW_PAIRS = 100  # so few are looked at in one go
+_FEW_PAIRS = 100  # so few need no quick look first
+_STAGED_PAIRS = 500  # so many are looked at in stages, which rule most of them out
 _MOST = 100  # peaks of a joint
 _SAMPLES = 10
 _QUICK = (5, 2, 7)  # samples whose cells are looked at first
@@ -116,7 +117,7 @@ def _refined_peaks(heatmaps: Array) -> Peaks:
     around = np.maximum(np.maximum(around[:, :, :-2], around[:, :, 1:-1]), around[:, :, 2:])
     # The interpolation's top may lie in a cell that is not the highest, but hardly lower.
     candidates = (heatmaps >= _WARM / _OVER) & (heatmaps >= _SUMMIT * around)
-    joint, row, column = np.nonzero(candidates)
+    joint, row, column = np.unravel_index(np.flatnonzero(candidates), candidates.shape)
     blocks = _enlarged_cells(heatmaps, joint, row, column)
     middle = blocks[:, 1:-1, 1:-1]
     peak = middle >= np.float32(_WARM)
@@ -124,7 +125,7 @@ def _refined_peaks(heatmaps: Array) -> Peaks:
     peak &= middle > blocks[:, :-2, 1:-1]
     peak &= middle >= blocks[:, 1:-1, 2:]
     peak &= middle >= blocks[:, 2:, 1:-1]
-    cell, v, u = np.nonzero(peak)
+    cell, v, u = np.unravel_index(np.flatnonzero(peak), peak.shape)
     joint, x, y = joint[cell], column[cell] * ENLARGED + u, row[cell] * ENLARGED + v
     score = middle[cell, v, u]
     before = np.stack([blocks[cell, v + 1, u], blocks[cell, v, u + 1]], axis=1)
@@ -306,15 +307,22 @@ class _Fields:
 def _along(pafs: Array, field: Array, x: Array, y: Array, unit: Array) -> Array:
     """(N,) projection of the enlarged fields onto unit (N, 2) at enlarged pixels x, y."""
     _, height, width = pafs.shape
-    columns, column_weights = _taps(width)
-    rows, row_weights = _taps(height)
-    index = (rows[y] * width)[:, :, None] + columns[x][:, None, :]
-    index += (field * (height * width))[:, None, None]
+    columns, rows = _taps(width)[0][x], _taps(height)[0][y]
+    first = rows * width + (field * (height * width))[:, None]
+    index = (first[:, :, None] + columns[:, None]).reshape(-1, 16)
+    weights = _phase_weights()[y % ENLARGED * ENLARGED + x % ENLARGED]
     flat = pafs.reshape(-1)
-    values = flat.take(index) * unit[:, 0, None, None]
-    values += flat.take(index + height * width) * unit[:, 1, None, None]
-    mixed = np.matmul(values, column_weights[x][:, :, None])[:, :, 0]
-    return np.asarray((mixed * row_weights[y]).sum(axis=1))
+    across = np.einsum('nk,nk->n', flat.take(index), weights)
+    down = np.einsum('nk,nk->n', flat[height * width :].take(index), weights)
+    return np.asarray(across * unit[:, 0] + down * unit[:, 1])
+
+
+@lru_cache(maxsize=1)
+def _phase_weights() -> Array:
+    """(16, 16) float32: of the 4x4 cells that make an enlarged pixel, by its place in its cell."""
+    _, weights = _taps(9)
+    line = weights[4 * ENLARGED : 5 * ENLARGED]
+    return np.ascontiguousarray(np.einsum('yr,xc->yxrc', line, line).reshape(16, 16))
 
 
 def _scored(
@@ -326,7 +334,7 @@ def _scored(
     left = np.flatnonzero(length > 0)
     unit = (np.stack([dx, dy], axis=1) / np.maximum(length, 1e-9)[:, None]).astype(np.float32)
     total = np.zeros(len(limb))
-    for stage in _STAGES if len(left) > _FEW_PAIRS else (tuple(range(_SAMPLES)),):
+    for stage in _STAGES if len(left) > _STAGED_PAIRS else (tuple(range(_SAMPLES)),):
         if not len(left):
             break
         share = np.array(stage) / (_SAMPLES - 1)
