@@ -20,12 +20,14 @@ from ..backends import (
     WEIGHTS,
     Network,
     NetworkSpec,
+    Pixels,
     Port,
     RuntimeOptions,
     Tensors,
     cache_folder,
     input_shapes,
     load_network,
+    metadata_of,
 )
 from ..config import PipelineConfig, setting
 from ..errors import ModelError
@@ -131,11 +133,19 @@ class Estimator:
             allow_random_weights=config.allow_random_weights,
         )
 
+        about = metadata_of(path, config.backend)
+        kind = self._options.input_values
+        if kind == 'auto':
+            bare = path.suffix == '.onnx' and 'pose3d.family' not in about
+            kind = 'normalised' if bare else 'raw'
+        mean, scale = (128.0, 255.0) if kind == 'normalised' else (0.0, 1.0)
+        pixels = Pixels(mean, scale, rgb=False, planar=True)
+
         def load(size: tuple[int, int] | None) -> Network:
             width, height = size or (None, None)
             spec = NetworkSpec(
                 path,
-                {'data': Port((None, 3, height, width))},
+                {'data': Port((None, height, width, 3), image=pixels)},
                 {n: Port((None, c, None, None), n) for n, c in _CHANNELS.items()},
                 heads=('features',),
                 batched=self._fixed is None or self._batched,
@@ -156,11 +166,6 @@ class Estimator:
         self._networks = _Networks(load)
         network = self._networks.of(first)
         self._weights = network.metadata.get(WEIGHTS, '')
-        self._normalise = self._options.input_values == 'normalised' or (
-            self._options.input_values == 'auto'
-            and path.suffix == '.onnx'
-            and 'pose3d.family' not in network.metadata
-        )
         self.info = EstimatorInfo(
             model=model.name,
             version=model.version,
@@ -177,7 +182,7 @@ class Estimator:
         self._rehearsal: int | None = None
         self._scenes: dict[tuple[int, ...], Scene] = {}
         self.configure(config)
-        network({'data': np.zeros((1, 3, first[1], first[0]), np.float32)})
+        network({'data': np.zeros((1, first[1], first[0], 3), np.uint8)})
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""
@@ -203,14 +208,12 @@ class Estimator:
         start = time.perf_counter()
         items: dict[tuple[int, int], list[tuple[int, Array, parts.View, float]]] = {}
         for index, frame in enumerate(frames):
-            for tensor, view, scale in self._views(frame):
-                items.setdefault(view.size, []).append((index, tensor, view, scale))
+            for picture, view, scale in self._views(frame):
+                items.setdefault(view.size, []).append((index, picture, view, scale))
         jobs = []
         for size, group in items.items():
-            tensors = [tensor for _, tensor, _, _ in group]
-            batch = np.stack(tensors) if len(tensors) > 1 else tensors[0][None]
-            if self._normalise:
-                batch = (batch - np.float32(128)) * np.float32(1 / 255)
+            pictures = [picture for _, picture, _, _ in group]
+            batch = np.stack(pictures) if len(pictures) > 1 else pictures[0][None]
             network = self._networks.of(size)
             future = network.submit({'data': batch})
             jobs.append((future, [(index, view, scale) for index, _, view, scale in group]))
@@ -226,9 +229,9 @@ class Estimator:
 
     def bare(self, frame: Frame) -> Callable[[], Future[Tensors]]:
         """The network alone on a frame that is prepared already, to measure it."""
-        tensor, view, _ = self._views(frame)[0]
+        picture, view, _ = self._views(frame)[0]
         network = self._networks.of(view.size)
-        return lambda: network.submit({'data': tensor[None]})
+        return lambda: network.submit({'data': picture[None]})
 
     def finish(self, pending: Pending) -> list[list[Pose3D]]:
         """People of the frames that begin() was given."""
@@ -280,22 +283,22 @@ class Estimator:
         """What the network sees of a frame: all of it, and its tiles."""
         base = self._options.input_height
         if self._config.parity:
-            tensor, scale = parts.prepare_published(frame.image, base, self._options.program)
-            size = (tensor.shape[2], tensor.shape[1])
+            picture, scale = parts.prepare_published(frame.image, base, self._options.program)
+            size = (picture.shape[1], picture.shape[0])
             if self._fixed not in (None, size):
                 raise ModelError(
                     f'parity: this frame needs an input of {size[0]}x{size[1]}, and the model file '
                     f'takes {self._fixed[0]}x{self._fixed[1]} alone; convert it without --size'
                 )
-            return [(tensor, parts.View(np.ones(2), np.zeros(2), size), scale)]
+            return [(picture, parts.View(np.ones(2), np.zeros(2), size), scale)]
         width, height = frame.size
         size = self._fixed or parts.input_size(width, height, base)
         boxes = [(0, 0, width, height), *_tiles(width, height, self._options.tiles)]
         views = []
         for x, y, w, h in boxes:
-            tensor = np.empty((3, size[1], size[0]), np.float32)
-            view = parts.prepare(frame.image[y : y + h, x : x + w], tensor, self._fixed or base)
-            views.append((tensor, view.moved(x, y), 0.0))
+            picture = np.empty((size[1], size[0], 3), np.uint8)
+            view = parts.prepare(frame.image[y : y + h, x : x + w], picture, self._fixed or base)
+            views.append((picture, view.moved(x, y), 0.0))
         return views
 
     def _people(self, maps: Tensors, view: parts.View) -> list[Pose3D]:
