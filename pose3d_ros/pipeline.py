@@ -206,7 +206,8 @@ class Pipeline:
                 source.smoothers[pose.track_id] = PoseSmoother(self.config)
             smoothers.append(source.smoothers[pose.track_id])
         poses = smooth_relative(smoothers, poses, frame.stamp_ns)
-        poses = [self._scaled(frame, source, pose) for pose in poses]
+        if frame.depth is not None or source.scales:
+            poses = [self._scaled(frame, source, pose) for pose in poses]
         poses = self._placed(frame, poses)
         there = [k for k, pose in enumerate(poses) if pose.absolute]
         moved = [smoothers[k] for k in there], [poses[k] for k in there], frame.stamp_ns

@@ -57,7 +57,7 @@ def place(
     found = solve_translations(xyz, rays, weights)
     fits = found.residual <= _MAX_RESIDUAL * found.extent
     t = found.t
-    spreads = [sigma * one for sigma, one in zip(sigmas, t)]
+    spreads = np.array(sigmas)[:, None] * t
     if frame.depth is not None:
         for k in np.flatnonzero(fits).tolist():
             measured = trunk_depth(poses[k], xyz[k], frame.depth)

@@ -41,18 +41,6 @@ class PoseSmoother:
             self._filters[name].settings = value
         self._enabled = config.smoothing
 
-    def _follow(self, root: Array, stamp_ns: int) -> Array:
-        """(3,) m/s after another root (3,), NaN for the first."""
-        if self._last is not None:
-            dt = (stamp_ns - self._last[0]) * 1e-9
-            if dt > 0:
-                now = (root - self._last[1]) / dt
-                share = 1 - math.exp(-dt / _VELOCITY_TIME_S)
-                old = self._velocity if math.isfinite(self._velocity[0]) else now
-                self._velocity = old + share * (now - old)
-        self._last = (stamp_ns, root)
-        return self._velocity.copy()
-
     def relative(self, pose: Pose3D, stamp_ns: int) -> Pose3D:
         """Joints about the root, and pixels, smoothed; the root itself is left where it is."""
         return smooth_relative([self], [pose], stamp_ns)[0]
@@ -69,9 +57,11 @@ def smooth_relative(
     if not poses or not smoothers[0]._enabled:
         return list(poses)
     xyz = np.array([pose.xyz for pose in poses])
-    roots = np.where([[pose.absolute] for pose in poses], _roots(poses, xyz), 0.0)
-    known = np.isfinite(roots).all(axis=1, keepdims=True)
-    roots = np.where(known, roots, 0.0)[:, None]
+    roots = np.zeros((len(poses), 1, 3))
+    placed = [k for k, pose in enumerate(poses) if pose.absolute]
+    if placed:
+        found = _roots(poses, xyz)[placed]
+        roots[placed, 0] = np.where(np.isfinite(found).all(axis=1, keepdims=True), found, 0.0)
     joints = smooth([one._filters['joints'] for one in smoothers], xyz - roots, stamp_ns)
     joints += roots
     pixels = np.array([pose.pixels for pose in poses])
@@ -99,10 +89,26 @@ def smooth_root(
     if smoothers[0]._enabled:
         found = smooth([smoothers[k]._filters['root'] for k in known], found, stamp_ns)
     xyz[known] += (found - roots[known])[:, None]
-    for k, root in zip(known, found):
-        velocity = smoothers[k]._follow(root, stamp_ns)
+    velocities = _velocities([smoothers[k] for k in known], found, stamp_ns)
+    for k, velocity in zip(known, velocities):
         out[k] = poses[k].replace(xyz=xyz[k], velocity=velocity)
     return out
+
+
+def _velocities(smoothers: Sequence[PoseSmoother], roots: Array, stamp_ns: int) -> Array:
+    """(P, 3) m/s with the roots (P, 3) of now, NaN for the first of a person."""
+    last = [one._last or (stamp_ns, root) for one, root in zip(smoothers, roots)]
+    dt = np.array([max(stamp_ns - stamp, 0) * 1e-9 for stamp, _ in last])[:, None]
+    velocity = np.array([one._velocity for one in smoothers])
+    now = (roots - np.array([root for _, root in last])) / np.where(dt > 0, dt, np.nan)
+    fresh = np.isnan(velocity)
+    velocity[fresh] = now[fresh]
+    step = (1 - np.exp(-dt / _VELOCITY_TIME_S)) * (now - velocity)
+    step[np.isnan(step)] = 0.0
+    velocity += step
+    for one, root, speed in zip(smoothers, roots, velocity):
+        one._last, one._velocity = (stamp_ns, root), speed
+    return velocity.copy()
 
 
 def _roots(poses: Sequence[Pose3D], xyz: Array) -> Array:

@@ -89,7 +89,7 @@ class Tracker:
         """Give ids to the people of a frame, which is newer than the last one."""
         seen_now = _seen(frame, poses)
         matched = self._match(frame.stamp_ns, seen_now)
-        steps = _steps(matched, seen_now)
+        _learn_speeds(matched, seen_now, frame.stamp_ns)
         out: list[Pose3D] = []
         for k, seen in enumerate(seen_now):
             track = matched.get(k)
@@ -103,7 +103,8 @@ class Tracker:
                 due = (track.hits + track.id) % _LOOK_INTERVAL == 0
                 if due and not self._crowded(seen, seen_now, frame.stamp_ns):
                     track.learn(seen.look)
-                _follow(track, steps[k], frame.stamp_ns)
+                track.stamp_ns = frame.stamp_ns
+                track.hits += 1
                 state = TrackingState.TRACKED
             track.size, track.centre = seen.size, seen.centre
             track.pose = seen.pose.replace(track_id=track.id, tracking_state=state)
@@ -201,23 +202,21 @@ def _means(points: Array) -> Array:
         return np.asarray(total / count)
 
 
-def _steps(matched: dict[int, Track], seen: Sequence[_Seen]) -> dict[int, Array]:
-    """By index of who is seen, (2,) pixels that the joints moved on average since last seen."""
+def _learn_speeds(matched: dict[int, Track], seen: Sequence[_Seen], stamp_ns: int) -> None:
+    """Take in how far the joints of tracks, by index of who is seen, moved on average."""
     if not matched:
-        return {}
-    before = np.array([track.pose.pixels for track in matched.values()])
-    now = np.array([seen[k].pose.pixels for k in matched])
-    steps = _means(now - before)
+        return
+    tracks = list(matched.values())
+    moved = np.array([seen[k].pose.pixels for k in matched])
+    moved -= np.array([track.pose.pixels for track in tracks])
+    steps = _means(moved)
     steps[np.isnan(steps)] = 0.0
-    return dict(zip(matched, steps))
-
-
-def _follow(track: Track, step: Array, stamp_ns: int) -> None:
-    dt = (stamp_ns - track.stamp_ns) * 1e-9
-    if dt > 0:
-        track.speed = 0.7 * track.speed + 0.3 * (step / dt)
-    track.stamp_ns = stamp_ns
-    track.hits += 1
+    dt = np.array([(stamp_ns - track.stamp_ns) * 1e-9 for track in tracks])[:, None]
+    speeds = 0.7 * np.array([track.speed for track in tracks])
+    speeds += 0.3 * steps / np.where(dt > 0, dt, np.inf)
+    for track, speed in zip(tracks, speeds):
+        if stamp_ns > track.stamp_ns:
+            track.speed = speed
 
 
 def _costs(tracks: Sequence[Track], seen: Sequence[_Seen], stamp_ns: int) -> Array:
