@@ -27,7 +27,7 @@ from .messages.types import Message
 from .node_config import NodeConfig
 from .node_core import NODE_NAME
 from .pipeline import Pipeline
-from .types import Frame
+from .types import Frame, Pose3D
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
@@ -207,6 +207,7 @@ class BagRun:
         """Process everything; each: called after every image."""
         try:
             self._calibrate()
+            newest_ns = 0
             for connection, time_ns, data in self._recording.messages():
                 # Before all else, so that a replay has it first.
                 if not self._info_written:
@@ -216,8 +217,12 @@ class BagRun:
                 if copied is not None:
                     self._bag.put_raw(copied, data, time_ns)
                 self._take(connection, time_ns, data)
+                newest_ns = time_ns
                 if connection.topic in self._streams:
                     each()
+            for topic in self._streams:
+                due = self._pipeline.flush(topic)
+                self._write(topic, due, self._pipeline.lost.get(topic, []), newest_ns)
         except InputError as error:
             self.summary.damage = str(error)
         return self.summary
@@ -259,10 +264,24 @@ class BagRun:
         poses = self._pipeline.process(frame)
         lost = self._pipeline.lost.get(frame.source, [])
         subject = self._pipeline.subjects.get(frame.source, frame)
+        due = [*self._pipeline.earlier.get(frame.source, [])]
         if subject is not None:
-            self._results[connection.topic].write(subject, poses, lost, time_ns)
+            due.append((subject, poses))
+        self._write(connection.topic, due, lost, time_ns)
         self.summary.images += 1
-        self.summary.people += len(poses)
+
+    def _write(
+        self,
+        topic: str,
+        due: Sequence[tuple[Frame, list[Pose3D]]],
+        lost: Sequence[int],
+        time_ns: int,
+    ) -> None:
+        """Results; ids that ended go with the last of them."""
+        for number, (subject, poses) in enumerate(due, 1):
+            gone = list(lost) if number == len(due) else []
+            self._results[topic].write(subject, poses, gone, time_ns)
+            self.summary.people += len(poses)
 
     def _copy_connections(self) -> None:
         """Take over all topics but those of results of an earlier run."""

@@ -230,8 +230,11 @@ def evaluate_clip(
         stamps[frame.stamp_ns] = index
         poses = pipeline.process(frame)
         subject = pipeline.subjects.get(frame.source, frame)
-        if subject is not None:
-            compare(result, clip, stamps[subject.stamp_ns], poses, identities)
+        due = pipeline.earlier.get(frame.source, [])
+        for late, people in [*due, *([(subject, poses)] if subject is not None else [])]:
+            compare(result, clip, stamps[late.stamp_ns], people, identities)
+    for late, people in pipeline.flush(''):
+        compare(result, clip, stamps[late.stamp_ns], people, identities)
     result.warnings += source.warnings
     pipeline.reset()
     return result

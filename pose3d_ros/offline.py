@@ -57,16 +57,21 @@ class Summary:
     def add(self, poses: Sequence[Pose3D], stages: dict[str, float]) -> None:
         """Count one frame."""
         self.frames += 1
+        self.found(poses)
+        for name, value in stages.items():
+            self.stages.setdefault(name, Stage()).add(value)
+
+    def found(self, poses: Sequence[Pose3D]) -> None:
+        """Count the people of one frame."""
         self.people += len(poses)
         self.most_people = max(self.most_people, len(poses))
         self.with_people += bool(poses)
         self.absolute += sum(pose.absolute for pose in poses)
         self.ids |= {pose.track_id for pose in poses if pose.track_id}
-        for name, value in stages.items():
-            self.stages.setdefault(name, Stage()).add(value)
 
     def mean_ms(self, *without: str) -> float:
-        """Mean milliseconds per frame of all stages but those named."""
+        """Mean milliseconds per frame of all stages but those named, and but waiting."""
+        without = (*without, 'delay')
         spent = sum(stage.total for name, stage in self.stages.items() if name not in without)
         return spent / max(self.frames, 1)
 
@@ -99,26 +104,38 @@ def run_offline(
             ahead = source.length is not None
             one_by_one = ((frame, pipeline.process(frame)) for frame in frames)
             results = pipeline.stream(frames) if ahead else one_by_one
+
+            def deliver(subject: Frame, poses: list[Pose3D]) -> None:
+                index = indices.pop(subject.stamp_ns, summary.frames)
+                for writer in writers:
+                    writer.write(index, subject, poses)
+                if each is not None:
+                    each(index, subject, poses)
+
             for index, (frame, poses) in enumerate(results):
                 stages = {'decode image': decoding.popleft(), **pipeline.timings}
+                late = pipeline.earlier.get(frame.source, [])
+                subject = pipeline.subjects.get(frame.source, frame)
+                due = [*late, *([(subject, poses)] if subject is not None else [])]
                 if source.independent:
+                    due += pipeline.flush(frame.source)
                     pipeline.reset(frame.source)
                 start = time.perf_counter()
                 indices[frame.stamp_ns] = index
-                subject = pipeline.subjects.get(frame.source, frame)
-                if subject is not None:
-                    frame, index = subject, indices.get(subject.stamp_ns, index)
-                    indices = {k: v for k, v in indices.items() if k >= subject.stamp_ns}
-                for writer in writers if subject is not None else ():
-                    writer.write(index, frame, poses)
+                for subject, people in _one_by_one(pipeline, due):
+                    deliver(subject, people)
                 if writers:
                     stages['write'] = (time.perf_counter() - start) * 1e3
-                if each is not None and subject is not None:
-                    each(index, frame, poses)
-                summary.add(poses, stages)
+                summary.add(due[-1][1] if due else [], stages)
+                for _, people in due[:-1]:
+                    summary.found(people)
                 if stopped.is_set():
                     summary.interrupted = True
                     break
+            for name in {frame.source} if summary.frames else ():
+                for subject, people in _one_by_one(pipeline, pipeline.flush(name)):
+                    deliver(subject, people)
+                    summary.found(people)
             for writer in writers:
                 writer.close()
     except BaseException:
@@ -127,6 +144,16 @@ def run_offline(
         raise
     summary.warnings += source.warnings
     return summary
+
+
+def _one_by_one(
+    pipeline: Pipeline, due: Sequence[tuple[Frame, list[Pose3D]]]
+) -> Iterator[tuple[Frame, list[Pose3D]]]:
+    """Frames that are due together; ids that ended are told with the last of them."""
+    lost, pipeline.lost = pipeline.lost, {}
+    yield from due[:-1]
+    pipeline.lost = lost
+    yield from due[-1:]
 
 
 def _timed(frames: Iterable[Frame], times: deque[float], limit: int) -> Iterator[Frame]:

@@ -37,6 +37,10 @@ class _Source:
     smoothers: dict[int, PoseSmoother] = field(default_factory=dict)
     scales: dict[int, float] = field(default_factory=dict)
     stamp_ns: int | None = None
+    leaving: list[tuple[int, int]] = field(default_factory=list)
+    """Stamps and ids of tracks that ended, but have poses that an estimator still holds back."""
+    given: bool = False
+    """Whether identities come with the frames."""
 
 
 @dataclass
@@ -75,6 +79,8 @@ class Pipeline:
     subjects: dict[str, Frame | None]
     """By source, the frame that the last poses belong to: the one that went in, or an earlier one
     if the estimator waits for what comes after it; None while nothing is due yet."""
+    earlier: dict[str, list[tuple[Frame, list[Pose3D]]]]
+    """By source, frames before the subject that became due together with it, and their people."""
     calibration_error: dict[str, str]
     """Why the calibration of the last frame could not be used, by source."""
 
@@ -88,7 +94,7 @@ class Pipeline:
         self.info = self.estimator.info
         self.config = config
         self.timings, self.lost, self.resets, self.calibration_error = {}, {}, 0, {}
-        self.subjects = {}
+        self.subjects, self.earlier = {}, {}
         self._ids = itertools.count(1)
         self._sources: dict[str, _Source] = {}
 
@@ -117,6 +123,7 @@ class Pipeline:
         self.lost = {frame.source: [] for frame in frames}
         sources = [self._source(frame) for frame in frames]
         self.subjects = {frame.source: frame for frame in frames}
+        self.earlier = {}
         if job.pending is None:
             found = self.estimator.estimate(frames)
         else:
@@ -148,6 +155,18 @@ class Pipeline:
         if waiting is not None:
             yield waiting.frames[0], self.finish(waiting)[0]
 
+    def flush(self, name: str = '') -> list[tuple[Frame, list[Pose3D]]]:
+        """What a source's estimator still holds back for want of later frames; there are none.
+
+        The source should be reset before more of its frames come.
+        """
+        source = self._sources.get(name)
+        if source is None or self._lifting is None:
+            return []
+        self.lost[name] = []
+        out = self._delivered(name, source, self._lifting.flush(name), (), source.given)
+        return [(frame, [self._out(pose) for pose in poses]) for frame, poses in out]
+
     def _source(self, frame: Frame) -> _Source:
         """State of the frame's camera; a new one if its time jumped."""
         source = self._sources.get(frame.source)
@@ -166,26 +185,62 @@ class Pipeline:
     def _finish(self, frame: Frame, source: _Source, poses: list[Pose3D]) -> list[Pose3D]:
         config = self.config
         given = any(pose.tracking_state != TrackingState.UNTRACKED for pose in poses)
+        source.given = given
         missing: list[Track] = []
         if config.tracking and not given:
             update = source.tracker.update(frame, poses, config.track_max_missed_s)
             self.lost[frame.source].extend(update.lost)
-            for ended in update.lost:
-                source.smoothers.pop(ended, None)
-                source.scales.pop(ended, None)
             poses, missing = update.poses, update.missing
-        if self._lifting is not None:
-            lifted = self._lifting.lift(frame, poses)
-            self.subjects[frame.source] = lifted[0] if lifted else None
-            if lifted is None:
-                return []
-            frame, poses = lifted
-        if not config.tracking or given or config.parity:
-            out = self._placed(frame, poses)
-            if not config.tracking or given:
-                return out
-        else:
-            out = self._smoothed(frame, source, poses)
+        if self._lifting is None:
+            self._forget(source, self.lost[frame.source])
+            return self._deliver(frame, source, poses, missing, given)
+        source.leaving += [(frame.stamp_ns, ended) for ended in self.lost[frame.source]]
+        self.lost[frame.source] = []
+        due = self._lifting.lift(frame, poses)
+        out = self._delivered(frame.source, source, due, missing, given)
+        self.earlier[frame.source] = [
+            (subject, [self._out(pose) for pose in people]) for subject, people in out[:-1]
+        ]
+        self.subjects[frame.source] = out[-1][0] if out else None
+        return out[-1][1] if out else []
+
+    def _delivered(
+        self,
+        name: str,
+        source: _Source,
+        due: Sequence[tuple[Frame, list[Pose3D]]],
+        missing: Sequence[Track],
+        given: bool,
+    ) -> list[tuple[Frame, list[Pose3D]]]:
+        """Frames that an estimator held back, with their people; ids end with their last frame."""
+        out = []
+        for subject, poses in due:
+            out.append((subject, self._deliver(subject, source, poses, missing, given)))
+            ended = [number for stamp, number in source.leaving if stamp <= subject.stamp_ns]
+            source.leaving = [item for item in source.leaving if item[0] > subject.stamp_ns]
+            self.lost[name].extend(ended)
+            self._forget(source, ended)
+        return out
+
+    @staticmethod
+    def _forget(source: _Source, ended: Iterable[int]) -> None:
+        for number in ended:
+            source.smoothers.pop(number, None)
+            source.scales.pop(number, None)
+
+    def _deliver(
+        self,
+        frame: Frame,
+        source: _Source,
+        poses: list[Pose3D],
+        missing: Sequence[Track],
+        given: bool,
+    ) -> list[Pose3D]:
+        """Smoothed and placed."""
+        config = self.config
+        if not config.tracking or given:
+            return self._placed(frame, poses)
+        out = self._placed(frame, poses) if config.parity else self._smoothed(frame, source, poses)
         delivered = {pose.track_id: pose for pose in out}
         for track in source.tracker.tracks:
             track.delivered = delivered.get(track.id, track.delivered)
@@ -229,7 +284,8 @@ class Pipeline:
 
     def _scaled(self, frame: Frame, source: _Source, pose: Pose3D) -> Pose3D:
         """A person of assumed height in the size that depth images showed of them so far."""
-        if not self.info.height_m or self.config.body_height_m or pose.absolute:
+        by_depth = bool(self.info.height_m) or self.info.scaled_by_depth
+        if not by_depth or self.config.body_height_m or pose.absolute:
             return pose
         known = source.scales.get(pose.track_id)
         if frame.depth is not None and frame.camera is not None:
@@ -237,7 +293,10 @@ class Pipeline:
             if seen is not None:
                 known = seen if known is None else known + _SCALE_RATE * (seen - known)
                 source.scales[pose.track_id] = known
-        return pose if known is None else pose.replace(xyz=pose.xyz * known)
+        if known is None:
+            return pose
+        spread = None if pose.covariance is None else pose.covariance * known**2
+        return pose.replace(xyz=pose.xyz * known, covariance=spread)
 
     def _camera(self, frame: Frame) -> Camera | None:
         """The calibration for this very image, or the one that the user assumes."""

@@ -35,6 +35,7 @@ class PipelineLike(Protocol):
     lost: dict[str, list[int]]
     resets: int
     subjects: dict[str, Frame | None]
+    earlier: dict[str, list[tuple[Frame, list[Pose3D]]]]
 
     @property
     def overlaps(self) -> bool:
@@ -391,7 +392,7 @@ class FrameRunner:
         try:
             people = compute()
             timings, lost = dict(self._pipeline.timings), dict(self._pipeline.lost)
-            subjects = dict(self._pipeline.subjects)
+            subjects, earlier = dict(self._pipeline.subjects), dict(self._pipeline.earlier)
         except Exception as error:
             if len(frames) == 1:
                 self._failed(error)
@@ -403,6 +404,9 @@ class FrameRunner:
             gone = lost.get(frame.source, [])
             begin = time.monotonic()
             try:
+                due = earlier.get(frame.source, [])
+                for late, found in due:
+                    self._publish(Result(late, found, [], self._config))
                 subject = subjects.get(frame.source, frame)
                 if subject is not None:
                     self._publish(Result(subject, poses, gone, self._config))
@@ -416,7 +420,8 @@ class FrameRunner:
                 stats.processed += 1
                 stats.people = len(poses)
                 stats.ended += len(gone)
-                self._rates_out[arrival.source].add(now)
+                for _ in range(len(due) + (subject is not None)):
+                    self._rates_out[arrival.source].add(now)
                 self._took('publish', now - begin)
                 self._took('total', (self._clock() - frame.stamp_ns) * 1e-9)
         return True

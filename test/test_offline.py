@@ -71,6 +71,24 @@ def test_sequences_keep_ids_and_unrelated_images_do_not(pipeline):
     assert len({tuple(ids) for ids in notes.ids}) == 6
 
 
+@pytest.mark.parametrize('independent', [False, True])
+def test_frames_that_an_estimator_holds_back_come_at_the_end(tmp_path, independent):
+    """In their order, with their numbers; of unrelated images each at once."""
+    pixels = np.random.default_rng(0).uniform(200, 280, (12, 1, 17, 2))
+    np.savez(tmp_path / 'people.npz', pixels=pixels, confidence=np.ones((12, 1, 17)))
+    options = {'keypoints': str(tmp_path / 'people.npz'), 'latency': 'delay', 'delay': 4}
+    pipeline = Pipeline(PipelineConfig(estimator='lifter', options=options))
+    notes = Notes()
+    summary = run_offline(pipeline, source(12, independent), [notes])
+    assert notes.frames == list(range(12))
+    assert all(len(ids) == 1 for ids in notes.ids)
+    assert (summary.frames, summary.people, summary.with_people) == (12, 12, 12)
+    if not independent:
+        assert summary.stages['delay'].recent[-1] == pytest.approx(4 * 33)
+        # Waiting is no work.
+        assert summary.mean_ms() < 4 * 33
+
+
 def test_max_frames(pipeline):
     notes = Notes()
     assert run_offline(pipeline, source(), [notes], max_frames=2).frames == 2

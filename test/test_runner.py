@@ -442,3 +442,15 @@ def test_settings_change_between_overlapping_images():
     assert node.stamps == [1, 2]
     assert [result.config.min_score for result in node.results] == [0.5, 0.25]
     assert node.runner.stop()
+
+
+def test_frames_that_fall_due_together_are_all_published_in_order():
+    node = Node('support.holding')
+    node.runner.start()
+    for stamp in range(1, 8):
+        node.offer(stamp)
+        node.finish()
+    assert node.runner.stop()
+    assert node.stamps == [1, 2, 3, 4, 5, 6]
+    assert [len(result.poses) for result in node.results] == [1] * 6
+    assert {result.poses[0].track_id for result in node.results} == {1}

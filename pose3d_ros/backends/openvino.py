@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 _PRECISION = {'f32': 'f32', 'bf16': 'bf16', 'f16': 'f16', 'int8': 'f32'}
 _CAPABILITY = {'bf16': 'BF16', 'f16': 'FP16', 'int8': 'INT8'}
 _WEIGHTED = ('Convolution', 'GroupConvolution', 'MatMul')
+_SMALL = 1 << 17  # weights of a matrix below which eight bits save nothing worth an error
+_GROUP = 32  # values that share a scale, of what is multiplied with weights of eight bits
 _COMPOUND = ('AUTO', 'HETERO', 'MULTI', 'BATCH')
 
 
@@ -42,6 +44,8 @@ def load(spec: NetworkSpec, options: RuntimeOptions) -> _OpenVINONetwork:
     model = _with_pixels(spec, model)
     inputs = _match(spec, spec.inputs, model.inputs, 'input')
     _fix_sizes(spec, model, inputs)
+    if precision == 'int8' and 'CPU' in device:
+        _in_eight_bits(model)
     outputs = _match(spec, spec.outputs, model.outputs, 'output')
     sources = _sources(spec, outputs)
     lowered = precision in ('bf16', 'f16')
@@ -88,6 +92,8 @@ class _Stage:
         # Compound devices take only what all of their parts know.
         if options.threads and device == 'CPU':
             settings['INFERENCE_NUM_THREADS'] = options.threads
+        if self.precision == 'int8' and device == 'CPU':
+            settings['DYNAMIC_QUANTIZATION_GROUP_SIZE'] = _GROUP
         if options.cache_dir is not None:
             settings['CACHE_DIR'] = str(options.cache_dir)
         for many in (False, True) if batched else (False,):
@@ -210,6 +216,36 @@ def _fix_sizes(spec: NetworkSpec, model: Any, inputs: Mapping[str, Any]) -> None
         shapes[port] = shape
     if any(port.get_partial_shape() != shape for port, shape in shapes.items()):
         model.reshape(shapes)
+
+
+def _in_eight_bits(model: Any) -> None:
+    """Store the weights of matrix products as eight bits and a scale for each output.
+
+    Products of few rows wait for their weights to be read from memory. Files that somebody has
+    quantised are left as they are.
+    """
+    nodes = model.get_ops()
+    if any(node.get_type_name() == 'FakeQuantize' for node in nodes):
+        return
+    for node in nodes:
+        if node.get_type_name() != 'MatMul':
+            continue
+        source = node.input_value(1).get_node()
+        if source.get_type_name() == 'Convert':
+            source = source.input_value(0).get_node()
+        if source.get_type_name() != 'Constant':
+            continue
+        kind = source.get_element_type()
+        if kind not in (ov.Type.f32, ov.Type.f16) or len(source.shape) != 2:
+            continue
+        weights = np.asarray(source.data, np.float32)
+        if weights.size < _SMALL:
+            continue
+        axis = 1 if node.get_attributes()['transpose_b'] else 0
+        scale = np.maximum(np.abs(weights).max(axis=axis, keepdims=True), 1e-12) / 127
+        whole = ops.convert(ops.constant(np.rint(weights / scale).astype(np.int8)), 'f32')
+        scaled = ops.multiply(whole, ops.constant(scale.astype(np.float32)))
+        node.input(1).replace_source_output(scaled.output(0))
 
 
 def _with_pixels(spec: NetworkSpec, model: Any) -> Any:

@@ -19,9 +19,11 @@ def make_pipeline(config: PipelineConfig, *, offline: bool = False) -> Pipeline:
     for entry in () if offline else needed_models(config):
         place = models_folder(config.models_dir)
         if problems(entry, place / entry.name):
+            size = f'{entry.download / 1e6:.0f} MB' if entry.download else 'size unknown'
+            training = f'; training data: {entry.training}' if entry.training else ''
             print(
-                f'fetching the model {entry.name} ({entry.download / 1e6:.0f} MB, '
-                f'{entry.licence}) into {place / entry.name}',
+                f'fetching the model {entry.name} ({size}, licence {entry.licence}{training}) '
+                f'into {place / entry.name}',
                 file=sys.stderr,
             )
             fetch(entry, config.models_dir)

@@ -7,7 +7,7 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from ..zoo import (
     problems,
     random_name,
 )
-from ..zoo.store import MANIFEST, problem
+from ..zoo.registry import Checkpoint
+from ..zoo.store import MANIFEST, fetched_sums, problem
 
 
 def add_parser(subparsers: Any) -> None:
@@ -290,19 +291,36 @@ def _print_info(entry: Entry, root: Path) -> None:
     for label, text in rows:
         if text:
             print(f'  {label:<11}{text}')
+    sums = fetched_sums(root / entry.name)
     print('  files')
     files = [('ROLE', 'FILE', 'BYTES', 'INPUT', 'PRECISION', 'CHECKSUM')]
     for role, item in entry.files.items():
         size = f'{item.input[0]}x{item.input[1]}' if item.input else '-'
-        unknown = 'made by pose3d models convert' if item.family else 'not published'
+        unknown = 'made by pose3d models convert' if item.family else _first_copy(item.file, sums)
         checksum = item.sha256 or unknown
         files.append((role, item.file, str(item.size or '-'), size, item.precision, checksum))
     files += [
-        ('checkpoint', c.file, str(c.size or '-'), '-', '-', c.sha256 or c.sha384 or '-')
+        ('checkpoint', c.file, str(c.size or '-'), '-', '-', _known_digits(c))
         for c in entry.checkpoints
     ]
     files += [('notice', n.file, str(n.size), '-', '-', n.sha256) for n in entry.notices]
     _print_table(files, indent='    ')
+    plain = [item.url for item in entry.stored if item.url]
+    wheel = [f'{entry.wheel.requirement} by pip'] if entry.wheel else []
+    checkpoints = [url for item in entry.checkpoints for url in item.urls]
+    notes = [item.note for item in entry.checkpoints if item.note]
+    for address in dict.fromkeys((*plain, *wheel, *checkpoints, *notes)):
+        print(f'  from       {address}')
+
+
+def _first_copy(file: str, sums: Mapping[str, str]) -> str:
+    """What is said of a file that is published without a checksum."""
+    return f'{sums[file]} (of the first copy)' if file in sums else 'not published'
+
+
+def _known_digits(item: Checkpoint) -> str:
+    whole = item.sha256 or item.sha384
+    return whole or (f'{item.sha256_start}...' if item.sha256_start else 'not published')
 
 
 def _megabytes(size: int) -> str:

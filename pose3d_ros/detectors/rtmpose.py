@@ -14,7 +14,7 @@ import numpy as np
 from .. import networks
 from ..backends import NetworkSpec, Port, ports_of
 from ..config import PipelineConfig
-from ..errors import ConfigError, ModelError
+from ..errors import ModelError
 from ..skeleton import SKELETONS
 from ..types import Array, Frame, Pose3D
 from ..zoo import find_model
@@ -24,6 +24,7 @@ from .keypoints import pose_2d
 
 _RTMDET_MEAN_BGR = np.array([103.53, 116.28, 123.675], np.float32)
 _RTMDET_STD_BGR = np.array([57.375, 57.12, 58.395], np.float32)
+DEFAULT = 'yolox_tiny+rtmpose_m'
 _BOX_SCORE = 0.3
 # Scores of SimCC are not probabilities: this much is a joint that is plainly seen.
 _FULL_SCORE = 0.8
@@ -78,15 +79,14 @@ class OnnxPeople:
 class RTMPose:
     """Boxes, crops, SimCC maps; people are followed by their keypoints between detections.
 
-    config.model: the pose network, or `detector+pose` (registered names or paths). Without a
-    detector, BlazePose's finds people. A network with boxes and keypoints (RTMO) needs none.
+    config.model: the pose network, or `detector+pose` (registered names or paths); empty: DEFAULT.
+    Without a detector, BlazePose's finds people. A network with boxes and keypoints (RTMO) needs
+    none.
     """
 
     def __init__(self, config: PipelineConfig) -> None:
-        """Load the networks; raises ConfigError, ModelError, BackendError."""
-        detector, _, pose = config.model.rpartition('+')
-        if not pose:
-            raise ConfigError('rtmpose needs a model: set lifter.keypoints_model to one')
+        """Load the networks; raises ModelError, BackendError."""
+        detector, _, pose = (config.model or DEFAULT).rpartition('+')
         model = find_model(pose, 'pose', models_dir=config.models_dir)
         path = model.files['pose']
         inputs, outputs = ports_of(path)

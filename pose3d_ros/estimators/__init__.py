@@ -37,6 +37,7 @@ class EstimatorInfo:
     size_sigma: standard deviation of the predicted body size, relative to it. focal_share: focal
     length that is assumed for cameras without calibration, in image widths; 0: none. height_m: of
     a person of unit size, where people are scaled by an assumed height; 0: they are not.
+    scaled_by_depth: depth images tell the sizes of people, not only where they are.
     """
 
     model: str
@@ -48,6 +49,7 @@ class EstimatorInfo:
     size_sigma: float = 0.1
     focal_share: float = 0.0
     height_m: float = 0.0
+    scaled_by_depth: bool = False
 
 
 class Estimator(Protocol):
@@ -83,11 +85,14 @@ class Lifting(Protocol):
     Its estimate() gives people in 2D, which the pipeline then gives ids.
     """
 
-    def lift(self, frame: Frame, poses: Sequence[Pose3D]) -> tuple[Frame, list[Pose3D]] | None:
-        """The frame that poses are due for now, and those, with their ids.
+    def lift(self, frame: Frame, poses: Sequence[Pose3D]) -> list[tuple[Frame, list[Pose3D]]]:
+        """The frames that poses are due for now, oldest first, and those, with their ids.
 
-        It may be an earlier frame than the one given; None as long as none is due.
+        They may be earlier than the one given; often it is one, and none at the beginning.
         """
+
+    def flush(self, source: str) -> list[tuple[Frame, list[Pose3D]]]:
+        """All frames of a source that still wait for later ones, which will not come."""
 
 
 def _module(name: str) -> ModuleType:

@@ -16,12 +16,15 @@ from ..config import PipelineConfig
 from ..errors import ConfigError
 from ..lifting import codecs, features
 from ..lifting.joints import to_h36m
+from ..lifting.streaming import past_columns
 from ..resources import resource
 from ..skeleton import SKELETONS, Skeleton
 from ..types import Array, Pose3D
 from ..zoo import Model, find_model
 
 OWN = 'lifter_cmu'
+_SHARE = 13  # of the delay that there is anyway, one part may be added to gather frames
+_MOST = 10  # frames, beyond which a step of several saves little more
 _GUESSED_FOCAL = 1.1  # in image widths: between a webcam and a phone
 
 
@@ -141,23 +144,30 @@ class Own:
         )
 
     def prepare(self, pose: Pose3D, view: View, threshold: float) -> Array:
-        """(22, 2) rays."""
+        """(22, 3) rays and confidence; what the source only guesses is a hint."""
         index = pose.skeleton.by_meaning
         pixels = np.full((features.COUNT, 2), np.nan)
+        sure = np.full(features.COUNT, np.nan)
         for joint, name in enumerate(features.MEANINGS):
             source = next((index[n] for n in (name, *_OTHER_NAMES.get(name, ())) if n in index), -1)
-            if source >= 0 and _sure(pose, source, view, threshold):
+            if source >= 0:
                 pixels[joint] = pose.pixels[source]
-        return view.rays(pixels)
+                # Sources without confidence are believed.
+                value = np.nan_to_num(pose.confidence[source], nan=1.0)
+                good = _sure(pose, source, view, threshold)
+                sure[joint] = np.clip(value, features.HINT, 1.0) if good else features.HINT
+        return np.concatenate([view.rays(pixels), sure[:, None]], axis=1)
 
     def lift(self, windows: Array, inside: Array, views: Sequence[View]) -> list[Lifted]:
         """See Lift."""
-        seen = (np.isfinite(windows).all(axis=-1) & inside[..., None]).astype(float)
+        there = np.isfinite(windows).all(axis=-1) & inside[..., None]
+        seen = np.where(there, windows[..., 2], 0.0)
         known = np.array([float(view.camera is not None) for view in views])
-        rays = np.nan_to_num(windows)
-        found, turn, usable = features.encode(rays, seen, known)
+        # The mean with the mirror image errs less, and the network is small.
+        rays, seen = features.with_mirror(np.nan_to_num(windows[..., :2]), seen)
+        found, turn, usable = features.encode(rays, seen, np.tile(known, 2))
         output = self.network({'window': found.astype(np.float32)})['joints']
-        joints, covariance = features.decode(output, turn)
+        joints, covariance = features.without_mirror(*features.decode(output, turn))
         body = len(self.skeleton)
         nothing = Lifted(np.full((body, 3), np.nan))
         return [
@@ -230,26 +240,28 @@ class Published:
 
 
 class TemporalConvolution(Published):
-    """VideoPose3D."""
+    """VideoPose3D. steps: new frames in each run of its step, 0: it takes windows."""
+
+    def __init__(
+        self, config: PipelineConfig, kind: Kind, normalise: str, role: str, steps: int = 0
+    ) -> None:
+        self.steps = steps
+        super().__init__(config, kind, normalise, role)
 
     def _spec(self, role: str) -> NetworkSpec:
+        if role == 'step':
+            inputs, outputs = step_ports(self.kind.kernels, self.steps, self.bodies)
+            return NetworkSpec(self.model.files[role], inputs, outputs)
         outputs = {'joints': Port((None, 51), 'joints')}
         if self.kind.trajectory:
             outputs['root'] = Port((None, 3), 'root')
-        if role == 'step':
-            blocks = (len(self.kind.kernels) - 1) * self.bodies
-            inputs = {'frames': Port((None, 34, self.kind.kernels[0]), 'frames')}
-            for k in range(blocks):
-                inputs[f'past_{k}'] = Port((None, None, None), f'past_{k}')
-                outputs[f'new_{k}'] = Port((None, None), f'new_{k}')
-        else:
-            inputs = {'window': Port((None, 34, self.kind.frames), 'window')}
+        inputs = {'window': Port((None, 34, self.kind.frames), 'window')}
         return NetworkSpec(self.model.files[role], inputs, outputs)
 
     @property
     def width(self) -> int:
         """Of the columns that the step remembers."""
-        return int(input_shapes(self.model.files['step'])['past_0'][1] or 0)
+        return int(input_shapes(self.model.files['step'])['past_0'][2] or 0)
 
     @property
     def bodies(self) -> int:
@@ -353,9 +365,28 @@ def create_lift(config: PipelineConfig, options: Any) -> tuple[Lift, TemporalCon
         return SimpleBaseline(config, kind, options.normalise, 'window'), None
     if kind.network == 'motionbert':
         return MotionBERT(config, kind, options.normalise, 'window', options.flip), None
-    window = TemporalConvolution(config, kind, options.normalise, 'window')
-    streams = options.streaming and kind.frames > 1 and streamable(kind, options.latency)
-    return window, TemporalConvolution(config, kind, options.normalise, 'step') if streams else None
+    # Without identities nobody has a past to stream.
+    wanted = options.streaming and config.tracking and kind.frames > 1
+    if not (wanted and streamable(kind, options.latency)):
+        return TemporalConvolution(config, kind, options.normalise, 'window'), None
+    lag = 0 if kind.causal else kind.frames // 2
+    frames = options.frames_per_step or min(1 + lag // _SHARE, _MOST)
+    step = TemporalConvolution(config, kind, options.normalise, 'step', frames)
+    return step, step
+
+
+def step_ports(
+    kernels: Sequence[int], frames: int, bodies: int
+) -> tuple[dict[str, Port], dict[str, Port]]:
+    """Inputs and outputs of a network that takes so many new frames; see `lifting.streaming`."""
+    inputs = {'frames': Port((None, kernels[0] - 1 + frames, 34), 'frames')}
+    outputs = {'joints': Port((None, frames, 51), 'joints')}
+    if bodies == 2:
+        outputs['root'] = Port((None, frames, 3), 'root')
+    for k, columns in enumerate(past_columns(kernels, frames) * bodies):
+        inputs[f'past_{k}'] = Port((None, columns, None), f'past_{k}')
+        outputs[f'new_{k}'] = Port((None, frames, None), f'new_{k}')
+    return inputs, outputs
 
 
 def streamable(kind: Kind, latency: str) -> bool:

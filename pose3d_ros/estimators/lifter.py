@@ -11,15 +11,16 @@ import dataclasses
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..config import PipelineConfig, setting
+from ..detectors import rtmpose
 from ..detectors.keypoints import create_source, source_config
+from ..errors import ConfigError
 from ..lifting.history import History, held
-from ..lifting.streaming import Stream, Streaming
 from ..placement import body_height
 from ..skeleton import convert
 from ..types import Array, Frame, JointStatus, Pose3D, PositionSource
@@ -32,8 +33,9 @@ from ._lifter_models import (
     View,
     create_lift,
 )
+from ._lifter_streams import TOLERANCE, Run, Streams
 
-_KEPT_IMAGES = 40  # frames of delay up to which images are kept
+_KEPT_BYTES = 500e6  # of images that wait for their poses
 _TALL = 1.7  # metres, of bodies whose size a model does not tell
 _MISSING = 0.5  # of the joints, more of which no published network can do without
 
@@ -47,7 +49,9 @@ class Options:
         'source of 2D keypoints: blazepose, rtmpose, openpose3d or another estimator, given, or a '
         'file (.json, .jsonl, .npz)',
     )
-    keypoints_model: str = setting('', 'model of that source; empty: its default')
+    keypoints_model: str = setting(
+        '', 'model of that source, for rtmpose detector+pose; empty: its default'
+    )
     latency: str = setting(
         'causal',
         'frame that poses are for: the newest (causal), `delay` frames back (delay), or so far '
@@ -65,12 +69,22 @@ class Options:
     streaming: bool = setting(
         True, 'temporal convolutions keep their activations, where the latency allows it'
     )
+    frames_per_step: int = setting(
+        0,
+        'streaming: new frames that are gathered for one step, which costs about as much as for '
+        'one; delays by one less. 0: as many as add at most 8 % to the delay of `centred` (10 for '
+        '243 frames), 1 in `causal`',
+        low=0, high=50,
+    )  # fmt: skip
     flip: bool = setting(
         False, 'MotionBERT: mean of the window and its mirror image, at twice the cost'
     )
     stride: int = setting(
-        1, 'MotionBERT: frames that one run over the window serves', low=1, high=243
-    )
+        1,
+        'MotionBERT: frames that one run over the window serves; with latency delay at most one '
+        'more than the delay, with causal 1',
+        low=1, high=243,
+    )  # fmt: skip
     window: int = setting(0, 'MotionBERT: frames of the window; 0: as trained', low=0, high=243)
     max_gap_s: float = setting(
         0.5, 'a person unseen for longer starts a new window', low=0.01, high=60, live=True
@@ -86,11 +100,7 @@ class _Person:
 
     history: History
     poses: dict[int, Pose3D] = field(default_factory=dict)
-    stream: Stream | None = None
-    grid_ns: int = 0
-    outputs: deque[tuple[int, Array, Array | None]] = field(
-        default_factory=lambda: deque(maxlen=64)
-    )
+    run: Run | None = None
     spare: dict[int, Lifted] = field(default_factory=dict)
 
 
@@ -100,6 +110,17 @@ class _State:
 
     frames: deque[Frame] = field(default_factory=deque)
     people: dict[int, _Person] = field(default_factory=dict)
+    gone: list[_Person] = field(default_factory=list)
+    """Whose past ended with a gap, while frames of theirs still wait."""
+    origin_ns: int = 0
+    newest_ns: int = 0
+    slack_ns: int = 0
+    """By how much streams have lagged behind the newest frame, at most."""
+
+    def everybody(self) -> Iterator[_Person]:
+        """All of whom poses may be due."""
+        yield from self.people.values()
+        yield from self.gone
 
 
 def models(config: PipelineConfig) -> list[str]:
@@ -109,7 +130,10 @@ def models(config: PipelineConfig) -> list[str]:
     """
     options = Options(**config.options)  # type: ignore[arg-type]
     source = options.keypoints_model or options.keypoints
-    detector = ['blazepose'] if options.keypoints == 'rtmpose' and '+' not in source else []
+    if source == 'rtmpose':
+        source = rtmpose.DEFAULT
+    alone = options.keypoints == 'rtmpose' and '+' not in source and 'rtmo' not in source
+    detector = ['blazepose'] if alone else []
     return [name for name in (config.model, *source.split('+'), *detector) if name]
 
 
@@ -119,6 +143,7 @@ class Estimator:
     def __init__(self, config: PipelineConfig) -> None:
         """Load the source and the lifter; raises ModelError, BackendError, ConfigError."""
         self._options = Options(**config.options)  # type: ignore[arg-type]
+        _check_stride(self._options)
         self._lift, self._step = create_lift(config, self._options)
         self._source = create_source(self._options.keypoints, config, self._options.keypoints_model)
         self.skeleton = self._lift.skeleton
@@ -129,12 +154,12 @@ class Estimator:
         self._period = round(1e9 / kind.rate)
         self._target = self._lift.target
         if isinstance(self._lift, MotionBERT):
-            self._target = self._lift.target = self._target_of_window()
-        self._streaming = None
+            causal = self._options.latency == 'causal'
+            self._target = self._lift.target = self._frames - 1 if causal else self._frames // 2
+        self._streams: Streams | None = None
         if self._step is not None:
-            self._streaming = Streaming(
-                self._step.network, kind.kernels, self._step.width, self._step.bodies
-            )
+            lag = self._frames - 1 - self._target
+            self._streams = Streams(self._step, self._step.steps, self._period, lag)
         self.info = EstimatorInfo(
             model=self._lift.model.name,
             version=self._lift.model.version,
@@ -143,6 +168,7 @@ class Estimator:
             precision=self._lift.network.precision,
             metric=self._lift.metric,
             size_sigma=0.08 if self._lift.metric else 0.1,
+            scaled_by_depth=True,
         )
         self._states: dict[str, _State] = {}
         self._timings: dict[str, float] = {}
@@ -173,22 +199,25 @@ class Estimator:
         self._timings = {'lift': 0.0}
         return self._source.estimate(frames)
 
-    def lift(self, frame: Frame, poses: Sequence[Pose3D]) -> tuple[Frame, list[Pose3D]] | None:
-        """The frame that is due now, and its people with the ids that they came with.
-
-        None while nothing is due yet, at the beginning.
-        """
+    def lift(self, frame: Frame, poses: Sequence[Pose3D]) -> list[tuple[Frame, list[Pose3D]]]:
+        """The frames that are due now, and their people with the ids that they came with."""
         start = time.perf_counter()
-        state = self._states.setdefault(frame.source, _State())
+        state = self._states.get(frame.source)
+        if state is None:
+            state = self._states[frame.source] = _State(origin_ns=frame.stamp_ns)
         state.frames.append(frame)
+        state.newest_ns = frame.stamp_ns
         self._remember(state, frame, poses)
-        subject = self._due(state, frame)
-        out: list[Pose3D] = []
-        if subject is not None:
-            out = self._lifted(state, subject)
-            self._timings['delay'] = (frame.stamp_ns - subject.stamp_ns) * 1e-6
+        out = self._deliver(state, self._due(state, frame))
+        if out:
+            self._timings['delay'] = (frame.stamp_ns - out[-1][0].stamp_ns) * 1e-6
         self._timings['lift'] = (time.perf_counter() - start) * 1e3
-        return None if subject is None else (subject, out)
+        return out
+
+    def flush(self, source: str) -> list[tuple[Frame, list[Pose3D]]]:
+        """The frames that still wait, as if everybody stood still from now on."""
+        state = self._states.get(source)
+        return [] if state is None else self._deliver(state, len(state.frames))
 
     def _remember(self, state: _State, frame: Frame, poses: Sequence[Pose3D]) -> None:
         view = View(frame.size, frame.camera)
@@ -197,153 +226,120 @@ class Estimator:
         for number, pose in enumerate(poses):
             # Without identities nobody has a past.
             key = pose.track_id or -1 - number
-            person = state.people.get(key) if key > 0 else None
-            if person is None:
-                person = state.people[key] = _Person(History(span, gap))
+            person = state.people.get(key)
+            if person is not None and (
+                key < 0 or not 0 <= frame.stamp_ns - person.history.last_ns <= gap
+            ):
+                state.gone.append(state.people.pop(key))
+                person = None
             values = self._lift.prepare(pose, view, self._options.min_keypoint_score)
             if isinstance(self._lift, Published):
-                whole = _completed(values, person.history)
+                past = person.history if person is not None else History(span, gap)
+                whole = _completed(values, past)
                 if whole is None:
                     continue
                 values = whole
-            if person.history.add(frame.stamp_ns, values):
-                person.stream, person.spare = None, {}
-                person.outputs.clear()
+            if person is None:
+                person = state.people[key] = _Person(History(span, gap))
+            person.history.add(frame.stamp_ns, values)
             person.poses[frame.stamp_ns] = pose
         for key, person in list(state.people.items()):
-            if not len(person.history) or frame.stamp_ns - person.history.last_ns > span + gap:
+            if frame.stamp_ns - person.history.last_ns > span + gap:
                 del state.people[key]
-        if self._streaming is not None:
-            self._advance(state)
+        state.gone = [person for person in state.gone if person.poses]
+        if self._streams is not None:
+            people = list(state.people.values())
+            given = [(person.history, person.run) for person in people]
+            for person, run in zip(people, self._streams.advance(given, state.origin_ns)):
+                person.run = run
 
-    def _due(self, state: _State, frame: Frame) -> Frame | None:
-        """The newest frame whose future is known as far as wanted; older ones are let go."""
+    def _due(self, state: _State, frame: Frame) -> int:
+        """How many of the frames are due: their future is known as far as wanted."""
         frames = state.frames
+        if self._streams is not None:
+            newest = self._streams.newest(state.origin_ns, frame.stamp_ns)
+            state.slack_ns = max(state.slack_ns, frame.stamp_ns - newest)
         if self._options.latency == 'delay':
-            wait = self._options.delay
-            due = len(frames) - 1 - wait
-        elif self._options.latency == 'causal':
-            due = len(frames) - 1
-        else:
-            known = frame.stamp_ns - (self._frames - 1 - self._target) * self._period
-            due = sum(f.stamp_ns <= known for f in frames) - 1
-        if due < 0:
-            if len(frames) > _KEPT_IMAGES:
-                late = frames[-1]
-                frames[-1] = dataclasses.replace(late, image=_blank(late), depth=None)
-            return None
-        subject = frames[due]
+            return max(len(frames) - self._options.delay, 0)
+        lag = (self._frames - 1 - self._target) * self._period
+        if self._options.latency == 'causal':
+            if self._streams is None or self._streams.frames == 1:
+                return len(frames)
+            lag = 0
+        known = frame.stamp_ns - lag - (state.slack_ns if self._streams is not None else 0)
+        return sum(f.stamp_ns <= known + TOLERANCE * self._period for f in frames)
+
+    def _deliver(self, state: _State, due: int) -> list[tuple[Frame, list[Pose3D]]]:
+        """The people of the oldest frames, which are then forgotten."""
+        out = []
         for _ in range(due):
-            frames.popleft()
-        if self._options.latency != 'delay' or due:
-            frames.popleft()
-        for person in state.people.values():
-            for stamp in [s for s in person.poses if s < subject.stamp_ns]:
-                del person.poses[stamp]
-        return subject
+            subject = state.frames.popleft()
+            out.append((subject, self._lifted(state, subject)))
+        if state.frames and state.frames[-1].image.nbytes * len(state.frames) > _KEPT_BYTES:
+            late = state.frames[-1]
+            state.frames[-1] = dataclasses.replace(late, image=_blank(late), depth=None)
+        return out
 
     def _lifted(self, state: _State, subject: Frame) -> list[Pose3D]:
-        people = [p for p in state.people.values() if subject.stamp_ns in p.poses]
+        stamp = subject.stamp_ns
+        people = [person for person in state.everybody() if stamp in person.poses]
         view = View(subject.size, subject.camera)
-        if self._streaming is not None:
-            found = [self._streamed(person, subject.stamp_ns, view) for person in people]
+        if self._streams is not None:
+            found: list[Lifted | None] = []
+            for person in people:
+                assert person.run is not None
+                found.append(
+                    self._streams.at(person.history, person.run, stamp, state.origin_ns, view)
+                )
         else:
-            found = self._windowed(people, subject.stamp_ns, view)
+            found = self._windowed(people, stamp, state.newest_ns, view)
         return [
-            self._pose(person.poses.pop(subject.stamp_ns), lifted)
+            self._pose(person.poses.pop(stamp), lifted)
             for person, lifted in zip(people, found)
             if lifted is not None
         ]
 
     def _windowed(
-        self, people: Sequence[_Person], stamp_ns: int, view: View
+        self, people: Sequence[_Person], stamp_ns: int, newest_ns: int, view: View
     ) -> list[Lifted | None]:
         """One run over the windows of all people, for those that need one."""
         found: list[Lifted | None] = [person.spare.pop(stamp_ns, None) for person in people]
         rows = [k for k, lifted in enumerate(found) if lifted is None]
         if not rows:
             return found
-        times = stamp_ns + (np.arange(self._frames) - self._target) * self._period
+        target = self._target
+        clips = isinstance(self._lift, MotionBERT)
+        if clips and self._options.latency == 'delay':
+            # The window ends with the newest frame, wherever in it the target is then.
+            after = math.ceil((newest_ns - stamp_ns) / self._period - TOLERANCE)
+            target = max(self._frames - 1 - after, 0)
+        times = stamp_ns + (np.arange(self._frames) - target) * self._period
         samples = [people[k].history.sample(times, self._period // 5) for k in rows]
         windows = np.stack([values for values, _ in samples])
         inside = np.stack([there for _, there in samples])
         views = [view] * len(rows)
-        if isinstance(self._lift, MotionBERT) and self._options.stride > 1:
+        if isinstance(self._lift, MotionBERT):
             for k, clip in zip(rows, self._lift.lift_all(windows, views)):
-                found[k] = clip[self._target]
-                self._keep_spare(people[k], stamp_ns, clip)
+                found[k] = clip[target]
+                self._keep_spare(people[k], stamp_ns, clip, target)
         else:
             for k, lifted in zip(rows, self._lift.lift(windows, inside, views)):
                 found[k] = lifted
         return found
 
-    def _target_of_window(self) -> int:
-        """Causal windows end with the newest frame; those with a delay have some future."""
-        last = self._frames - 1
-        if self._options.latency == 'causal':
-            return last
-        if self._options.latency == 'delay':
-            return max(last - self._options.delay - (self._options.stride - 1), 0)
-        return last // 2
-
-    def _keep_spare(self, person: _Person, stamp_ns: int, clip: Sequence[Lifted]) -> None:
+    def _keep_spare(
+        self, person: _Person, stamp_ns: int, clip: Sequence[Lifted], target: int
+    ) -> None:
         """The frames that follow, which this window has seen as well."""
         stamps = sorted(s for s in person.poses if s > stamp_ns)[: self._options.stride - 1]
         person.spare.clear()
         for stamp in stamps:
-            at = self._target + (stamp - stamp_ns) / self._period
-            if at <= len(clip) - 1:
-                low = math.floor(at)
+            at = target + (stamp - stamp_ns) / self._period
+            if at <= len(clip) - 1 + TOLERANCE:
+                low = min(math.floor(at), len(clip) - 1)
                 share = at - low
                 a, b = clip[low].xyz, clip[min(low + 1, len(clip) - 1)].xyz
                 person.spare[stamp] = Lifted((1 - share) * a + share * b)
-
-    def _advance(self, state: _State) -> None:
-        """Feed the streams up to the newest grid point, all people at once."""
-        assert self._streaming is not None
-        assert self._step is not None
-        people = [p for p in state.people.values() if len(p.history)]
-        for person in people:
-            if person.stream is None:
-                first, _ = person.history.sample(np.array([person.history.first_ns]), 0)
-                person.stream = self._streaming.start(first[0].reshape(-1))
-                person.grid_ns = person.history.first_ns - self._period
-        lag = (self._frames - 1 - self._target) * self._period
-        while True:
-            ready = [p for p in people if p.grid_ns + self._period <= p.history.last_ns]
-            if not ready:
-                return
-            rows = []
-            for person in ready:
-                person.grid_ns += self._period
-                values, _ = person.history.sample(np.array([person.grid_ns]), self._period // 5)
-                rows.append(values[0].reshape(-1))
-            streams = [p.stream for p in ready if p.stream is not None]
-            output = self._streaming.advance(streams, np.array(rows))
-            roots = output.get('root')
-            for k, person in enumerate(ready):
-                root = None if roots is None else roots[k].astype(float)
-                person.outputs.append(
-                    (person.grid_ns - lag, output['joints'][k].astype(float), root)
-                )
-
-    def _streamed(self, person: _Person, stamp_ns: int, view: View) -> Lifted | None:
-        """What the stream said at a time, between two of its outputs."""
-        assert self._step is not None
-        outputs = person.outputs
-        before = [item for item in outputs if item[0] <= stamp_ns]
-        after = [item for item in outputs if item[0] >= stamp_ns]
-        if not before or not after:
-            if not outputs:
-                return None
-            before = after = [min(outputs, key=lambda item: abs(item[0] - stamp_ns))]
-        a, b = before[-1], after[0]
-        share = (stamp_ns - a[0]) / (b[0] - a[0]) if b[0] > a[0] else 0.0
-        share = min(max(share, 0.0), 1.0)
-        mixed = {'joints': ((1 - share) * a[1] + share * b[1])[None]}
-        if a[2] is not None and b[2] is not None:
-            mixed['root'] = ((1 - share) * a[2] + share * b[2])[None]
-        return self._step.lifted(mixed, [view])[0]
 
     def _pose(self, seen: Pose3D, lifted: Lifted) -> Pose3D:
         """A pose of the lifter's convention with the pixels of the source's joints."""
@@ -377,6 +373,17 @@ class Estimator:
         return flat.replace(
             xyz=np.full((joints, 3), np.nan),
             status=np.full(joints, JointStatus.INVALID, np.uint8),
+        )
+
+
+def _check_stride(options: Options) -> None:
+    """A window serves frames that wait, and there must be some."""
+    most = {'causal': 1, 'delay': options.delay + 1}.get(options.latency, options.stride)
+    if options.stride > most:
+        raise ConfigError(
+            f'lifter.stride may be at most {most} with lifter.latency {options.latency}'
+            + f' and lifter.delay {options.delay}' * (options.latency == 'delay')
+            + f', not {options.stride}: one window serves frames that wait'
         )
 
 

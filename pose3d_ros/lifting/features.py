@@ -32,17 +32,25 @@ HIDDEN_SET = [0, 7, 8, 9, 10]
 """Joints that detectors of COCO's kind do not give: pelvis, spine, thorax, neck, head."""
 CHANNELS = 3 * COUNT + 4
 OUTPUTS = 6 * COUNT
+MIRROR = [
+    JOINTS.index(n.replace('left', '#').replace('right', 'left').replace('#', 'right'))
+    for n in JOINTS
+]
+"""Joint on the other side of each."""
+HINT = 0.03
+"""Confidence of joints that a source guesses beyond the image's edge, or hardly believes in."""
 _LIMIT = 4.0
+_SEEN = 0.1  # confidence from which on a joint says where a person is
 
 
 def encode(rays: Any, seen: Any, known: Any, xp: ModuleType = np) -> tuple[Any, Any, Any]:
     """Features (B, T, 70), rotation (B, 3, 3) into the virtual camera, and usable (B,).
 
-    rays: (B, T, 22, 2), anything where unseen. seen: (B, T, 22) 0 or 1. known: (B,) 1 where the
-    camera is calibrated. xp: numpy or torch, whose arrays these are.
+    rays: (B, T, 22, 2), anything where unseen. seen: (B, T, 22) confidence, 0: unseen. known:
+    (B,) 1 where the camera is calibrated. xp: numpy or torch, whose arrays these are.
     """
     rays = xp.where(seen[..., None] > 0, rays, xp.zeros_like(rays))
-    middle = seen[:, WINDOW // 2]
+    middle = xp.where(seen[:, WINDOW // 2] >= _SEEN, xp.ones_like(seen[:, 0]), 0 * seen[:, 0])
     count = middle.sum(-1)
     total = xp.where(count < 1, xp.ones_like(count), count)
     centre = (rays[:, WINDOW // 2] * middle[..., None]).sum(-2) / total[:, None]
@@ -53,8 +61,8 @@ def encode(rays: Any, seen: Any, known: Any, xp: ModuleType = np) -> tuple[Any, 
     z = t[2][0] * x + t[2][1] * y + t[2][2]
     front = seen * (z > 0.05)
     z = xp.where(z > 0.05, z, xp.ones_like(z))
-    u = (t[0][0] * x + t[0][1] * y + t[0][2]) / z * front
-    v = (t[1][0] * x + t[1][1] * y + t[1][2]) / z * front
+    u = (t[0][0] * x + t[0][1] * y + t[0][2]) / z * (front > 0)
+    v = (t[1][0] * x + t[1][1] * y + t[1][2]) / z * (front > 0)
     square = ((u[:, WINDOW // 2] ** 2 + v[:, WINDOW // 2] ** 2) * middle).sum(-1) / total
     extent = xp.sqrt(xp.clip(square, 1e-6, None))
     scale = extent[:, None, None]
@@ -90,3 +98,18 @@ def decode(output: Any, turn: Any) -> tuple[Any, Any]:
     joints = xyz @ turn
     covariance = np.einsum('bia,bji,bic->bjac', turn, variance, turn)
     return joints, covariance
+
+
+def with_mirror(rays: Any, seen: Any) -> tuple[Any, Any]:
+    """Windows (B, T, 22, 2) and (B, T, 22), followed by their mirror images. NumPy only."""
+    flipped = rays[:, :, MIRROR] * np.array([-1.0, 1.0])
+    return np.concatenate([rays, flipped]), np.concatenate([seen, seen[:, :, MIRROR]])
+
+
+def without_mirror(joints: Any, covariance: Any) -> tuple[Any, Any]:
+    """(B, 22, 3) and (B, 22, 3, 3), means of (2 B, ...) as `with_mirror` orders them."""
+    half = len(joints) // 2
+    sign = np.array([-1.0, 1.0, 1.0])
+    other = joints[half:, MIRROR] * sign
+    spread = covariance[half:, MIRROR] * sign[:, None] * sign
+    return (joints[:half] + other) / 2, (covariance[:half] + spread) / 2

@@ -44,7 +44,8 @@ class History:
         if self._items and stamp_ns == self.last_ns:
             self._items.pop()
         self._items.append((stamp_ns, values))
-        while self._items[-1][0] - self._items[0][0] > self._span:
+        # The last one before the span stays: what follows a gap is interpolated from it.
+        while len(self._items) > 1 and stamp_ns - self._items[1][0] >= self._span:
             self._items.popleft()
         return fresh
 

@@ -173,6 +173,9 @@ def _latency(report: Report, config: NodeConfig) -> Status:
         status.message = 'nothing measured yet'
     else:
         status.message = f'mean {total[0]:.1f} ms, p95 {total[1]:.1f} ms from stamp to publication'
+        delay = report.latency_ms.get('delay')
+        if delay is not None and delay[0] > 0:
+            status.message += f'; poses belong to frames {delay[0]:.0f} ms before the newest'
         if total[1] > config.latency_warn_ms:
             status.problem(WARN, f'more than {config.latency_warn_ms:g} ms')
         if total[0] < 0:

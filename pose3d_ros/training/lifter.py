@@ -11,13 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx.numpy_helper
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from .. import metrics
 from ..errors import InputError
-from ..lifting.features import CHANNELS, COUNT, WINDOW, decode, encode
+from ..lifting.features import (
+    CHANNELS,
+    COUNT,
+    WINDOW,
+    decode,
+    encode,
+    with_mirror,
+    without_mirror,
+)
+from .dice import Dice
 from .motion import CLIP_TAKES, HELD_OUT, Take, split
 from .virtual import Virtual, Windows
 
@@ -31,15 +42,17 @@ _BODY_EXTENT = 0.42
 class Training:
     """What decides the result; the same values and seed give the same network."""
 
-    steps: int = 24000
+    steps: int = 30000
     batch: int = 256
-    width: int = 384
+    width: int = 512
     rate: float = 1e-3
     seed: int = 1
     pool: int = 16
     """Batches that are drawn together."""
     passes: int = 3
-    """How often they are gone through: drawing costs more than a pass."""
+    """How often they are gone through: drawing costs as much as a pass."""
+    bf16: bool = False
+    """Most of the products in bfloat16, but for the last seventh of the steps."""
 
 
 class Block(nn.Module):
@@ -70,26 +83,34 @@ class LifterNet(nn.Module):
     standard deviations.
     """
 
-    def __init__(self, width: int = 384) -> None:
+    def __init__(self, width: int = 512) -> None:
         super().__init__()
         self.stem = nn.Linear(3 * CHANNELS, width, bias=False)
         self.stem_norm = nn.BatchNorm1d(width)
-        self.blocks = nn.Sequential(Block(width, 3), Block(width, 1), Block(width, 1))
+        self.blocks = nn.Sequential(Block(width, 3), *(Block(width, 1) for _ in range(3)))
         self.joints = nn.Linear(width, 3 * COUNT)
         self.scale = nn.Linear(width, 1)
         self.spread = nn.Sequential(nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, 3 * COUNT))
         nn.init.constant_(self.spread[2].bias, -3.0)
+        self.calibration: torch.Tensor
+        self.register_buffer('calibration', torch.zeros(2, 3 * COUNT))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """See the class."""
         batch = x.shape[0]
         place = self._in_plane(x[:, WINDOW // 2])
-        y = self.stem(x.reshape(-1, 3 * CHANNELS))
+        with torch.autocast(
+            x.device.type, enabled=False
+        ):  # places need more digits than bfloat16 has
+            y = self.stem(x.reshape(-1, 3 * CHANNELS))
         y = torch.relu(self.stem_norm(y)).reshape(batch, WINDOW // 3, -1)
         y = self.blocks(y).reshape(batch, -1)
         joints = self.joints(y) + place * torch.exp(self.scale(y))
         # The uncertainty learns from what the joints learn, and does not disturb them.
-        return torch.cat([joints, self.spread(y.detach())], dim=1)
+        spread = self.spread(y.detach())
+        whole = x[:, WINDOW // 2, 2 * COUNT : 2 * COUNT + 1] > 0  # motion capture knows a pelvis
+        spread = spread + torch.where(whole, self.calibration[0], self.calibration[1])
+        return torch.cat([joints, spread], dim=1)
 
     @staticmethod
     def _in_plane(frame: torch.Tensor) -> torch.Tensor:
@@ -98,7 +119,7 @@ class LifterNet(nn.Module):
         seen = frame[:, 2 * COUNT : 3 * COUNT, None]
         hips = seen[:, [1, 4]]
         root = (points[:, [1, 4]] * hips).sum(1) / hips.sum(1).clamp(min=1.0)
-        flat = (points - root[:, None]) * seen * _BODY_EXTENT
+        flat = (points - root[:, None]) * (seen > 0) * _BODY_EXTENT
         return torch.cat([flat, torch.zeros_like(flat[..., :1])], dim=2).reshape(-1, 3 * COUNT)
 
 
@@ -122,12 +143,17 @@ def train(
 ) -> LifterNet:
     """Train, or go on from the checkpoint if there is one; it is written now and then.
 
-    Raises InputError for a checkpoint of other settings.
+    Runs on PyTorch's default device; the network comes back on the CPU. Raises InputError for a
+    checkpoint of other settings.
     """
     torch.manual_seed(settings.seed)
     parts = split(list(takes))
     if not parts['train']:
         raise InputError('the motion holds no take to train on')
+    if len(parts['test']) < 2:
+        raise InputError(
+            f'the motion needs two takes or more of the subjects held out ({", ".join(HELD_OUT)})'
+        )
     net = LifterNet(settings.width)
     optimiser = torch.optim.AdamW(net.parameters(), lr=settings.rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -140,9 +166,12 @@ def train(
     pool: list[tuple[torch.Tensor, torch.Tensor]] = []
     while step < settings.steps:
         if not pool:
-            pool = _prepare(data.draw(settings.pool * settings.batch), settings, data.random)
+            pool = _prepare(data.draw(settings.pool * settings.batch), settings, data.dice)
         features, target = pool.pop()
-        joints, likelihood = loss_of(net(features), target)
+        half = settings.bf16 and step < settings.steps * 6 / 7
+        with torch.autocast(features.device.type, torch.bfloat16, half):
+            output = net(features)
+        joints, likelihood = loss_of(output.float(), target)
         optimiser.zero_grad()
         (joints + 0.01 * likelihood).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -155,7 +184,7 @@ def train(
         if not pool and (step % 500 < settings.pool * settings.passes):
             _save(checkpoint, settings, net, optimiser, schedule, data, step)
     _save(checkpoint, settings, net, optimiser, schedule, data, step)
-    return net
+    return net.cpu()
 
 
 def _rate(step: int, steps: int) -> float:
@@ -164,13 +193,13 @@ def _rate(step: int, steps: int) -> float:
 
 
 def _prepare(
-    windows: Windows, settings: Training, random: torch.Generator
+    windows: Windows, settings: Training, dice: Dice
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     features, target, usable = prepared(windows)
     features, target = features[usable], target[usable]
     out = []
     for _ in range(settings.passes):
-        order = torch.randperm(len(features), generator=random)
+        order = dice.order(len(features))
         whole = order[: len(order) // settings.batch * settings.batch].split(settings.batch)
         out += [(features[part], target[part]) for part in whole]
     return out
@@ -201,7 +230,7 @@ def _save(
             'net': net.state_dict(),
             'optimiser': optimiser.state_dict(),
             'schedule': schedule.state_dict(),
-            'random': data.random.get_state(),
+            'random': data.dice.generator.get_state(),
         },
         part,
     )
@@ -213,7 +242,7 @@ def _resume(
 ) -> int:
     if not path.is_file():
         return 0
-    saved = torch.load(path, weights_only=True)
+    saved = torch.load(path, weights_only=True, map_location='cpu')
     if saved['settings'] != asdict(settings):
         raise InputError(
             f'{path} belongs to a training with {saved["settings"]}; use another output folder '
@@ -222,16 +251,17 @@ def _resume(
     net.load_state_dict(saved['net'])
     optimiser.load_state_dict(saved['optimiser'])
     schedule.load_state_dict(saved['schedule'])
-    data.random.set_state(saved['random'])
+    data.dice.generator.set_state(saved['random'])
     return int(saved['step'])
 
 
 def predict(net: nn.Module, windows: Windows) -> tuple[Array, Array]:
     """Joints (B, 22, 3) metres about the pelvis in the camera's axes, and covariance."""
-    features, turn, _ = encode(windows.rays, windows.seen, windows.known, xp=torch)
+    rays, seen = with_mirror(windows.rays.numpy(), windows.seen.numpy())
+    features, turn, _ = encode(rays, seen, np.tile(windows.known.numpy(), 2))
     with torch.no_grad():
-        output = net(features).numpy()
-    return decode(output, turn.numpy().astype(float))
+        output = net(torch.from_numpy(features.astype(np.float32))).numpy()
+    return without_mirror(*decode(output, turn))
 
 
 def judge(net: nn.Module, takes: Sequence[Take], clean: bool, seed: int = 7) -> dict[str, float]:
@@ -252,29 +282,39 @@ def judge(net: nn.Module, takes: Sequence[Take], clean: bool, seed: int = 7) -> 
 def calibrate(net: LifterNet, takes: Sequence[Take], seed: int = 11) -> None:
     """Scale the stated uncertainty, by coordinate, so that 68 % of the errors lie within it.
 
-    Half of the windows are exact, half as a detector sees them. Changes the network's last bias.
+    For motion capture's own joints and for those of detectors apart; errors are those of the mean
+    with the mirror image. Sets the network's calibration.
     """
     net.eval()
     data = Virtual(takes, seed, augment=False)
-    ratios = []
+    ratios: tuple[list[Any], list[Any]] = [], []
     for clean in (True, False):
-        windows = data.draw(4096, clean)
-        features, target, _ = prepared(windows)
+        windows = data.draw(8192, clean)
+        rays, seen = with_mirror(windows.rays.numpy(), windows.seen.numpy())
+        features, turn, usable = encode(rays, seen, np.tile(windows.known.numpy(), 2))
         with torch.no_grad():
-            joints, spread = net(features).reshape(-1, 2, COUNT, 3).unbind(1)
-        ratios.append((joints - target).abs() / torch.exp(spread))
-    scale = torch.quantile(torch.cat(ratios), 0.6827, dim=0)
-    scale[0] = 1.0
-    with torch.no_grad():
-        last = net.spread[2]
-        assert isinstance(last, nn.Linear)
-        last.bias += torch.log(scale.clamp(min=1e-3)).reshape(-1)
+            output = net(torch.from_numpy(features.astype(np.float32))).numpy()
+        # In the virtual camera's axes, where the spread is stated.
+        still = np.broadcast_to(np.eye(3), turn.shape)
+        joints, covariance = without_mirror(*decode(output, still))
+        half = len(joints)
+        target = np.einsum('bij,bkj->bki', turn[:half], windows.target.numpy())
+        sigma = np.sqrt(np.einsum('bkii->bki', covariance))
+        ratio = (np.abs(joints - target) / sigma)[usable[:half]]
+        whole = seen[:half, WINDOW // 2, 0][usable[:half]] > 0
+        for group, rows in zip(ratios, (whole, ~whole)):
+            group.append(ratio[rows])
+    for kind, group in enumerate(ratios):
+        scale = np.quantile(np.concatenate(group), 0.6827, axis=0)
+        scale[0] = 1.0
+        net.calibration[kind] = torch.from_numpy(np.log(scale.clip(1e-3))).float().reshape(-1)
 
 
 def export(net: LifterNet, path: Path, metadata: dict[str, str]) -> None:
     """Write an ONNX file with a free batch, its numbers compared with PyTorch's.
 
-    Raises ModelError if they differ; then there is no file.
+    Weights are stored in half precision, to which the network's own are rounded first. Raises
+    ModelError if numbers differ; then there is no file.
     """
     from ..zoo.convert.export import export as write
     from ..zoo.networks import Family
@@ -284,14 +324,37 @@ def export(net: LifterNet, path: Path, metadata: dict[str, str]) -> None:
         return {'window': prepared(windows)[0].numpy()}
 
     family = Family(
-        build=lambda shapes: LifterNet(),
+        build=lambda shapes: LifterNet(net.joints.in_features),
         examples=examples,
         inputs=('window',),
         outputs=('joints',),
         dynamic={'window': {0: 'batch'}, 'joints': {0: 'batch'}},
     )
     about = {f'pose3d.{key}': value for key, value in metadata.items()}
+    with torch.no_grad():
+        for weight in net.parameters():
+            if weight.ndim > 1:
+                weight.copy_(weight.half().float())
     write(family, net.eval(), path.with_suffix(''), about, formats=('onnx',))
+    _store_half(path)
+
+
+def _store_half(path: Path) -> None:
+    """Keep the large weights of an ONNX file in half precision; they are widened when loaded."""
+    model = onnx.load(str(path))
+    casts = []
+    for tensor in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.ndim < 2:
+            continue
+        name = tensor.name
+        half = onnx.numpy_helper.from_array(values.astype(np.float16), f'{name}_f16')
+        tensor.CopyFrom(half)
+        casts.append(onnx.helper.make_node('Cast', [half.name], [name], to=onnx.TensorProto.FLOAT))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
 
 
 def _still() -> Array:

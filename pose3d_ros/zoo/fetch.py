@@ -35,6 +35,7 @@ from .store import (
 LOCK_TIMEOUT_S = 600.0
 CONNECT_TIMEOUT_S = 30.0
 _LOCK = '.lock'
+_ARCHIVE = '.archive.zip'
 # What pip prints when it cannot reach its index, beside "no matching distribution".
 _UNREACHABLE = (
     'connection',
@@ -114,7 +115,9 @@ def _fetch_into(
         if isinstance(item, Checkpoint):
             _download_any(item, part / item.file, entry, progress)
         elif item.url:
-            _download(item.url, part / item.file, progress)
+            _download(item.url, part / (_ARCHIVE if item.archive else item.file), progress)
+            if item.archive:
+                _take_out(item, part, entry)
             _verify(item, part / item.file, entry)
             if not item.sha256 and item.file.endswith('.pb'):
                 # Without a checksum, at least no error page of a server.
@@ -225,6 +228,26 @@ def _unpack(path: Path, members: list[FileEntry], part: Path, entry: Entry) -> N
                 _verify(item, part / item.file, entry)
     except (KeyError, zipfile.BadZipFile) as error:
         raise ModelError(f'model {entry.name}: {path.name}: {error}') from error
+
+
+def _take_out(item: FileEntry, part: Path, entry: Entry) -> None:
+    """The one file of an archive whose path ends as the registry says."""
+    path = part / _ARCHIVE
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [n for n in archive.namelist() if f'/{n}'.endswith(f'/{item.archive}')]
+            if len(found) != 1:
+                raise ModelError(
+                    f'model {entry.name}: {item.url} has {len(found)} files {item.archive}; '
+                    f'it has {", ".join(archive.namelist()[:10])}'
+                )
+            with archive.open(found[0]) as source, (part / item.file).open('wb') as target:
+                shutil.copyfileobj(source, target)
+    except zipfile.BadZipFile as error:
+        raise ModelError(
+            f'model {entry.name}: {item.url} is no whole zip archive: {error}'
+        ) from error
+    path.unlink()
 
 
 @contextmanager

@@ -55,7 +55,8 @@ class FileEntry:
     file: name under which it is stored. size: bytes. Exactly one of url (plain address), member
     (path in the model's wheel) and family (converted here from the checkpoint; then size and
     checksum are known only once that is done). A plain address without size and sha256 is published
-    without them; what was fetched first is held fast. input: width, height in pixels of the
+    without them; what was fetched first is held fast. archive: end of the file's path in the zip
+    archive that the address leads to. input: width, height in pixels of the
     network's input image. precision: the fastest one that is known to do no harm.
     """
 
@@ -63,6 +64,7 @@ class FileEntry:
     size: int = 0
     sha256: str = ''
     url: str = ''
+    archive: str = ''
     member: str = ''
     family: str = ''
     checkpoint: Checkpoint | None = None
@@ -201,6 +203,8 @@ def _file(raw: Any, where: str) -> FileEntry:
             _check_stored(item, where)
         if item.checkpoint:
             raise ConfigError(f'{where}: a checkpoint needs a family')
+    if item.archive and not item.url:
+        raise ConfigError(f'{where}: archive needs the url of a zip file')
     if item.url and item.url.partition('://')[0] not in SCHEMES:
         raise ConfigError(f'{where}: url must begin with {", ".join(SCHEMES)}, not {item.url!r}')
     if item.precision not in PRECISIONS or item.precision == 'auto':

@@ -207,6 +207,34 @@ def test_precision_that_the_device_lacks(spec: NetworkSpec) -> None:
         load_network(spec, replace(RuntimeOptions(), precision='f16'))
 
 
+@pytest.mark.parametrize('stored', ['f32', 'f16'])
+@pytest.mark.parametrize('transposed', [False, True])
+def test_weights_of_matrix_products_in_eight_bits(
+    tmp_path: Path, stored: str, transposed: bool
+) -> None:
+    """Close to f32, but not it; small matrices stay as they are."""
+    x = ops.parameter([-1, 512], np.float32, name='x')
+    # Rows of very different sizes: each output has a scale of its own.
+    big = RNG.normal(size=(512, 512)).astype(np.float32) * np.logspace(-3, 3, 512)
+    small = RNG.normal(size=(512, 4)).astype(np.float32)
+    big = big.astype(np.float32)
+    wide = ops.matmul(x, ops.constant(big.T.copy() if transposed else big), False, transposed)
+    thin = ops.matmul(x, ops.constant(small), False, False)
+    path = tmp_path / 'toy.xml'
+    ov.save_model(ov.Model([wide, thin], [x], 'toy'), path, compress_to_fp16=stored == 'f16')
+    spec = NetworkSpec(
+        path, {'x': Port((None, 512))}, {'wide': Port((None, 512)), 'thin': Port((None, 4))}
+    )
+    given = {'x': RNG.normal(size=(3, 512)).astype(np.float32)}
+    exact = load_network(spec, RuntimeOptions())(given)
+    network = load_network(spec, RuntimeOptions(precision='int8'))
+    assert network.precision == 'int8'
+    found = network(given)
+    np.testing.assert_allclose(found['thin'], exact['thin'], atol=1e-4)
+    error = np.abs(found['wide'] - exact['wide']).max(axis=0) / np.abs(exact['wide']).max(axis=0)
+    assert 1e-5 < np.median(error) < 0.02
+
+
 def test_compiled_models_are_cached(spec: NetworkSpec, tmp_path: Path) -> None:
     folder = tmp_path / 'cache'
     load_network(spec, replace(RuntimeOptions(), cache_dir=folder))

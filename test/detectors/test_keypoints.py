@@ -9,7 +9,7 @@ import pytest
 
 from pose3d_ros.config import PipelineConfig
 from pose3d_ros.detectors.keypoints import create_source
-from pose3d_ros.errors import ConfigError, InputError
+from pose3d_ros.errors import ConfigError, InputError, ModelError
 from pose3d_ros.types import Frame, JointStatus
 
 FRAME = Frame(np.zeros((48, 64, 3), np.uint8))
@@ -50,5 +50,8 @@ def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
 def test_unknown_sources_are_told() -> None:
     with pytest.raises(ConfigError, match='rtmpose'):
         create_source('nonsense', PipelineConfig())
-    with pytest.raises(ConfigError, match='keypoints_model'):
-        create_source('rtmpose', PipelineConfig())
+
+
+def test_the_default_of_rtmpose_says_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match='pose3d models fetch rtmpose_m'):
+        create_source('rtmpose', PipelineConfig(models_dir=str(tmp_path)))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +42,27 @@ def person(
     return pose_2d(COCO, pixels, confidence, 1.0, SIZE)
 
 
-def frame(k: int) -> Frame:
-    return Frame(np.zeros((480, 640, 3), np.uint8), stamp_ns=k * PERIOD, camera=CAMERA)
+def frame(stamp_ns: int) -> Frame:
+    return Frame(np.zeros((480, 640, 3), np.uint8), stamp_ns=stamp_ns, camera=CAMERA)
 
 
 def run(
-    pipeline: Pipeline, count: int, *, people: int = 1, missing: tuple[int, ...] = ()
+    pipeline: Pipeline,
+    count: int,
+    *,
+    people: int = 1,
+    missing: tuple[int, ...] = (),
+    period: int = PERIOD,
+    away: range = range(0),
 ) -> list[Any]:
+    """What was due after each frame. away: frames in which the last of the people is not seen."""
     source: Any = pipeline.estimator._source  # type: ignore[attr-defined]
     out = []
     for k in range(count):
-        there = [person((2.0 * p - people + 1, 0.0, 4.0), 0.2 * k, missing) for p in range(people)]
-        source.offer('', k * PERIOD, there)
-        poses = pipeline.process(frame(k))
+        seen = people - (k in away)
+        there = [person((2.0 * p - people + 1, 0.0, 4.0), 0.2 * k, missing) for p in range(seen)]
+        source.offer('', k * period, there)
+        poses = pipeline.process(frame(k * period))
         out.append((pipeline.subjects[''], poses))
     return out
 
@@ -96,6 +105,24 @@ def test_missing_joints_are_inferred() -> None:
     whole = run(make(), 5)[-1][1][0]
     # Across the view, where being seen tells most.
     assert (np.diagonal(pose.covariance[knee])[:2] > np.diagonal(whole.covariance[knee])[:2]).all()
+
+
+def test_depth_images_tell_sizes() -> None:
+    """What looks like somebody four metres away is at five, and taller by as much."""
+    found = {}
+    for z in (4.0, 5.0):
+        pipeline = make()
+        source: Any = pipeline.estimator._source  # type: ignore[attr-defined]
+        for k in range(5):
+            source.offer('', k * PERIOD, [person((0.0, 0.0, 4.0))])
+            depth = np.full((480, 640), z, np.float32)
+            seen = dataclasses.replace(frame(k * PERIOD), depth=depth)
+            found[z] = pipeline.process(seen)[0]
+    far, near = found[5.0], found[4.0]
+    assert far.position_source == PositionSource.DEPTH
+    assert far.root[2] == pytest.approx(5.0, abs=0.2)
+    size = [np.linalg.norm(np.diff(p.xyz[[10, 3]], axis=0)) for p in (far, near)]
+    assert size[0] / size[1] == pytest.approx(1.25, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -157,26 +184,139 @@ def small_videopose3d(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_streaming_equals_windows(small_videopose3d: Path) -> None:
+def by_stamp(results: list[Any]) -> dict[tuple[int, int], np.ndarray]:
+    return {
+        (subject.stamp_ns, pose.track_id): pose.xyz
+        for subject, poses in results
+        if subject is not None
+        for pose in poses
+    }
+
+
+@pytest.mark.parametrize('frames', [0, 1, 4, 10])
+def test_streaming_equals_windows(small_videopose3d: Path, frames: int) -> None:
+    """However many frames a step takes, and although somebody goes, is back soon, and late."""
+    period = 20_000_000  # on the network's grid: nothing is interpolated
     found = {}
     for streaming in (True, False):
         pipeline = make(
             model=str(small_videopose3d), kind='videopose3d_27f_semi', latency='centred',
-            streaming=streaming, normalise='camera', precision='f32',
+            streaming=streaming, normalise='camera', precision='f32', frames_per_step=frames,
         )  # fmt: skip
         estimator: Any = pipeline.estimator
-        assert (estimator._streaming is not None) == streaming
-        estimator._period = PERIOD  # frames on the network's grid: nothing is interpolated
-        results = run(pipeline, 60, people=2)
-        found[streaming] = {
-            (subject.stamp_ns, pose.track_id): pose.xyz
-            for subject, poses in results
-            if subject is not None
-            for pose in poses
-        }
+        assert (estimator._streams is not None) == streaming
+        results = run(pipeline, 90, people=2, period=period, away=range(43, 52))
+        if streaming:
+            waiting = sum(subject is None for subject, _ in results)
+            # 0: a second frame adds less than a tenth to the thirteen that are waited for anyway.
+            assert waiting == 13 + (frames or 2) - 1
+            assert pipeline.timings['delay'] == waiting * 20
+        results += pipeline.flush('')
+        found[streaming] = by_stamp(results)
         assert all(p.position_source == PositionSource.METRIC for p in results[-1][1])
-    assert len(found[True]) > 60
+        # Nothing is lost: every frame in which somebody was seen.
+        assert len(found[streaming]) == 90 + 81
     assert found[True].keys() == found[False].keys()
-    for key, xyz in found[True].items():
-        scale = np.abs(found[False][key]).max()
-        np.testing.assert_allclose(xyz, found[False][key], atol=1e-4 * scale)
+    for (stamp, person), xyz in found[True].items():
+        if frames != 1 and person == 2 and 51 - 13 - 9 <= stamp // period <= 51:
+            continue  # a stream that delivers later has seen more of who comes back
+        scale = np.abs(found[False][stamp, person]).max()
+        np.testing.assert_allclose(xyz, found[False][stamp, person], atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize('streaming', [True, False])
+def test_a_gap_ends_a_past_and_not_the_poses_that_wait(
+    small_videopose3d: Path, streaming: bool
+) -> None:
+    pipeline = make(
+        model=str(small_videopose3d), kind='videopose3d_27f_semi', latency='centred',
+        streaming=streaming, normalise='camera', precision='f32', max_gap_s=0.05,
+    )  # fmt: skip
+    results = run(pipeline, 60, people=2, period=20_000_000, away=range(30, 40))
+    found = by_stamp([*results, *pipeline.flush('')])
+    assert len(found) == 60 + 50
+    # As if the person had stood still at the end, as windows end.
+    whole = make(
+        model=str(small_videopose3d), kind='videopose3d_27f_semi', latency='centred',
+        normalise='camera', precision='f32',
+    )  # fmt: skip
+    until = by_stamp([*run(whole, 30, people=2, period=20_000_000), *whole.flush('')])
+    second = max(number for _, number in until)
+    for k in range(30):
+        np.testing.assert_allclose(
+            found[k * 20_000_000, second], until[k * 20_000_000, second], atol=1e-4
+        )
+
+
+@pytest.mark.parametrize('latency', ['causal', 'delay', 'centred'])
+def test_the_last_frames_are_delivered_too(latency: str) -> None:
+    pipeline = make(latency=latency)
+    results = [*run(pipeline, 20), *pipeline.flush('')]
+    stamps = [subject.stamp_ns for subject, _ in results if subject is not None]
+    assert stamps == [k * PERIOD for k in range(20)]
+    assert all(len(poses) == 1 for subject, poses in results if subject is not None)
+    assert not pipeline.flush('')
+
+
+def test_frames_that_become_due_together_are_all_delivered() -> None:
+    """Of a video that lost frames."""
+    pipeline = make(latency='centred')
+    source: Any = pipeline.estimator._source  # type: ignore[attr-defined]
+    due = []
+    for k in [*range(20), 25, 26, 27]:
+        source.offer('', k * PERIOD, [person((0.0, 0.0, 4.0), 0.2 * k)])
+        poses = pipeline.process(frame(k * PERIOD))
+        due += pipeline.earlier['']
+        if pipeline.subjects[''] is not None:
+            due.append((pipeline.subjects[''], poses))
+    stamps = [subject.stamp_ns // PERIOD for subject, _ in due]
+    assert stamps == list(range(len(stamps)))
+    assert len(stamps) == 16
+
+
+@pytest.fixture(scope='module')
+def small_motionbert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MotionBERT, thin and random."""
+    pytest.importorskip('torch')
+    pytest.importorskip('onnx')
+    from pose3d_ros.zoo.convert.checkpoint import random_weights
+    from pose3d_ros.zoo.convert.export import export
+    from pose3d_ros.zoo.networks import load_family
+    from pose3d_ros.zoo.networks._dstformer import DSTformer
+
+    module = DSTformer(width=32, depth=1, hidden=64, representation=32).eval()
+    state = [(key, tuple(v.shape)) for key, v in module.state_dict().items()]
+    module.load_state_dict(random_weights(state, 1))
+    folder = tmp_path_factory.mktemp('motionbert')
+    export(load_family('motionbert'), module, folder / 'window', {}, formats=('onnx',))
+    return folder
+
+
+@pytest.mark.parametrize(('latency', 'delay'), [('delay', 4), ('centred', 0)])
+def test_one_window_serves_several_frames(small_motionbert: Path, latency: str, delay: int) -> None:
+    found, runs = {}, {}
+    for stride in (1, 5):
+        pipeline = make(
+            model=str(small_motionbert), kind='motionbert_243f', latency=latency, delay=delay,
+            window=27, stride=stride,
+        )  # fmt: skip
+        network: Any = pipeline.estimator._lift.network  # type: ignore[attr-defined]
+        seen = []
+        pipeline.estimator._lift.network = lambda x, seen=seen, net=network: (  # type: ignore
+            seen.append(len(x['window'])) or net(x)
+        )
+        results = [*run(pipeline, 40, people=2, period=20_000_000), *pipeline.flush('')]
+        found[stride], runs[stride] = by_stamp(results), len(seen)
+    assert len(found[1]) == len(found[5]) == 80
+    assert runs == {1: 40, 5: 8}
+    # A frame that a window was made for is the same; the others come out of a neighbour's window.
+    for k in range(0, 40, 5):
+        for number in (1, 2):
+            key = (k * 20_000_000, number)
+            np.testing.assert_allclose(found[5][key], found[1][key], atol=1e-5)
+
+
+def test_a_stride_needs_frames_that_wait(small_motionbert: Path) -> None:
+    for options in ({'latency': 'causal'}, {'latency': 'delay', 'delay': 2}):
+        with pytest.raises(ConfigError, match=r'lifter\.stride'):
+            make(model=str(small_motionbert), kind='motionbert_243f', stride=5, **options)

@@ -51,3 +51,37 @@ def test_training_and_use_encode_alike() -> None:
     ours = features.encode(rays, seen, np.ones(1))[0]
     args = (torch.from_numpy(v) for v in (rays, seen, np.ones(1)))
     np.testing.assert_allclose(features.encode(*args, xp=torch)[0].numpy(), ours, atol=1e-9)
+
+
+def test_the_mean_with_the_mirror_is_mirrored_with_the_input() -> None:
+    body, seen = window(2)
+    seen[:, :, 4] = 0.4
+    rays = body[..., :2] / body[..., 2:]
+    both, sure = features.with_mirror(rays, seen)
+    assert len(both) == 2
+    again, _ = features.with_mirror(both[1:], sure[1:])
+    np.testing.assert_array_equal(again[1], rays[0])
+    rng = np.random.default_rng(0)
+    joints, root = rng.normal(size=(1, features.COUNT, 3)), rng.normal(size=(features.COUNT, 3, 3))
+    covariance = root @ root.transpose(0, 2, 1)
+    sign = np.array([-1.0, 1, 1])
+    other = joints[:, features.MIRROR] * sign
+    spread = covariance[features.MIRROR] * sign[:, None] * sign
+    found, mean = features.without_mirror(
+        np.concatenate([joints, other]), np.stack([covariance, spread])
+    )
+    np.testing.assert_allclose(found, joints, atol=1e-12)
+    np.testing.assert_allclose(mean[0], covariance, atol=1e-12)
+
+
+def test_hints_do_not_say_where_a_person_is() -> None:
+    body, seen = window(3)
+    seen[:, :, 5] = features.HINT
+    rays = body[..., :2] / body[..., 2:]
+    first, turn, _ = features.encode(rays, seen, np.ones(1))
+    rays[:, :, 5] += 0.5
+    second, other, _ = features.encode(rays, seen, np.ones(1))
+    np.testing.assert_array_equal(turn, other)
+    changed = (first != second)[0, 0].nonzero()[0].tolist()
+    assert changed == [10, 11]
+    assert first[0, 0, 2 * features.COUNT + 5] == features.HINT

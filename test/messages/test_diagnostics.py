@@ -84,6 +84,12 @@ def test_latency_above_the_limit():
     assert found({'latency_ms': {}})['latency'].message == 'nothing measured yet'
 
 
+def test_the_age_of_the_frame_that_poses_belong_to():
+    late = found({'latency_ms': {'total': (12.0, 20.0), 'delay': (2420.0, 2440.0)}})['latency']
+    assert late.message.endswith('poses belong to frames 2420 ms before the newest')
+    assert late.values['delay mean (ms)'] == '2420.00'
+
+
 def test_transform_status_only_with_a_target_frame():
     state = CameraState(topic='/image', tf_failures=3, tf_problem='nothing known')
     assert 'transform' not in found(state=state)

@@ -48,3 +48,25 @@ def test_what_is_trained_runs(tmp_path: Path) -> None:
     assert (tmp_path / 'lifter_cmu.onnx').is_file()
     assert (tmp_path / 'numbers.json').is_file()
     assert 0 < numbers['exact']['mpjpe_mm'] < 5000
+
+
+def test_stored_weights_are_half_and_lose_nothing(tmp_path: Path) -> None:
+    import onnx
+    import torch
+
+    from pose3d_ros.training.lifter import LifterNet, export
+
+    torch.manual_seed(0)
+    net = LifterNet(32)
+    export(net, tmp_path / 'net.onnx', {'data': 'none'})
+    model = onnx.load(str(tmp_path / 'net.onnx'))
+    kinds = {t.data_type for t in model.graph.initializer if len(t.dims) > 1}
+    assert kinds == {onnx.TensorProto.FLOAT16}
+    onnxruntime = pytest.importorskip('onnxruntime')
+    session = onnxruntime.InferenceSession(str(tmp_path / 'net.onnx'))
+    window = torch.randn(3, 9, 70)
+    with torch.no_grad():
+        expected = net(window).numpy()
+    np.testing.assert_allclose(
+        session.run(None, {'window': window.numpy()})[0], expected, atol=1e-5
+    )

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,45 @@ def test_an_error_page_is_no_graph(tmp_path: Path, server: Server) -> None:
     write_graph(tmp_path / 'a.pb', MetroGraph(('pelv', 'head'), ((0, 1),), (1, 0), 2, width=4))
     server.contents['/net.pb'] = (tmp_path / 'a.pb').read_bytes()
     assert (fetch(toy, tmp_path, progress=False) / 'net.pb').is_file()
+
+
+def test_one_file_out_of_an_archive(tmp_path: Path, server: Server) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('20230831/net/end2end.onnx', WEIGHTS)
+        archive.writestr('20230831/other/end2end.onnx', WEIGHTS[::-1])
+        archive.writestr('20230831/net/deploy.json', '{}')
+    server.contents['/nets.zip'] = content.getvalue()
+    url = f'{server.address}/nets.zip'
+    toy = entry(net=FileEntry(file='net.onnx', url=url, archive='net/end2end.onnx'))
+    folder = fetch(toy, tmp_path, progress=False)
+    assert (folder / 'net.onnx').read_bytes() == WEIGHTS
+    assert sorted(path.name for path in folder.iterdir()) == ['fetched.json', 'net.onnx']
+    (folder / 'net.onnx').write_bytes(WEIGHTS + b'!')
+    assert 'not as it was fetched' in problems(toy, folder)[0]
+
+
+@pytest.mark.parametrize(
+    ('content', 'member', 'message'),
+    [
+        (None, 'end2end.onnx', 'has 2 files end2end.onnx'),
+        (None, 'nd2end.onnx', 'has 0 files nd2end.onnx'),
+        (b'<html>sign in first</html>', 'end2end.onnx', 'no whole zip archive'),
+    ],
+)
+def test_archives_without_the_file(
+    tmp_path: Path, server: Server, content: bytes | None, member: str, message: str
+) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, 'w') as archive:
+        archive.writestr('a/end2end.onnx', WEIGHTS)
+        archive.writestr('b/end2end.onnx', WEIGHTS)
+    server.contents['/nets.zip'] = made.getvalue() if content is None else content
+    url = f'{server.address}/nets.zip'
+    toy = entry(net=FileEntry(file='net.onnx', url=url, archive=member))
+    with pytest.raises(ModelError, match=message):
+        fetch(toy, tmp_path, progress=False)
+    assert not (tmp_path / 'toy').exists()
 
 
 def test_a_wheel_s_files_always_have_checksums(tmp_path: Path) -> None:

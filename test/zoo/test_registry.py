@@ -125,3 +125,14 @@ def test_unreadable_registry(tmp_path: Path) -> None:
     (tmp_path / 'bad.yaml').write_text('models: [')
     with pytest.raises(ConfigError, match='cannot read the model registry'):
         load_registry(tmp_path / 'bad.yaml')
+
+
+def test_keypoint_networks_and_their_detectors_are_known() -> None:
+    registry = load_registry()
+    for name, role in (('rtmpose_m', 'pose'), ('rtmo_s', 'pose'), ('yolox_tiny', 'detector')):
+        item = registry[name].files[role]
+        assert item.url.startswith('https://download.openmmlab.com/')
+        assert item.archive == 'end2end.onnx'
+        assert 'research only' in registry[name].training
+    # By their names OnnxPeople tells how an image is prepared.
+    assert 'detector' in registry['rtmdet_nano'].files

@@ -27,8 +27,9 @@ def install(
 ) -> dict[str, Converted]:
     """Convert a registered model's checkpoints into its folder; what was written, by role.
 
-    checkpoint: another file than the fetched one, for the one role. seed: random weights, which go
-    into a folder of their own, `<name>.random`, and are marked.
+    checkpoint: another file than the fetched one, for the one role, or for all if they are made of
+    one file. seed: random weights, which go into a folder of their own, `<name>.random`, and are
+    marked.
 
     Raises ConfigError, ModelError.
     """
@@ -39,7 +40,8 @@ def install(
         raise ModelError(
             f'model {entry.name} has nothing to convert{" as " + role if role else ""}'
         )
-    if checkpoint is not None and len(roles) > 1:
+    sources = {item.checkpoint.file if item.checkpoint else name for name, item in roles.items()}
+    if checkpoint is not None and len(sources) > 1:
         raise ModelError(
             f'model {entry.name} has several networks; name one of {", ".join(roles)} for '
             f'{checkpoint}'

@@ -41,18 +41,28 @@ def _videopose3d(
         body = module.backbone
         channels = body.expand_conv.conv.weight.shape[1]
         first, width = kernels[0], body.expand_conv.conv.weight.shape[0]
-        frames = first if step else body.receptive_field
-        made = {inputs[0]: rng.normal(0, 0.3, (1, channels, frames)).astype(np.float32)}
+        # Two new frames, since the tracing of one would not show that it follows their number.
+        shape = (1, first + 1, channels) if step else (1, channels, body.receptive_field)
+        made = {inputs[0]: rng.normal(0, 0.3, shape).astype(np.float32)}
         for name, kernel in zip(pasts, list(kernels[1:]) * 2):
-            made[name] = np.abs(rng.normal(0, 0.3, (1, width, kernel - 1))).astype(np.float32)
+            past = np.abs(rng.normal(0, 0.3, (1, 2 * (kernel - 1), width)))
+            made[name] = past.astype(np.float32)
         return made
+
+    free: dict[str, dict[int, str]] = {name: {0: 'batch'} for name in (*inputs, *outputs)}
+    if step:
+        free['frames'][1] = 'frames'
+        for name in pasts:
+            free[name][1] = name
+        for name in outputs:
+            free[name][1] = 'columns'
 
     return Family(
         build=build,
         examples=examples,
         inputs=inputs,
         outputs=outputs,
-        dynamic={name: {0: 'batch'} for name in (*inputs, *outputs)},
+        dynamic=free,
         ignored=_temporal.IGNORED,
         read=_temporal.read,
         about={'kernels': ','.join(map(str, kernels)), 'causal': str(causal).lower()},

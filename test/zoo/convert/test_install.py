@@ -116,8 +116,11 @@ def test_roles(toy: Entry, published: Path, tmp_path: Path) -> None:
     two = entry(
         a=dataclasses.replace(item, file='a.xml'), b=dataclasses.replace(item, file='b.xml')
     )
+    assert item.checkpoint is not None
+    other = dataclasses.replace(item.checkpoint, file='other.pth')
+    apart = entry(a=two.files['a'], b=dataclasses.replace(two.files['b'], checkpoint=other))
     with pytest.raises(ModelError, match='several networks; name one of a, b'):
-        install(two, tmp_path, checkpoint=published)
+        install(apart, tmp_path, checkpoint=published)
     with pytest.raises(ModelError, match='nothing to convert as c'):
         install(two, tmp_path, checkpoint=published, role='c')
     install(two, tmp_path, checkpoint=published, role='a')
@@ -125,3 +128,14 @@ def test_roles(toy: Entry, published: Path, tmp_path: Path) -> None:
         find_model('toy', models_dir=tmp_path, registry={'toy': two})
     install(two, tmp_path, checkpoint=published, role='b')
     assert set(find_model('toy', models_dir=tmp_path, registry={'toy': two}).files) == {'a', 'b'}
+
+
+def test_networks_that_are_made_of_one_file(toy: Entry, published: Path, tmp_path: Path) -> None:
+    item = toy.files['network']
+    two = entry(
+        a=dataclasses.replace(item, file='a.xml'), b=dataclasses.replace(item, file='b.xml')
+    )
+    done = install(two, tmp_path, checkpoint=published)
+    assert list(done) == ['a', 'b']
+    files = find_model('toy', models_dir=tmp_path, registry={'toy': two}).files
+    assert [path.name for path in files.values()] == ['a.xml', 'b.xml']

@@ -16,6 +16,12 @@ from pose3d_ros.zoo.networks import load_family
 from pose3d_ros.zoo.registry import load_registry
 
 LAYOUTS = PARITY.parent / 'reference' / 'state_dicts'
+AUTHORS = {
+    'videopose3d_243f_cpn_original': 'official_videopose3d_243',
+    'videopose3d_243f_causal_original': 'official_videopose3d_243',
+    'motionbert_original': 'official_motionbert',
+    'motionbert_lite_original': 'official_motionbert_lite',
+}
 
 
 @pytest.mark.parametrize(
@@ -23,7 +29,7 @@ LAYOUTS = PARITY.parent / 'reference' / 'state_dicts'
 )
 def test_published_layouts_fit(name: str) -> None:
     """Every tensor of the published file has its place, in its shape."""
-    path = LAYOUTS / f'{name}.json'
+    path = LAYOUTS / f'{AUTHORS.get(name, name)}.json'
     if not path.is_file():
         pytest.skip(f'no published layout {path}')
     import torch
