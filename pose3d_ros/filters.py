@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,41 +39,50 @@ class OneEuro:
 
     def __call__(self, x: Array, stamp_ns: int, scale: float = 1.0) -> Array:
         """Filtered x, any shape. scale: factor on the speed, 1 / size for size-free smoothing."""
-        if self._raw is None or self._value is None or self._speed is None:
-            self._stamp_ns, self._raw, self._value = stamp_ns, x.copy(), x.copy()
-            self._speed = np.zeros_like(x)
-            return x
-        dt = (stamp_ns - self._stamp_ns) * 1e-9
-        if dt <= 0:
-            # Without time there is no speed: better rough than frozen.
-            self.reset()
-            return self(x, stamp_ns, scale)
-        rate = 1.0 / dt
-        s = self.settings
-        step = x - self._raw
-        step *= rate * scale
-        fresh = np.isnan(step)
-        any_fresh = bool(fresh.any())
-        if any_fresh:
-            step[fresh] = 0.0
-        a = _alpha(s.derivative_cutoff, rate)
-        speed = self._speed
-        speed *= 1.0 - a
-        step *= a
-        speed += step
-        cutoff = np.abs(speed)
-        cutoff *= s.beta
-        cutoff += s.min_cutoff
-        # alpha(c) = 1 / (1 + rate / (2 pi c)), written with one division.
-        cutoff *= 2.0 * math.pi
-        alpha = cutoff / (cutoff + rate)
-        value = self._value + alpha * (x - self._value)
-        if any_fresh:
-            value = np.where(np.isnan(value), x, value)
-            speed[np.isnan(x)] = 0.0
-        self._stamp_ns, self._raw, self._value = stamp_ns, x.copy(), value
-        return np.asarray(value.copy())
+        return np.asarray(smooth([self], x[None], stamp_ns, (scale,))[0])
 
 
-def _alpha(cutoff: float, rate: float) -> float:
-    return 1.0 / (1.0 + rate / (2.0 * math.pi * cutoff))
+def smooth(
+    filters: Sequence[OneEuro], x: Array, stamp_ns: int, scales: Sequence[float] | None = None
+) -> Array:
+    """Filtered x (N, ...), one row for each of N filters of the same settings, in one go."""
+    out = x.copy()
+    # Without time there is no speed: better rough than frozen.
+    going = [
+        k for k, one in enumerate(filters) if one._raw is not None and one._stamp_ns < stamp_ns
+    ]
+    if len(going) < len(filters):
+        for one, row in zip(filters, x):
+            if one._raw is None or one._stamp_ns >= stamp_ns:
+                one._stamp_ns, one._raw, one._value = stamp_ns, row.copy(), row.copy()
+                one._speed = np.zeros_like(row)
+    if not going:
+        return out
+    some = [filters[k] for k in going]
+    settings, wide = some[0].settings, (-1, *[1] * (x.ndim - 1))
+    x = x[going]
+    rate = (1e9 / np.array([stamp_ns - one._stamp_ns for one in some])).reshape(wide)
+    step = x - np.array([one._raw for one in some])
+    step *= rate
+    if scales is not None:
+        step *= np.array([scales[k] for k in going]).reshape(wide)
+    fresh = np.isnan(step)
+    any_fresh = bool(fresh.any())
+    if any_fresh:
+        step[fresh] = 0.0
+    # alpha(c) = 1 / (1 + rate / (2 pi c)), written with one division.
+    pace = 2.0 * math.pi * settings.derivative_cutoff
+    speed = np.array([one._speed for one in some])
+    speed += pace / (pace + rate) * (step - speed)
+    cutoff = np.abs(speed)
+    cutoff *= 2.0 * math.pi * settings.beta
+    cutoff += 2.0 * math.pi * settings.min_cutoff
+    value = np.array([one._value for one in some])
+    value += cutoff / (cutoff + rate) * (x - value)
+    if any_fresh:
+        value = np.where(np.isnan(value), x, value)
+        speed[np.isnan(x)] = 0.0
+    out[going] = value
+    for k, one in enumerate(some):
+        one._stamp_ns, one._raw, one._value, one._speed = stamp_ns, x[k], value[k], speed[k]
+    return out

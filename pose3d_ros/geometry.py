@@ -63,40 +63,68 @@ def solve_translation(
     xyz: (J, 3) metres. rays: (J, 2) undistorted x/z, y/z, NaN where there is none. weights: (J,).
     depth: z of the root if measured; then only x and y are solved.
 
-    Each joint gives t_x - a t_z = a Z - X and t_y - b t_z = b Z - Y; weighted least squares.
     Returns None if the joints do not determine a place in front of the camera.
     """
-    good = np.isfinite(rays).all(axis=1) & np.isfinite(xyz).all(axis=1) & (weights > 0)
-    if int(good.sum()) < 3:
+    measured = None if depth is None else np.array([depth])
+    found = solve_translations(xyz[None], rays[None], weights[None], measured)
+    if not math.isfinite(found.t[0, 2]):
         return None
-    w = weights[good]
-    a, b = rays[good, 0], rays[good, 1]
-    X, Y, Z = xyz[good].T
-    sw, wa, wb = float(w.sum()), float(w @ a), float(w @ b)
-    ra, rb = a * Z - X, b * Z - Y
-    sa, sb = float(w @ ra), float(w @ rb)
-    if depth is None:
-        # Eliminating t_x and t_y leaves one equation for the depth.
-        spread = float(w @ (a * a + b * b)) - (wa * wa + wb * wb) / sw
-        if sw < 1e-3 or spread / sw < 1e-8:
-            return None
-        along = float(w @ (a * ra + b * rb)) - (wa * sa + wb * sb) / sw
-        tz = -along / spread
-    else:
-        tz = depth
-    if not math.isfinite(tz) or tz <= 0:
-        return None
-    t = np.array([(sa + wa * tz) / sw, (sb + wb * tz) / sw, tz])
-    z = Z + tz
-    front = z > 0.01
-    if not front.all():
-        if int(front.sum()) < 3:
-            return None
-        X, Y, z, a, b, w = X[front], Y[front], z[front], a[front], b[front], w[front]
-    du, dv = (X + t[0]) / z - a, (Y + t[1]) / z - b
-    residual = math.sqrt(float(w @ (du * du + dv * dv)) / max(float(w.sum()), 1e-9))
-    extent = max(float(a.max() - a.min()), float(b.max() - b.min()))
-    return Placement(t, residual, extent)
+    return Placement(found.t[0], float(found.residual[0]), float(found.extent[0]))
+
+
+@dataclass(frozen=True)
+class Placements:
+    """As Placement, of P bodies: t (P, 3), residual and extent (P,); NaN where there is none."""
+
+    t: Array
+    residual: Array
+    extent: Array
+
+
+def solve_translations(
+    xyz: Array, rays: Array, weights: Array, depth: Array | None = None
+) -> Placements:
+    """solve_translation of P bodies at once: xyz (P, J, 3), rays (P, J, 2), weights (P, J).
+
+    depth: (P,).
+
+    Each joint gives t_x - a t_z = a Z - X and t_y - b t_z = b Z - Y; weighted least squares.
+    """
+    # A sum is finite if all of its terms are.
+    total = np.add.reduce(rays, axis=2) + np.add.reduce(xyz, axis=2)
+    bad = ~(np.isfinite(total) & (weights > 0))
+    w, ray, joint = weights.copy(), rays.copy(), xyz.copy()
+    w[bad], ray[bad], joint[bad] = 0.0, 0.0, 0.0
+    Z = joint[..., 2:]
+    right = ray * Z - joint[..., :2]
+    with np.errstate(divide='ignore', invalid='ignore'):
+        # Weighted sums over joints, of x and of y: (P, 2).
+        sw, wa, sa = np.add.reduce(w, axis=1)[:, None], _weighed(w, ray), _weighed(w, right)
+        if depth is None:
+            # Eliminating t_x and t_y leaves one equation for the depth.
+            spread = np.add.reduce(_weighed(w, ray * ray) - wa * wa / sw, axis=1)
+            along = np.add.reduce(_weighed(w, ray * right) - wa * sa / sw, axis=1)
+            tz = -along / spread
+            solved = (sw[:, 0] >= 1e-3) & (spread >= 1e-8 * sw[:, 0])
+        else:
+            tz, solved = depth, np.ones(len(xyz), bool)
+        t = np.concatenate([(sa + wa * tz[:, None]) / sw, tz[:, None]], axis=1)
+        z = Z + tz[:, None, None]
+        w[z[..., 0] <= 0.01] = 0.0
+        off = (joint[..., :2] + t[:, None, :2]) / z - ray
+        residual = np.add.reduce(_weighed(w, off * off), axis=1)
+        residual = np.sqrt(residual / np.maximum(np.add.reduce(w, axis=1), 1e-9))
+    solved &= (tz > 0) & (np.add.reduce(w > 0, axis=1) >= 3) & np.isfinite(residual)
+    ray[w == 0] = np.nan
+    extent = np.fmax.reduce(ray, axis=1) - np.fmin.reduce(ray, axis=1)
+    lost = ~solved
+    t[lost], residual[lost] = np.nan, np.nan
+    return Placements(t, residual, np.maximum.reduce(extent, axis=1))
+
+
+def _weighed(weights: Array, values: Array) -> Array:
+    """(P, 2) weighted sums of values (P, J, 2)."""
+    return np.asarray(np.matmul(weights[:, None], values)[:, 0])
 
 
 def yaw(xyz: Array, angle: float) -> Array:

@@ -358,7 +358,8 @@ class NodeCore:
 
     def _calibrated(self, camera: _Camera, size: tuple[int, int], config: NodeConfig) -> Any:
         found = camera.calibration.camera(size)
-        camera.assumed = found is None and config.focal_length_px > 0
+        guessed = self.pipeline.info.focal_share > 0
+        camera.assumed = found is None and (config.focal_length_px > 0 or guessed)
         problem = '' if found is not None or camera.assumed else camera.calibration.problem
         if problem != camera.calibration_problem:
             camera.calibration_problem = problem

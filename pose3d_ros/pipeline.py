@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from . import estimators
@@ -16,11 +17,16 @@ from .errors import ConfigError, InputError
 from .placement import depth_scale, place
 from .plausibility import bone_quality
 from .skeleton import Skeleton, convert, get_skeleton
-from .smoothing import PoseSmoother
+from .smoothing import PoseSmoother, smooth_relative, smooth_root
 from .tracking import Track, Tracker, predicted
 from .types import Frame, Pose3D, TrackingState
 
 _SCALE_RATE = 0.1  # share of a frame's measurement in a person's size
+
+
+@lru_cache(maxsize=16)
+def _assumed_camera(focal_px: float, size: tuple[int, int]) -> Camera:
+    return Camera.assume(focal_px, size)
 
 
 @dataclass
@@ -81,6 +87,7 @@ class Pipeline:
     def __init__(self, config: PipelineConfig) -> None:
         """Load models; raises ConfigError, ModelError, BackendError."""
         self.estimator = estimators.create(config)
+        self._lifting = self.estimator if isinstance(self.estimator, estimators.Lifting) else None
         self.skeleton = (
             get_skeleton(config.skeleton) if config.skeleton else self.estimator.skeleton
         )
@@ -154,10 +161,10 @@ class Pipeline:
         The source should be reset before more of its frames come.
         """
         source = self._sources.get(name)
-        if source is None or not isinstance(self.estimator, estimators.Lifting):
+        if source is None or self._lifting is None:
             return []
         self.lost[name] = []
-        out = self._delivered(name, source, self.estimator.flush(name), (), source.given)
+        out = self._delivered(name, source, self._lifting.flush(name), (), source.given)
         return [(frame, [self._out(pose) for pose in poses]) for frame, poses in out]
 
     def _source(self, frame: Frame) -> _Source:
@@ -184,12 +191,12 @@ class Pipeline:
             update = source.tracker.update(frame, poses, config.track_max_missed_s)
             self.lost[frame.source].extend(update.lost)
             poses, missing = update.poses, update.missing
-        if not isinstance(self.estimator, estimators.Lifting):
+        if self._lifting is None:
             self._forget(source, self.lost[frame.source])
             return self._deliver(frame, source, poses, missing, given)
         source.leaving += [(frame.stamp_ns, ended) for ended in self.lost[frame.source]]
         self.lost[frame.source] = []
-        due = self.estimator.lift(frame, poses)
+        due = self._lifting.lift(frame, poses)
         out = self._delivered(frame.source, source, due, missing, given)
         self.earlier[frame.source] = [
             (subject, [self._out(pose) for pose in people]) for subject, people in out[:-1]
@@ -232,19 +239,8 @@ class Pipeline:
         """Smoothed and placed."""
         config = self.config
         if not config.tracking or given:
-            return [self._placed(frame, pose) for pose in poses]
-        out = []
-        for pose in poses:
-            if config.parity:
-                out.append(self._placed(frame, pose))
-                continue
-            smoother = source.smoothers.get(pose.track_id)
-            if smoother is None:
-                smoother = source.smoothers[pose.track_id] = PoseSmoother(config)
-            pose = smoother.relative(pose, frame.stamp_ns)
-            pose = self._scaled(frame, source, pose)
-            pose = self._placed(frame, pose)
-            out.append(smoother.root(pose, frame.stamp_ns) if pose.absolute else pose)
+            return self._placed(frame, poses)
+        out = self._placed(frame, poses) if config.parity else self._smoothed(frame, source, poses)
         delivered = {pose.track_id: pose for pose in out}
         for track in source.tracker.tracks:
             track.delivered = delivered.get(track.id, track.delivered)
@@ -257,12 +253,34 @@ class Pipeline:
             pose = pose.replace(bone_quality=bone_quality(pose))
         return convert(pose, self.skeleton)
 
-    def _placed(self, frame: Frame, pose: Pose3D) -> Pose3D:
-        if frame.camera is None or pose.absolute or not self.config.placement:
-            return pose
+    def _smoothed(self, frame: Frame, source: _Source, poses: list[Pose3D]) -> list[Pose3D]:
+        """Tracked people smoothed about their roots, placed, and their roots smoothed."""
+        smoothers = []
+        for pose in poses:
+            if pose.track_id not in source.smoothers:
+                source.smoothers[pose.track_id] = PoseSmoother(self.config)
+            smoothers.append(source.smoothers[pose.track_id])
+        poses = smooth_relative(smoothers, poses, frame.stamp_ns)
+        if frame.depth is not None or source.scales:
+            poses = [self._scaled(frame, source, pose) for pose in poses]
+        poses = self._placed(frame, poses)
+        there = [k for k, pose in enumerate(poses) if pose.absolute]
+        moved = [smoothers[k] for k in there], [poses[k] for k in there], frame.stamp_ns
+        for k, pose in zip(there, smooth_root(*moved)):
+            poses[k] = pose
+        return poses
+
+    def _placed(self, frame: Frame, poses: list[Pose3D]) -> list[Pose3D]:
+        out = list(poses)
+        loose = [k for k, pose in enumerate(poses) if not pose.absolute]
+        if frame.camera is None or not loose or not self.config.placement:
+            return out
         info = self.info
         sizes = info.size_sigma, info.metric, info.height_m
-        return place(pose, frame.camera, frame, self.config, *sizes)
+        found = place([poses[k] for k in loose], frame.camera, frame, self.config, *sizes)
+        for k, pose in zip(loose, found):
+            out[k] = pose
+        return out
 
     def _scaled(self, frame: Frame, source: _Source, pose: Pose3D) -> Pose3D:
         """A person of assumed height in the size that depth images showed of them so far."""
@@ -288,11 +306,8 @@ class Pipeline:
                 return frame.camera.resized(frame.size)
             except InputError as error:
                 self.calibration_error[frame.source] = str(error)
-        if self.config.focal_length_px:
-            return Camera.assume(self.config.focal_length_px, frame.size)
-        if self.info.focal_share:
-            return Camera.assume(self.info.focal_share * frame.size[0], frame.size)
-        return None
+        focal = self.config.focal_length_px or self.info.focal_share * frame.size[0]
+        return _assumed_camera(focal, frame.size) if focal else None
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over changed live settings between two frames; ConfigError for any other change."""

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from .camera import Camera
 from .config import PipelineConfig
-from .geometry import solve_translation
+from .geometry import solve_translation, solve_translations
 from .types import Array, Frame, Pose3D, PositionSource
 
 # Segment lengths as shares of body height (Drillis and Contini 1966): thigh, shank, trunk from hip
@@ -24,61 +25,72 @@ _MAX_RESIDUAL = 0.35  # of the body's own extent in x/z: over this nothing fits
 
 
 def place(
-    pose: Pose3D,
+    poses: Sequence[Pose3D],
     camera: Camera,
     frame: Frame,
     config: PipelineConfig,
     size_sigma: float,
     metric: bool,
     height_m: float = 0.0,
-) -> Pose3D:
-    """The pose in metres from the camera, or unchanged if its place cannot be solved.
+) -> list[Pose3D]:
+    """The poses in metres from the camera, unchanged those whose place cannot be solved.
 
-    size_sigma: relative standard deviation of the body size; depth is off by as much. metric: the
-    size is the model's own. height_m: what the pose is scaled to already; 0: unknown.
+    poses: of one skeleton. size_sigma: relative standard deviation of the body size; depth is off
+    by as much. metric: the size is the model's own. height_m: what a pose is scaled to already; 0:
+    unknown.
     """
-    xyz = pose.xyz
-    source = PositionSource.METRIC if metric and not camera.assumed else PositionSource.ASSUMED
+    if not poses:
+        return []
+    xyz = np.array([pose.xyz for pose in poses])
+    usual = PositionSource.METRIC if metric and not camera.assumed else PositionSource.ASSUMED
+    sources, sigmas = [usual] * len(poses), [size_sigma] * len(poses)
     if config.body_height_m:
-        height = height_m or body_height(pose)
-        if math.isfinite(height):
-            xyz = xyz * (config.body_height_m / height)
-            source, size_sigma = PositionSource.ASSUMED, _HEIGHT_SIGMA
-    rays = camera.rays(pose.pixels)
-    weights = np.where(np.isfinite(pose.confidence), pose.confidence, 0.5)
-    found = solve_translation(xyz, rays, weights)
-    if found is None:
-        return pose
-    if found.residual > _MAX_RESIDUAL * found.extent:
-        return pose
+        for k, pose in enumerate(poses):
+            height = height_m or body_height(pose)
+            if math.isfinite(height):
+                xyz[k] *= config.body_height_m / height
+                sources[k], sigmas[k] = PositionSource.ASSUMED, _HEIGHT_SIGMA
+    pixels = np.array([pose.pixels for pose in poses])
+    rays = camera.rays(pixels.reshape(-1, 2)).reshape(pixels.shape)
+    confidence = np.array([pose.confidence for pose in poses])
+    weights = np.where(np.isfinite(confidence), confidence, 0.5)
+    found = solve_translations(xyz, rays, weights)
+    fits = found.residual <= _MAX_RESIDUAL * found.extent
     t = found.t
-    spread = size_sigma * t
+    spreads = np.array(sigmas)[:, None] * t
     if frame.depth is not None:
-        measured = trunk_depth(pose, xyz, frame.depth)
-        fixed = solve_translation(xyz, rays, weights, depth=measured) if measured else None
-        if fixed is not None:
-            t, source = fixed.t, PositionSource.DEPTH
-            spread = _DEPTH_SIGMA_M * t / t[2]
-    xyz = xyz + t
+        for k in np.flatnonzero(fits).tolist():
+            measured = trunk_depth(poses[k], xyz[k], frame.depth)
+            one = xyz[k], rays[k], weights[k]
+            fixed = solve_translation(*one, depth=measured) if measured else None
+            if fixed is not None:
+                t[k], sources[k] = fixed.t, PositionSource.DEPTH
+                spreads[k] = _DEPTH_SIGMA_M * fixed.t / fixed.t[2]
+    xyz += t[:, None]
     if config.reprojection_weight and not config.parity:
-        xyz = _pulled(xyz, rays, config.reprojection_weight)
-    covariance = pose.covariance
-    if covariance is not None:
-        aside = (_PIXEL_SIGMA * t[2] / camera.focal) ** 2
-        covariance = covariance + np.outer(spread, spread) + aside * np.eye(3)
-    return pose.replace(xyz=xyz, covariance=covariance, position_source=source)
+        _pull(xyz, rays, config.reprojection_weight)
+    out = list(poses)
+    for k in np.flatnonzero(fits).tolist():
+        covariance = poses[k].covariance
+        if covariance is not None:
+            aside = (_PIXEL_SIGMA * t[k, 2] / camera.focal) ** 2
+            covariance = covariance + np.outer(spreads[k], spreads[k]) + aside * np.eye(3)
+        out[k] = poses[k].replace(xyz=xyz[k], covariance=covariance, position_source=sources[k])
+    return out
 
 
-def _pulled(xyz: Array, rays: Array, weight: float) -> Array:
-    """Joints (J, 3) moved sideways towards their rays (J, 2), at the depth that they have.
+def _pull(xyz: Array, rays: Array, weight: float) -> None:
+    """Move joints (P, J, 3) sideways towards their rays (P, J, 2), at the depth that they have.
 
     The image is the better witness of x and y: on the rendered clips of the test data half the way
     lowers MPJPE from 106.7 to 104.1 mm and PA-MPJPE from 73.7 to 70.4 mm.
     """
-    out = xyz.copy()
-    seen = np.isfinite(rays).all(axis=1) & (xyz[:, 2] > 0.1)
-    out[seen, :2] += weight * (rays[seen] * xyz[seen, 2:] - xyz[seen, :2])
-    return out
+    move = rays * xyz[..., 2:]
+    move -= xyz[..., :2]
+    move *= weight
+    move[~(xyz[..., 2] > 0.1)] = 0.0
+    move[np.isnan(move)] = 0.0
+    xyz[..., :2] += move
 
 
 def body_height(pose: Pose3D) -> float:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ Array = NDArray[Any]
 
 # Metres of room around the people.
 _MARGIN = 0.35
+_MOST_TICKS = 12
 
 
 def plot_3d(axes: Axes3D, poses: Sequence[Pose3D], camera: Camera | None = None) -> None:
@@ -144,14 +146,20 @@ def _frame(axes: Axes3D, points: Array, floor: float) -> None:
     axes.tick_params(labelsize=8, pad=0)
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
         axis.set_pane_color((0.97, 0.975, 0.98, 1.0))
-        axis.set_major_locator(_half_metres())
+        axis.set_major_locator(_ticks(float((high - low).max())))
     axes.grid(True)
 
 
-def _half_metres() -> Any:
+def _ticks(span: float) -> Any:
+    """Half metres, or so much more that a dozen span the longest axis."""
     from matplotlib.ticker import MultipleLocator
 
-    return MultipleLocator(0.5)
+    step = 0.5
+    for factor in itertools.cycle((2, 2.5, 2)):
+        if span / step <= _MOST_TICKS:
+            break
+        step *= factor
+    return MultipleLocator(step)
 
 
 def _rgb(colour: Colour) -> tuple[float, float, float]:

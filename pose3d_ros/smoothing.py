@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from .config import PipelineConfig
-from .filters import OneEuro, OneEuroSettings
+from .filters import OneEuro, OneEuroSettings, smooth
 from .types import Array, Pose3D
 
 _VELOCITY_TIME_S = 0.2
@@ -42,32 +43,80 @@ class PoseSmoother:
 
     def relative(self, pose: Pose3D, stamp_ns: int) -> Pose3D:
         """Joints about the root, and pixels, smoothed; the root itself is left where it is."""
-        if not self._enabled:
-            return pose
-        root = pose.root if pose.absolute else np.zeros(3)
-        if not np.isfinite(root).all():
-            root = np.zeros(3)
-        xyz = self._filters['joints'](pose.xyz - root, stamp_ns) + root
-        size = pose.size_px
-        pixels = pose.pixels
-        if not math.isfinite(size):
-            size = float(np.linalg.norm(np.nanmax(pixels, axis=0) - np.nanmin(pixels, axis=0)))
-        if size > 1e-6:
-            pixels = self._filters['pixels'](pixels, stamp_ns, 1 / size)
-        return pose.replace(xyz=xyz, pixels=pixels)
+        return smooth_relative([self], [pose], stamp_ns)[0]
 
     def root(self, pose: Pose3D, stamp_ns: int) -> Pose3D:
         """An absolute pose moved to its smoothed root, with the velocity of that."""
-        root = pose.root
-        if not np.isfinite(root).all():
-            return pose
-        smooth = self._filters['root'](root, stamp_ns) if self._enabled else root
-        if self._last is not None:
-            dt = (stamp_ns - self._last[0]) * 1e-9
-            if dt > 0:
-                now = (smooth - self._last[1]) / dt
-                share = 1 - math.exp(-dt / _VELOCITY_TIME_S)
-                old = np.where(np.isfinite(self._velocity), self._velocity, now)
-                self._velocity = old + share * (now - old)
-        self._last = (stamp_ns, smooth)
-        return pose.replace(xyz=pose.xyz + (smooth - root), velocity=self._velocity.copy())
+        return smooth_root([self], [pose], stamp_ns)[0]
+
+
+def smooth_relative(
+    smoothers: Sequence[PoseSmoother], poses: Sequence[Pose3D], stamp_ns: int
+) -> list[Pose3D]:
+    """PoseSmoother.relative of several people of one skeleton and one configuration at once."""
+    if not poses or not smoothers[0]._enabled:
+        return list(poses)
+    xyz = np.array([pose.xyz for pose in poses])
+    roots = np.zeros((len(poses), 1, 3))
+    placed = [k for k, pose in enumerate(poses) if pose.absolute]
+    if placed:
+        found = _roots(poses, xyz)[placed]
+        roots[placed, 0] = np.where(np.isfinite(found).all(axis=1, keepdims=True), found, 0.0)
+    joints = smooth([one._filters['joints'] for one in smoothers], xyz - roots, stamp_ns)
+    joints += roots
+    pixels = np.array([pose.pixels for pose in poses])
+    sizes = [pose.size_px if math.isfinite(pose.size_px) else _extent(pose) for pose in poses]
+    sized = [k for k, size in enumerate(sizes) if size > 1e-6]
+    if sized:
+        filters = [smoothers[k]._filters['pixels'] for k in sized]
+        pixels[sized] = smooth(filters, pixels[sized], stamp_ns, [1 / sizes[k] for k in sized])
+    return [pose.replace(xyz=joints[k], pixels=pixels[k]) for k, pose in enumerate(poses)]
+
+
+def smooth_root(
+    smoothers: Sequence[PoseSmoother], poses: Sequence[Pose3D], stamp_ns: int
+) -> list[Pose3D]:
+    """PoseSmoother.root of several people of one skeleton and one configuration at once."""
+    if not poses:
+        return []
+    out = list(poses)
+    xyz = np.array([pose.xyz for pose in poses])
+    roots = _roots(poses, xyz)
+    known = np.flatnonzero(np.isfinite(roots).all(axis=1)).tolist()
+    if not known:
+        return out
+    found = roots[known]
+    if smoothers[0]._enabled:
+        found = smooth([smoothers[k]._filters['root'] for k in known], found, stamp_ns)
+    xyz[known] += (found - roots[known])[:, None]
+    velocities = _velocities([smoothers[k] for k in known], found, stamp_ns)
+    for k, velocity in zip(known, velocities):
+        out[k] = poses[k].replace(xyz=xyz[k], velocity=velocity)
+    return out
+
+
+def _velocities(smoothers: Sequence[PoseSmoother], roots: Array, stamp_ns: int) -> Array:
+    """(P, 3) m/s with the roots (P, 3) of now, NaN for the first of a person."""
+    last = [one._last or (stamp_ns, root) for one, root in zip(smoothers, roots)]
+    dt = np.array([max(stamp_ns - stamp, 0) * 1e-9 for stamp, _ in last])[:, None]
+    velocity = np.array([one._velocity for one in smoothers])
+    now = (roots - np.array([root for _, root in last])) / np.where(dt > 0, dt, np.nan)
+    fresh = np.isnan(velocity)
+    velocity[fresh] = now[fresh]
+    step = (1 - np.exp(-dt / _VELOCITY_TIME_S)) * (now - velocity)
+    step[np.isnan(step)] = 0.0
+    velocity += step
+    for one, root, speed in zip(smoothers, roots, velocity):
+        one._last, one._velocity = (stamp_ns, root), speed
+    return velocity.copy()
+
+
+def _roots(poses: Sequence[Pose3D], xyz: Array) -> Array:
+    """(P, 3) roots of joints (P, J, 3)."""
+    root = poses[0].skeleton.root
+    return np.asarray(np.add.reduce(xyz[:, list(root)], axis=1) / len(root))
+
+
+def _extent(pose: Pose3D) -> float:
+    """Size in the image of the joints that have pixels; NaN if none has."""
+    return float(np.linalg.norm(np.nanmax(pose.pixels, axis=0) - np.nanmin(pose.pixels, axis=0)))

@@ -87,8 +87,9 @@ class Tracker:
 
     def update(self, frame: Frame, poses: Sequence[Pose3D], max_missed_s: float) -> Update:
         """Give ids to the people of a frame, which is newer than the last one."""
-        seen_now = [_Seen(frame, pose) for pose in poses]
+        seen_now = _seen(frame, poses)
         matched = self._match(frame.stamp_ns, seen_now)
+        _learn_speeds(matched, seen_now, frame.stamp_ns)
         out: list[Pose3D] = []
         for k, seen in enumerate(seen_now):
             track = matched.get(k)
@@ -97,11 +98,13 @@ class Tracker:
                 self.tracks.append(track)
                 state = TrackingState.NEW
             else:
-                # Clothes change slowly: one look in so many is enough, of somebody in the clear.
-                due = track.hits % _LOOK_INTERVAL == 0
+                # Clothes change slowly: one look in so many is enough, of somebody in the clear;
+                # not of everybody in the same frame.
+                due = (track.hits + track.id) % _LOOK_INTERVAL == 0
                 if due and not self._crowded(seen, seen_now, frame.stamp_ns):
                     track.learn(seen.look)
-                _follow(track, seen.pose, frame.stamp_ns)
+                track.stamp_ns = frame.stamp_ns
+                track.hits += 1
                 state = TrackingState.TRACKED
             track.size, track.centre = seen.size, seen.centre
             track.pose = seen.pose.replace(track_id=track.id, tracking_state=state)
@@ -124,7 +127,7 @@ class Tracker:
     def _match(self, stamp_ns: int, seen: Sequence[_Seen]) -> dict[int, Track]:
         if not seen or not self.tracks:
             return {}
-        cost = np.array([[_cost(track, one, stamp_ns) for track in self.tracks] for one in seen])
+        cost = _costs(self.tracks, seen, stamp_ns)
         possible = cost < _FAR
         alone = possible.sum(axis=0).max() <= 1 and possible.sum(axis=1).max() <= 1
         if not alone:
@@ -146,11 +149,13 @@ class Tracker:
 
 
 class _Seen:
-    """A pose of this frame, with what is only worked out when it is asked for."""
+    """A pose of this frame, with what is only worked out when it is asked for.
 
-    def __init__(self, frame: Frame, pose: Pose3D) -> None:
-        self._image, self.pose = frame.image, pose
-        self.size, self.centre = _size(pose), _centre(pose)
+    size: extent of the body in pixels, 0 if it has none. centre: (2,) mean pixel of the joints.
+    """
+
+    def __init__(self, frame: Frame, pose: Pose3D, size: float, centre: Array) -> None:
+        self._image, self.pose, self.size, self.centre = frame.image, pose, size, centre
 
     @cached_property
     def look(self) -> Array | None:
@@ -174,49 +179,96 @@ def predicted(track: Track, stamp_ns: int) -> Pose3D:
     )
 
 
-def _follow(track: Track, pose: Pose3D, stamp_ns: int) -> None:
-    dt = (stamp_ns - track.stamp_ns) * 1e-9
-    if dt > 0:
-        moved = pose.pixels - track.pose.pixels
-        moved = moved[np.isfinite(moved).all(axis=1)]
-        step = moved.mean(axis=0) if len(moved) else np.zeros(2)
-        track.speed = 0.7 * track.speed + 0.3 * (step / dt)
-    track.stamp_ns = stamp_ns
-    track.hits += 1
+def _seen(frame: Frame, poses: Sequence[Pose3D]) -> list[_Seen]:
+    """The poses, all of one skeleton, with their extents and centres."""
+    if not poses:
+        return []
+    pixels = np.array([pose.pixels for pose in poses])
+    centres = _means(pixels)
+    return [
+        _Seen(frame, pose, _size(pose), centre) for pose, centre in zip(poses, centres, strict=True)
+    ]
 
 
-def _cost(track: Track, seen: _Seen, stamp_ns: int) -> float:
-    """Dissimilarity of a pose and a track's expectation; _FAR if they cannot be the same."""
-    pose, last = seen.pose, track.pose
-    age = max((stamp_ns - track.stamp_ns) * 1e-9, 0.0)
-    gate = min(_GATE + _GATE_GROWTH * age, _GATE_LIMIT)
-    size, before = seen.size, track.size
-    cost = 0.0
-    if size > 0 and before > 0 and math.isfinite(seen.centre[0]):
-        scale, shift = max(size, before), track.shift(stamp_ns)
-        # The distance of the means is never over the mean distance.
-        if math.hypot(*(seen.centre - track.centre - shift)) > 1.5 * gate * scale:
-            return _FAR
-        apart = pose.pixels - last.pixels - shift
-        apart = apart[np.isfinite(apart).all(axis=1)]
-        if not len(apart):
-            return _FAR
-        distance = float(np.hypot(apart[:, 0], apart[:, 1]).mean()) / scale
-        if distance > gate:
-            return _FAR
-        cost += distance + _SIZE_WEIGHT * abs(math.log(size / before))
-    elif pose.absolute and last.absolute:
-        distance = float(np.linalg.norm(pose.root - last.root))
-        if not distance < 2.0 * gate:
-            return _FAR
-        cost += distance
-    else:
-        return _FAR
-    if pose.absolute and last.absolute:
-        expected = last.root + np.nan_to_num(last.velocity) * min(age, 0.5)
-        far = float(np.linalg.norm(pose.root - expected))
-        cost += _ROOT_WEIGHT * min(far, 2.0) if math.isfinite(far) else 0.0
+def _means(points: Array) -> Array:
+    """(N, 2) of (N, J, 2) points, those that are NaN left out; NaN if all are."""
+    mean = np.add.reduce(points, axis=1) / points.shape[1]
+    if math.isfinite(mean.sum()):
+        return np.asarray(mean)
+    known = np.isfinite(points).all(axis=2, keepdims=True)
+    count = np.add.reduce(known, axis=1)
+    total = np.add.reduce(np.where(known, points, 0.0), axis=1)
+    with np.errstate(invalid='ignore'):
+        return np.asarray(total / count)
+
+
+def _learn_speeds(matched: dict[int, Track], seen: Sequence[_Seen], stamp_ns: int) -> None:
+    """Take in how far the joints of tracks, by index of who is seen, moved on average."""
+    if not matched:
+        return
+    tracks = list(matched.values())
+    moved = np.array([seen[k].pose.pixels for k in matched])
+    moved -= np.array([track.pose.pixels for track in tracks])
+    steps = _means(moved)
+    steps[np.isnan(steps)] = 0.0
+    dt = np.array([(stamp_ns - track.stamp_ns) * 1e-9 for track in tracks])[:, None]
+    speeds = 0.7 * np.array([track.speed for track in tracks])
+    speeds += 0.3 * steps / np.where(dt > 0, dt, np.inf)
+    for track, speed in zip(tracks, speeds):
+        if stamp_ns > track.stamp_ns:
+            track.speed = speed
+
+
+def _costs(tracks: Sequence[Track], seen: Sequence[_Seen], stamp_ns: int) -> Array:
+    """(N, M) dissimilarity of N people seen and the expectations of M tracks; _FAR if they cannot
+    be the same.
+    """
+    age = np.array([max((stamp_ns - track.stamp_ns) * 1e-9, 0.0) for track in tracks])
+    gate = np.minimum(_GATE + _GATE_GROWTH * age, _GATE_LIMIT)
+    expected = np.array([track.shift(stamp_ns) for track in tracks])
+    before = np.array([track.size for track in tracks])
+    size = np.array([one.size for one in seen])
+    centre = np.array([one.centre for one in seen])
+    middle = np.array([track.centre for track in tracks]) + expected
+    scale = np.maximum(size[:, None], before)
+    sized = (size > 0)[:, None] & (before > 0) & np.isfinite(centre[:, :1])
+    # The distance of the means is never over the mean distance.
+    apart = centre[:, None] - middle
+    far = np.hypot(apart[..., 0], apart[..., 1]) > 1.5 * gate * scale
+    cost = np.full(sized.shape, _FAR)
+    row, column = np.nonzero(sized & ~far)
+    if len(row):
+        now = np.array([one.pose.pixels for one in seen])
+        last = np.array([track.pose.pixels for track in tracks]) + expected[:, None]
+        moved = now[row] - last[column]
+        distances = np.hypot(moved[..., 0], moved[..., 1])
+        known = np.isfinite(distances)
+        count = np.add.reduce(known, axis=1)
+        distance = np.add.reduce(np.where(known, distances, 0.0), axis=1) / np.maximum(count, 1)
+        distance /= scale[row, column]
+        same = (count > 0) & (distance <= gate[column])
+        growth = np.abs(np.log(size[row] / before[column]))
+        cost[row, column] = np.where(same, distance + _SIZE_WEIGHT * growth, _FAR)
+    rooted = [k for k, track in enumerate(tracks) if track.pose.absolute]
+    for j in rooted:
+        for i, one in enumerate(seen):
+            if one.pose.absolute and (not sized[i, j] or cost[i, j] < _FAR):
+                near = cost[i, j] if sized[i, j] else 0.0
+                cost[i, j] = near + _root_cost(tracks[j], one, age[j], gate[j], bool(sized[i, j]))
     return cost
+
+
+def _root_cost(track: Track, seen: _Seen, age: float, gate: float, sized: bool) -> float:
+    """What the places of the roots, in metres, add; sized: pixels tell the rest."""
+    pose, last = seen.pose, track.pose
+    cost = 0.0
+    if not sized:
+        cost = float(np.linalg.norm(pose.root - last.root))
+        if not cost < 2.0 * gate:
+            return _FAR
+    expected = last.root + np.nan_to_num(last.velocity) * min(age, 0.5)
+    far = float(np.linalg.norm(pose.root - expected))
+    return cost + (_ROOT_WEIGHT * min(far, 2.0) if math.isfinite(far) else 0.0)
 
 
 def _size(pose: Pose3D) -> float:
@@ -225,9 +277,3 @@ def _size(pose: Pose3D) -> float:
         return pose.size_px
     seen = pose.pixels[np.isfinite(pose.pixels).all(axis=1)]
     return float(np.linalg.norm(np.ptp(seen, axis=0))) if len(seen) else 0.0
-
-
-def _centre(pose: Pose3D) -> Array:
-    """(2,) mean pixel of the joints, NaN if they have none."""
-    seen = pose.pixels[np.isfinite(pose.pixels).all(axis=1)]
-    return np.asarray(seen.mean(axis=0)) if len(seen) else np.full(2, np.nan)

@@ -167,7 +167,15 @@ class Pose3D:
 
     def replace(self, **changes: Any) -> Pose3D:
         """Copy with some fields changed."""
-        return dataclasses.replace(self, **changes)
+        # dataclasses.replace() takes longer than what is done with most poses.
+        new = object.__new__(Pose3D)
+        new.__dict__.update(self.__dict__, **changes)
+        if len(new.__dict__) > len(self.__dict__):
+            raise TypeError(
+                f'a pose has none of {", ".join(changes.keys() - self.__dict__.keys())}'
+            )
+        new.__post_init__()
+        return new
 
     def box(self, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
         """Pixel box x, y, width, height around the joints, cut at an image of that size."""

@@ -7,7 +7,7 @@ from support.blobs import body
 from support.blobs import draw as blob_image
 from support.poses import person, random_person
 
-from pose3d_ros import draw
+from pose3d_ros import draw, plot
 from pose3d_ros.camera import Camera
 from pose3d_ros.plot import plot_3d, scaled, side_by_side
 from pose3d_ros.skeleton import SKELETONS, get_skeleton
@@ -188,3 +188,9 @@ def test_small_images_are_magnified_with_their_joints():
     assert pose.pixels == pytest.approx(2 * person().pixels + 0.5)
     pytest.importorskip('matplotlib')
     assert side_by_side(Frame(np.zeros((60, 80, 3), np.uint8)), []).shape[0] == 480
+
+
+@pytest.mark.parametrize('span', [5.0, 14.0, 2000.0])
+def test_ticks_of_the_plot_do_not_crowd(span: float) -> None:
+    pytest.importorskip('matplotlib')
+    assert 3 <= len(plot._ticks(span).tick_values(0, span)) <= 14

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -178,6 +179,15 @@ def test_assumed_focal_length(make):
     node.image(S)
     assert node.outputs()[0].skeletons[0].root.position.z == pytest.approx(3.0, rel=0.02)
     assert 'assumed' in node.status('calibration').message
+
+
+def test_estimators_that_assume_a_focal_length_say_so(make):
+    node = make()
+    node.core.pipeline.info = replace(node.core.pipeline.info, focal_share=0.9375)
+    node.image(S)
+    assert node.outputs()[0].skeletons[0].position_source == PositionSource.ASSUMED
+    assert 'assumed' in node.status('calibration').message
+    assert not node.warnings()
 
 
 def test_image_size_changes_in_mid_stream(make):

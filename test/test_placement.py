@@ -45,7 +45,7 @@ def put(
     pose: Pose3D, depth: np.ndarray | None = None, camera: Camera = CAMERA, **settings
 ) -> Pose3D:
     frame = Frame(np.zeros((480, 640, 3), np.uint8), depth=depth)
-    return place(pose, camera, frame, PipelineConfig(**settings), 0.1, True)
+    return place([pose], camera, frame, PipelineConfig(**settings), 0.1, True)[0]
 
 
 def test_exact_body_is_placed_exactly_through_distortion() -> None:

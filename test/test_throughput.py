@@ -29,6 +29,7 @@ def test_drawn_people(tmp_path: Path) -> None:
     for one in results:
         assert len(one.network_fps) == len(one.path_fps) == 2
         assert len(one.latency_ms) == len(one.network_ms) == 12
+        assert min(one.added_ms) > 0
         assert set(one.stages) == {'prepare', 'network', 'decode', 'track+smooth+place'}
         assert one.record()['share'] == round(one.share, 3)
     assert np.median(results[1].stages['decode']) > np.median(results[0].stages['decode'])

@@ -23,10 +23,15 @@ Tensors = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Pixels:
-    """A (N, H, W, 3) uint8 BGR image becomes RGB floats (v - mean) / scale inside the network."""
+    """A (N, H, W, 3) uint8 BGR image becomes floats (v - mean) / scale inside the network.
 
-    mean: float
-    scale: float
+    rgb: the file wants RGB, not BGR. planar: it wants (N, 3, H, W).
+    """
+
+    mean: float = 0.0
+    scale: float = 1.0
+    rgb: bool = True
+    planar: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,14 @@ class Port:
     shape: tuple[int | None, ...]
     name: str = ''
     image: Pixels | None = None
+
+    @property
+    def in_file(self) -> Port:
+        """The port as the file has it, before images are made of bytes."""
+        if self.image is None or not self.image.planar:
+            return self
+        count, height, width, channels = self.shape
+        return Port((count, channels, height, width), self.name)
 
     def fits(self, shape: Sequence[int | None]) -> bool:
         """Whether a tensor of that shape, None for dynamic, can be the one."""
@@ -159,6 +172,14 @@ def input_shapes(path: Path, backend: str = 'auto') -> dict[str, list[int | None
         raise ModelError(f'model file {path} does not exist')
     shapes: dict[str, list[int | None]] = _module(path, backend).input_shapes(path)
     return shapes
+
+
+def metadata_of(path: Path, backend: str = 'auto') -> dict[str, str]:
+    """What a model file says of itself, keys `pose3d.<name>`; raises as load_network."""
+    if not path.is_file():
+        raise ModelError(f'model file {path} does not exist')
+    found: dict[str, str] = _module(path, backend).metadata_of(path)
+    return found
 
 
 Shapes = dict[str, tuple[int | None, ...]]

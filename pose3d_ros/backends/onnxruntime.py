@@ -108,7 +108,8 @@ class _OnnxRuntimeNetwork:
         self.metadata: Mapping[str, str] = {
             key: value for key, value in metadata.items() if key.startswith('pose3d.')
         }
-        self._inputs = _match(spec, spec.inputs, session.get_inputs(), 'input')
+        wanted = {role: port.in_file for role, port in spec.inputs.items()}
+        self._inputs = _match(spec, wanted, session.get_inputs(), 'input')
         self._outputs = _match(spec, spec.outputs, session.get_outputs(), 'output')
         self._names = [port.name for port in self._outputs.values()]
         first = next(iter(self._inputs.values()))
@@ -131,7 +132,14 @@ class _OnnxRuntimeNetwork:
         pixels = self._spec.inputs[role].image
         if pixels is None:
             return array
-        return np.asarray((array[..., ::-1].astype(np.float32) - pixels.mean) / pixels.scale)
+        if pixels.rgb:
+            array = array[..., ::-1]
+        if pixels.planar:
+            array = array.transpose(0, 3, 1, 2)
+        array = array.astype(np.float32)
+        if (pixels.mean, pixels.scale) != (0.0, 1.0):
+            array = (array - pixels.mean) / pixels.scale
+        return array
 
     def _run(self, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
         feed = {
@@ -152,17 +160,27 @@ class _OnnxRuntimeNetwork:
 
 def input_shapes(path: Path) -> dict[str, list[int | None]]:
     """Shape of each input of a file; see `backends.input_shapes`."""
+    return {port.name: _shape(port) for port in _opened(path).get_inputs()}
+
+
+def metadata_of(path: Path) -> dict[str, str]:
+    """What a file says of itself; see `backends.metadata_of`."""
+    found = _opened(path).get_modelmeta().custom_metadata_map
+    return {key: value for key, value in found.items() if key.startswith('pose3d.')}
+
+
+def _opened(path: Path) -> Any:
+    """A session to look into a file, not to run it."""
     settings = ort.SessionOptions()
     settings.log_severity_level = 3
     settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = ort.InferenceSession(str(path), settings, providers=[PROVIDERS['cpu']])
+        return ort.InferenceSession(str(path), settings, providers=[PROVIDERS['cpu']])
     except Exception as error:
         raise ModelError(
             f'{path} cannot be loaded by ONNX Runtime (damaged or not an ONNX file): '
             f'{str(error).splitlines()[0][:300]}'
         ) from error
-    return {port.name: _shape(port) for port in session.get_inputs()}
 
 
 def devices() -> list[str]:

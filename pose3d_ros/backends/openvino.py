@@ -186,6 +186,11 @@ def input_shapes(path: Path) -> dict[str, list[int | None]]:
     return {port.any_name if port.names else str(k): _shape(port) for k, port in enumerate(ports)}
 
 
+def metadata_of(path: Path) -> dict[str, str]:
+    """What a file says of itself; see `backends.metadata_of`."""
+    return _metadata(_read(NetworkSpec(path, {}, {})))
+
+
 def _metadata(model: Any) -> dict[str, str]:
     """Our own entries, of an IR or of an ONNX file."""
     found = {}
@@ -248,16 +253,19 @@ def _with_pixels(spec: NetworkSpec, model: Any) -> Any:
     images = {role: port for role, port in spec.inputs.items() if port.image}
     if not images:
         return model
-    found = _match(spec, images, model.inputs, 'input')
+    found = _match(spec, {r: port.in_file for r, port in images.items()}, model.inputs, 'input')
     steps = PrePostProcessor(model)
     for role, port in images.items():
         assert port.image is not None
         item = steps.input(model.inputs.index(found[role]))
         item.tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout('NHWC'))
         item.tensor().set_color_format(ColorFormat.BGR)
-        item.model().set_layout(ov.Layout('NHWC'))
-        item.preprocess().convert_color(ColorFormat.RGB).convert_element_type(ov.Type.f32)
-        item.preprocess().mean(port.image.mean).scale(port.image.scale)
+        item.model().set_layout(ov.Layout('NCHW' if port.image.planar else 'NHWC'))
+        if port.image.rgb:
+            item.preprocess().convert_color(ColorFormat.RGB)
+        item.preprocess().convert_element_type(ov.Type.f32)
+        if (port.image.mean, port.image.scale) != (0.0, 1.0):
+            item.preprocess().mean(port.image.mean).scale(port.image.scale)
     return steps.build()
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+import cv2
 import numpy as np
 
 from .. import __version__
@@ -20,12 +21,14 @@ from ..evaluate import Clip, find_clips
 from ..outputs.files import write_text
 from ..pipeline import Pipeline
 from ..throughput import Throughput, throughput
+from ..types import Frame
 from ..zoo import Entry, models_folder, problems, random_name
 from ..zoo.networks import require_packages
 from .loading import make_pipeline, needed_models
 from .options import add_pipeline_options, config_from, table
 
-_RANDOM_FRAMES = 40
+_RANDOM_FRAMES = 12
+_RANDOM_SIZE = (1280, 720)
 
 DESCRIPTION = """\
 Time an estimator on a clip held in memory, from the BGR image to smoothed poses, for each device
@@ -134,7 +137,11 @@ def _run_random(
     models_dir = configs[0].models_dir
     if problems(entry, models_folder(models_dir) / name):
         install(entry, models_dir, seed=0)
-    frames = list(islice(clip.frames(), _RANDOM_FRAMES))
+    frames = [
+        Frame(cv2.resize(frame.image, _RANDOM_SIZE), frame.stamp_ns)
+        for frame in islice(clip.frames(), _RANDOM_FRAMES)
+    ]
+    show = _show if sys.stderr.isatty() else lambda _: None
     here, results, failures = machine(), [], []
     for config in configs:
         try:
@@ -143,7 +150,13 @@ def _run_random(
             failures.append(f'not here: {config.device} {config.precision}: {error}')
             continue
         label = f'{pipeline.info.backend} {pipeline.info.device} {pipeline.info.precision}'
-        results.append((label, throughput(pipeline, frames, people, rounds=args.rounds)))
+
+        def progress(text: str, label: str = label) -> None:
+            show(f'{label}: {text}')
+
+        found = throughput(pipeline, frames, people, rounds=args.rounds, progress=progress)
+        results.append((label, found))
+    show('')
     print(throughput_text(results, here, frames[0].size, args.rounds, configs[0].threads))
     print('\n'.join(failures), end='')
     if args.json:
@@ -185,20 +198,22 @@ def throughput_text(
                     label,
                     str(one.found),
                     cell(numbers['network_ms']),
+                    cell(stages['network']),
                     cell(stages['decode']),
-                    cell(stages['track+smooth+place']),
-                    f'{one.added_ms:+.2f}',
+                    cell(numbers['added_latency_ms']),
                     f'{np.median(one.network_fps):.1f}',
                     f'{np.median(one.path_fps):.1f}',
                     f'{one.share:.0%}',
                 ]
             )
-    header = ['network', 'people', 'network ms', 'decode ms', 'track ms', 'latency beyond']
+    header = ['network', 'people', 'alone ms', 'in a frame ms', 'decode ms', 'beyond ms']
     header += ['network/s', 'path/s', 'share']
     cores = f'{here["usable_cores"]} of {here["cores"]} cores, load {here["load"]}'
     lines = [
         f'{here["cpu"]}, {cores}; threads: {threads or "as the runtime decides"}',
         f'frames {size[0]}x{size[1]}, {rounds} rounds in turn; median (10th percentile)',
+        'alone: the network with nothing else; beyond: what else a frame waits for;',
+        'share: of the frames per second of the network alone that overlapping frames reach',
     ]
     return '\n'.join([*lines, '', table(rows, header)])
 

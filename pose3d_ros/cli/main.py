@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from .. import __version__
 from ..errors import (
@@ -81,9 +83,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says how an estimator's own settings are given, to those who take them for options."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and leave."""
+        dotted = re.search(r'--(\w+\.[\w-]+)', message)
+        if dotted:
+            name = dotted.group(1).replace('-', '_')
+            message += f'; write --set {name}=VALUE'
+        super().error(message)
+
+
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """The parser, with the options of one command; the others are known by name only."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog='pose3d',
         description='3D human skeletons from cameras, videos and pictures, for robots.',
         epilog=EPILOG,

@@ -293,7 +293,7 @@ def _print_info(entry: Entry, root: Path) -> None:
             print(f'  {label:<11}{text}')
     sums = fetched_sums(root / entry.name)
     print('  files')
-    files = [('ROLE', 'FILE', 'BYTES', 'INPUT', 'PRECISION', 'SHA-256')]
+    files = [('ROLE', 'FILE', 'BYTES', 'INPUT', 'PRECISION', 'CHECKSUM')]
     for role, item in entry.files.items():
         size = f'{item.input[0]}x{item.input[1]}' if item.input else '-'
         unknown = 'made by pose3d models convert' if item.family else _first_copy(item.file, sums)

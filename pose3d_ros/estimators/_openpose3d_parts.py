@@ -223,7 +223,7 @@ def input_size(width: int, height: int, base: int) -> tuple[int, int]:
 
 
 def prepare(image: Array, target: Array, base: int | tuple[int, int]) -> View:
-    """Write an image (h, w, 3) into target (3, H, W) float32, padded with grey.
+    """Write an image (h, w, 3) into target (H, W, 3), both uint8, padded with grey.
 
     base: its rows there, or the width and height that it has to fit in.
     """
@@ -231,20 +231,20 @@ def prepare(image: Array, target: Array, base: int | tuple[int, int]) -> View:
     fit = (base[0] / width, base[1] / height) if isinstance(base, tuple) else (base / height,)
     scale = min(fit)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    resized = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-    target[:, : size[1], : size[0]] = resized.transpose(2, 0, 1)
-    target[:, :, size[0] :] = 128.0
-    target[:, size[1] :] = 128.0
+    part = target[: size[1], : size[0]]
+    cv2.resize(image, size, dst=part, interpolation=cv2.INTER_LINEAR)
+    target[:, size[0] :] = 128
+    target[size[1] :] = 128
     pitch = np.array([STRIDE * width / size[0], STRIDE * height / size[1]])
-    return View(pitch, np.full(2, -0.5), (target.shape[2], target.shape[1]))
+    return View(pitch, np.full(2, -0.5), (target.shape[1], target.shape[0]))
 
 
 def prepare_published(image: Array, base: int, program: str) -> tuple[Array, float]:
-    """(3, H, W) float32 of a frame as the published programs cut it, and the input scale."""
+    """(H, W, 3) uint8 of a frame as the published programs cut it, and the input scale."""
     scale = base / image.shape[0]
     resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
     rows, columns = resized.shape[:2]
     if program == 'demo':
         rows -= rows % STRIDE
     resized = resized[:rows, : columns - columns % STRIDE]
-    return np.ascontiguousarray(resized.transpose(2, 0, 1), np.float32), scale
+    return np.ascontiguousarray(resized), scale

@@ -28,9 +28,13 @@ _FROM, _TO, _FIELD = np.array(LIMBS).T
 _FILLING = (17, 18)  # limbs that only fill gaps
 _WARM, _NEAR, _PASS = 0.1, 3.0, 0.05
 _HIDDEN = 0.05  # score of a neck that is not seen: under that of any peak
+_SUMMIT = 0.5  # of the highest cell around: lower ones hold no maximum
 _MANY_PAIRS = 1000  # for so many it is quicker to enlarge all fields
+_FEW_PAIRS = 100  # so few need no quick look first
+_STAGED_PAIRS = 500  # so many are looked at in stages, which rule most of them out
 _MOST = 100  # peaks of a joint
 _SAMPLES = 10
+_QUICK = (5, 2, 7)  # samples whose cells are looked at first
 # Order in which samples are looked at: the middle tells most.
 _STAGES = ((5,), (2, 7), (0, 1, 3, 4, 6, 8, 9))
 # Bounds of cubic interpolation in two dimensions: the sum of its positive and negative weights.
@@ -51,6 +55,16 @@ class Peaks:
         """First and last + 1 of a joint's peaks."""
         low, high = np.searchsorted(self.joint, [joint, joint + 1])
         return int(low), int(high)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs of peaks that follow a limb's field: (N,) each, start and end are indices of peaks."""
+
+    limb: Array
+    start: Array
+    end: Array
+    score: Array
 
 
 @dataclass(frozen=True)
@@ -78,14 +92,111 @@ def extract(heatmaps: Array, pafs: Array, *, published: bool = True) -> People2D
     hidden keep together if both shoulders are seen.
     """
     peaks = find_peaks(heatmaps[:JOINTS], published=published)
+    pairs = _pairs(peaks, pafs, published)
     if not published:
-        peaks = _with_hidden_necks(peaks, pafs)
-    chosen = _connections(peaks, pafs)
-    return _assemble(peaks, chosen)
+        known = _with_hidden_necks(peaks, pairs, pafs)
+        if known is not peaks:
+            peaks, pairs = known, _pairs(known, pafs, published)
+    return _assemble(peaks, _connections(pairs))
 
 
 def find_peaks(heatmaps: Array, *, published: bool = True) -> Peaks:
     """Local maxima over 0.1 of each heat map."""
+    return _published_peaks(heatmaps) if published else _refined_peaks(heatmaps)
+
+
+def _refined_peaks(heatmaps: Array) -> Peaks:
+    """Maxima with fractions of a pixel, the strongest of close ones; all maps at once.
+
+    Only cells that can hold a maximum are enlarged, each with a border of one pixel.
+    """
+    count, height, width = heatmaps.shape
+    padded = np.full((count, height + 2, width + 2), -np.inf, np.float32)
+    padded[:, 1:-1, 1:-1] = heatmaps
+    around = np.maximum(np.maximum(padded[:, :-2], padded[:, 1:-1]), padded[:, 2:])
+    around = np.maximum(np.maximum(around[:, :, :-2], around[:, :, 1:-1]), around[:, :, 2:])
+    # The interpolation's top may lie in a cell that is not the highest, but hardly lower.
+    candidates = (heatmaps >= _WARM / _OVER) & (heatmaps >= _SUMMIT * around)
+    joint, row, column = np.unravel_index(np.flatnonzero(candidates), candidates.shape)
+    blocks = _enlarged_cells(heatmaps, joint, row, column)
+    middle = blocks[:, 1:-1, 1:-1]
+    peak = middle >= np.float32(_WARM)
+    peak &= middle > blocks[:, 1:-1, :-2]
+    peak &= middle > blocks[:, :-2, 1:-1]
+    peak &= middle >= blocks[:, 1:-1, 2:]
+    peak &= middle >= blocks[:, 2:, 1:-1]
+    cell, v, u = np.unravel_index(np.flatnonzero(peak), peak.shape)
+    joint, x, y = joint[cell], column[cell] * ENLARGED + u, row[cell] * ENLARGED + v
+    score = middle[cell, v, u]
+    before = np.stack([blocks[cell, v + 1, u], blocks[cell, v, u + 1]], axis=1)
+    after = np.stack([blocks[cell, v + 1, u + 2], blocks[cell, v + 2, u + 1]], axis=1)
+    order = np.lexsort((y, x, joint))
+    order = order[_strongest(joint[order], x[order], y[order], score[order])]
+    joint, x, y, score, before, after = (
+        values[order] for values in (joint, x, y, score, before, after)
+    )
+    # The top of the parabola through a peak and its two neighbours.
+    bend = np.maximum(2 * score[:, None] - before - after, 1e-6)
+    offset = np.clip(0.5 * (after - before) / bend, -0.5, 0.5)
+    return Peaks(joint, x, y, score, offset)
+
+
+def _enlarged_cells(maps: Array, k: Array, row: Array, column: Array) -> Array:
+    """(N, 6, 6) enlarged pixels of cells (k, row, column), with those around; 0 outside the map."""
+    _, height, width = maps.shape
+    reach = np.arange(-2, 3)
+    rows = np.clip(row[:, None] + reach, 0, height - 1)
+    columns = np.clip(column[:, None] + reach, 0, width - 1)
+    index = (k * (height * width))[:, None, None] + (rows * width)[:, :, None] + columns[:, None]
+    cells = maps.reshape(-1)[index.reshape(-1, 25)]
+    out = np.empty((len(cells), 36), np.float32)
+    # In parts so small that no matrix library starts threads, which the network needs.
+    for first in range(0, len(cells), 256):
+        np.matmul(cells[first : first + 256], _block_weights(), out=out[first : first + 256])
+    blocks = out.reshape(-1, 6, 6)
+    blocks[column == 0, :, 0] = 0
+    blocks[column == width - 1, :, -1] = 0
+    blocks[row == 0, 0] = 0
+    blocks[row == height - 1, -1] = 0
+    return blocks
+
+
+@lru_cache(maxsize=1)
+def _block_weights() -> Array:
+    """(25, 36) float32: how 5x5 cells make the pixels of the middle one and those around it."""
+    cells = 9
+    index, weights = _taps(cells)
+    line = np.zeros((6, 5), np.float32)
+    for pixel in range(6):
+        at = (cells // 2) * ENLARGED - 1 + pixel
+        line[pixel, index[at] - (cells // 2 - 2)] = weights[at]
+    return np.ascontiguousarray(np.einsum('yr,xc->rcyx', line, line).reshape(25, 36))
+
+
+def _strongest(joint: Array, x: Array, y: Array, score: Array) -> Array:
+    """Indices of the strongest of close peaks; the peaks are sorted by joint, then x."""
+    close: list[tuple[int, int]] = []
+    for step in range(1, len(joint)):
+        dx, dy = x[step:] - x[:-step], y[step:] - y[:-step]
+        near = (joint[step:] == joint[:-step]) & (dx < _NEAR)
+        if not near.any():
+            break
+        found = np.flatnonzero(near & (dx * dx + dy * dy < _NEAR * _NEAR)).tolist()
+        close += [(k, k + step) for k in found]
+    kept = np.ones(len(joint), bool)
+    # The strongest first; whoever has gone takes nobody along.
+    for a, b in sorted(close, key=lambda pair: -max(score[pair[0]], score[pair[1]])):
+        if kept[a] and kept[b]:
+            kept[b if score[a] >= score[b] else a] = False
+    # Noise, or a pattern, has more peaks than any crowd.
+    for k in np.flatnonzero(np.bincount(joint[kept], minlength=1) > _MOST).tolist():
+        own = np.flatnonzero(kept & (joint == k))
+        kept[own[np.argsort(-score[own], kind='stable')[_MOST:]]] = False
+    return np.flatnonzero(kept)
+
+
+def _published_peaks(heatmaps: Array) -> Peaks:
+    """Maxima as published: whole pixels, the left-most of close ones, none on a plateau."""
     _, height, width = heatmaps.shape
     lows = np.minimum(heatmaps.min(axis=(1, 2)), 0.0)
     hot = heatmaps >= ((_WARM + lows * _UNDER) / _OVER)[:, None, None]
@@ -105,68 +216,48 @@ def find_peaks(heatmaps: Array, *, published: bool = True) -> Peaks:
         up = np.zeros((size[1] + 2, size[0] + 2), np.float32)
         part = heatmaps[k, y0:y1, x0:x1]
         cv2.resize(part, size, dst=up[1:-1, 1:-1], interpolation=cv2.INTER_CUBIC)
-        x, y, values = _peaks_of(up, published)
+        x, y, score = _peaks_of(up)
         if len(x) > 1:
-            if not published and len(x) > _MOST:
-                # Noise, or a pattern; no crowd has so many.
-                good = np.argsort(-values[:, 0], kind='stable')[:_MOST]
-                x, y, values = x[good], y[good], values[good]
             order = np.lexsort((y, x))
-            good = order[_apart(x[order], y[order], values[order, 0], published)]
-            x, y, values = x[good], y[good], values[good]
-        found.append((x + x0 * ENLARGED, y + y0 * ENLARGED, values))
+            good = order[_leftmost(x[order], y[order])]
+            x, y, score = x[good], y[good], score[good]
+        found.append((x + x0 * ENLARGED, y + y0 * ENLARGED, score))
         sizes.append(len(x))
     joint = np.repeat(np.arange(len(heatmaps)), sizes)
     if not found:
         none = np.zeros(0, np.int64)
         return Peaks(joint, none, none, np.zeros(0, np.float32), np.zeros((0, 2)))
-    x, y, values = (np.concatenate(parts) for parts in zip(*found))
-    score, offset = values[:, 0], np.zeros((len(x), 2))
-    if not published:
-        # The top of the parabola through a peak and its two neighbours.
-        before, after = values[:, 1:3], values[:, 3:5]
-        bend = np.maximum(2 * score[:, None] - before - after, 1e-6)
-        offset = np.clip(0.5 * (after - before) / bend, -0.5, 0.5)
-    return Peaks(joint, x, y, score, offset)
+    x, y, score = (np.concatenate(parts) for parts in zip(*found))
+    return Peaks(joint, x, y, score, np.zeros((len(x), 2)))
 
 
-def _peaks_of(up: Array, published: bool) -> tuple[Array, Array, Array]:
-    """Column, row, and values (N, 5) of the maxima of one map with a border of zeros.
-
-    Values: at the peak, left, above, right, below.
-    """
+def _peaks_of(up: Array) -> tuple[Array, Array, Array]:
+    """Column, row and value of the strict maxima of one map with a border of zeros."""
     middle = up[1:-1, 1:-1]
     peak = middle >= np.float32(_WARM)
     # What is under the threshold is under every peak too, so it need not be set to zero.
     peak &= middle > up[1:-1, :-2]
     peak &= middle > up[:-2, 1:-1]
-    further = np.greater if published else np.greater_equal
-    peak &= further(middle, up[1:-1, 2:])
-    peak &= further(middle, up[2:, 1:-1])
+    peak &= middle > up[1:-1, 2:]
+    peak &= middle > up[2:, 1:-1]
     y, x = np.divmod(np.flatnonzero(peak), middle.shape[1])
-    width = up.shape[1]
-    steps = np.array([0, -1, -width, 1, width])
-    values = up.reshape(-1)[((y + 1) * width + x + 1)[:, None] + steps]
-    return x, y, values
+    return x, y, middle[y, x]
 
 
-def _apart(x: Array, y: Array, score: Array, published: bool) -> Array:
-    """Indices of peaks that are kept, ordered by x: of close ones the left-most or strongest."""
+def _leftmost(x: Array, y: Array) -> Array:
+    """Indices of peaks that are kept, ordered by x: of close ones the left-most."""
     count = len(x)
-    if count < 2:
-        return np.arange(count)
     dx, dy = x[:, None] - x, y[:, None] - y
     close = dx * dx + dy * dy < _NEAR * _NEAR
     if int(close.sum()) == count:
         return np.arange(count)
-    order = range(count) if published else np.argsort(-score, kind='stable').tolist()
     gone = np.zeros(count, bool)
     kept = []
-    for k in order:
+    for k in range(count):
         if not gone[k]:
             kept.append(k)
             gone |= close[k]
-    return np.sort(np.array(kept))
+    return np.array(kept)
 
 
 @lru_cache(maxsize=16)
@@ -192,13 +283,13 @@ def _taps(cells: int) -> tuple[Array, Array]:
 
 
 class _Fields:
-    """Enlarged affinity fields, (38, H, W) float32 before: all of them, or where they are read."""
+    """Affinity fields (38, H, W) float32, read as if enlarged: wholly, or only where looked at."""
 
-    def __init__(self, pafs: Array, pairs: int) -> None:
+    def __init__(self, pafs: Array, *, wholly: bool = False) -> None:
         self.pafs = np.ascontiguousarray(pafs)
         self.height = pafs.shape[1] * ENLARGED
         self.enlarged: Array | None = None
-        if pairs > _MANY_PAIRS:
+        if wholly:
             size = (pafs.shape[2] * ENLARGED, self.height)
             channels_last = np.ascontiguousarray(pafs.transpose(1, 2, 0))
             self.enlarged = cv2.resize(channels_last, size, interpolation=cv2.INTER_CUBIC)
@@ -216,15 +307,22 @@ class _Fields:
 def _along(pafs: Array, field: Array, x: Array, y: Array, unit: Array) -> Array:
     """(N,) projection of the enlarged fields onto unit (N, 2) at enlarged pixels x, y."""
     _, height, width = pafs.shape
-    columns, column_weights = _taps(width)
-    rows, row_weights = _taps(height)
-    index = (rows[y] * width)[:, :, None] + columns[x][:, None, :]
-    index += (field * (height * width))[:, None, None]
+    columns, rows = _taps(width)[0][x], _taps(height)[0][y]
+    first = rows * width + (field * (height * width))[:, None]
+    index = (first[:, :, None] + columns[:, None]).reshape(-1, 16)
+    weights = _phase_weights()[y % ENLARGED * ENLARGED + x % ENLARGED]
     flat = pafs.reshape(-1)
-    values = flat[index] * unit[:, 0, None, None]
-    values += flat[index + height * width] * unit[:, 1, None, None]
-    mixed = np.matmul(values, column_weights[x][:, :, None])[:, :, 0]
-    return np.asarray((mixed * row_weights[y]).sum(axis=1))
+    across = np.einsum('nk,nk->n', flat.take(index), weights)
+    down = np.einsum('nk,nk->n', flat[height * width :].take(index), weights)
+    return np.asarray(across * unit[:, 0] + down * unit[:, 1])
+
+
+@lru_cache(maxsize=1)
+def _phase_weights() -> Array:
+    """(16, 16) float32: of the 4x4 cells that make an enlarged pixel, by its place in its cell."""
+    _, weights = _taps(9)
+    line = weights[4 * ENLARGED : 5 * ENLARGED]
+    return np.ascontiguousarray(np.einsum('yr,xc->yxrc', line, line).reshape(16, 16))
 
 
 def _scored(
@@ -236,7 +334,7 @@ def _scored(
     left = np.flatnonzero(length > 0)
     unit = (np.stack([dx, dy], axis=1) / np.maximum(length, 1e-9)[:, None]).astype(np.float32)
     total = np.zeros(len(limb))
-    for stage in _STAGES:
+    for stage in _STAGES if len(left) > _STAGED_PAIRS else (tuple(range(_SAMPLES)),):
         if not len(left):
             break
         share = np.array(stage) / (_SAMPLES - 1)
@@ -254,24 +352,60 @@ def _scored(
     return left[good], score[good]
 
 
-def _connections(peaks: Peaks, pafs: Array) -> list[list[tuple[int, int, float]]]:
-    """Per limb the chosen pairs of peaks with their scores, best first."""
+def _along_cells(pafs: Array, limb: Array, ax: Array, ay: Array, bx: Array, by: Array) -> Array:
+    """Indices of the pairs of points A, B between which the cells have a field along the limb.
+
+    A quick look at three cells of the way, before enlarged pixels are worked out.
+    """
+    _, height, width = pafs.shape
+    flat, field = pafs.reshape(-1), (_FIELD * (height * width)).astype(np.int32)[limb]
+    ax, ay, bx, by = (values.astype(np.int32) for values in (ax, ay, bx, by))
+    dx: Array = (bx - ax).astype(np.float32)
+    dy: Array = (by - ay).astype(np.float32)
+    least = np.float32(_PASS / 2) * np.sqrt(dx * dx + dy * dy)
+    left = np.arange(len(limb))
+    last = _SAMPLES - 1
+    for k in _QUICK:
+        column = (ax * (last - k) + bx * k) // (last * ENLARGED)
+        row = (ay * (last - k) + by * k) // (last * ENLARGED)
+        index = field + row * width + column
+        along = flat.take(index) * dx + flat.take(index + height * width) * dy
+        good = np.flatnonzero(along >= least)
+        left = left[good]
+        ax, ay, bx, by, dx, dy, least, field = (
+            values[good] for values in (ax, ay, bx, by, dx, dy, least, field)
+        )
+    return left
+
+
+def _pairs(peaks: Peaks, pafs: Array, published: bool) -> _Pairs:
+    """All pairs that a limb can be."""
     bounds = np.searchsorted(peaks.joint, np.arange(JOINTS + 1))
-    starts, ends, limbs = [], [], []
-    for k, (a, b, _) in enumerate(LIMBS):
-        first, second = np.arange(bounds[a], bounds[a + 1]), np.arange(bounds[b], bounds[b + 1])
-        starts.append(np.repeat(first, len(second)))
-        ends.append(np.tile(second, len(first)))
-        limbs.append(np.full(len(first) * len(second), k))
-    start, end, limb = np.concatenate(starts), np.concatenate(ends), np.concatenate(limbs)
-    fields = _Fields(pafs, len(limb))
-    good, score = _scored(fields, limb, peaks.x[start], peaks.y[start], peaks.x[end], peaks.y[end])
-    start, end, limb = start[good], end[good], limb[good]
-    order = np.lexsort((-score, limb))
+    counts = np.diff(bounds)
+    sizes = counts[_FROM] * counts[_TO]
+    limb = np.repeat(np.arange(len(LIMBS)), sizes)
+    within = np.arange(len(limb)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    row, column = np.divmod(within, counts[_TO][limb])
+    start, end = bounds[_FROM][limb] + row, bounds[_TO][limb] + column
+    x, y = peaks.x, peaks.y
+    if not published and len(limb) > _FEW_PAIRS:
+        good = _along_cells(pafs, limb, x[start], y[start], x[end], y[end])
+        limb, start, end = limb[good], start[good], end[good]
+    fields = _Fields(pafs, wholly=len(limb) > _MANY_PAIRS)
+    good, score = _scored(fields, limb, x[start], y[start], x[end], y[end])
+    return _Pairs(limb[good], start[good], end[good], score)
+
+
+def _connections(pairs: _Pairs) -> list[list[tuple[int, int, float]]]:
+    """Per limb the chosen pairs of peaks with their scores, best first."""
+    order = np.lexsort((-pairs.score, pairs.limb))
     chosen: list[list[tuple[int, int, float]]] = [[] for _ in LIMBS]
     used: set[tuple[int, int]] = set()
     for k, a, b, value in zip(
-        limb[order].tolist(), start[order].tolist(), end[order].tolist(), score[order].tolist()
+        pairs.limb[order].tolist(),
+        pairs.start[order].tolist(),
+        pairs.end[order].tolist(),
+        pairs.score[order].tolist(),
     ):
         if (k, a) not in used and (k, b) not in used:
             used.add((k, a))
@@ -346,34 +480,25 @@ def _assemble(peaks: Peaks, chosen: list[list[tuple[int, int, float]]]) -> Peopl
     )
 
 
-def _with_hidden_necks(peaks: Peaks, pafs: Array) -> Peaks:
+def _with_hidden_necks(peaks: Peaks, pairs: _Pairs, pafs: Array) -> Peaks:
     """Peaks with necks added half-way between shoulders that lack one and are seen as a pair.
 
     Without its neck a person falls apart into limbs. The field from neck to shoulder tells which
     shoulders belong together; the score of an added neck is under that of any peak.
     """
-    necks = slice(*peaks.of(NECK))
-    right, left = (np.arange(*peaks.of(joint)) for joint in SHOULDERS)
-    if not len(right) or not len(left):
-        return peaks
-    fields = _Fields(pafs, 0)
     # Shoulders that a neck already claims are no business of ours.
-    start = np.arange(necks.start, necks.stop)
-    free = []
-    for limb, shoulders in ((0, right), (1, left)):
-        a, b = np.repeat(start, len(shoulders)), np.tile(shoulders, len(start))
-        good, _ = _scored(
-            fields, np.full(len(a), limb), peaks.x[a], peaks.y[a], peaks.x[b], peaks.y[b]
-        )
-        free.append(np.setdiff1d(shoulders, b[good]))
-    right, left = free
+    free = np.ones(len(peaks.joint), bool)
+    free[pairs.end[pairs.limb < len(SHOULDERS)]] = False
+    right, left = (np.flatnonzero(free & (peaks.joint == joint)) for joint in SHOULDERS)
     if not len(right) or not len(left):
         return peaks
+    fields = _Fields(pafs)
     a, b = np.repeat(right, len(left)), np.tile(left, len(right))
     x, y = (peaks.x[a] + peaks.x[b]) // 2, (peaks.y[a] + peaks.y[b]) // 2
     score = np.zeros((2, len(a)))
     for k, end in enumerate((a, b)):
-        good, value = _scored(fields, np.full(len(a), k), x, y, peaks.x[end], peaks.y[end])
+        limb = np.full(len(a), k)
+        good, value = _scored(fields, limb, x, y, peaks.x[end], peaks.y[end])
         score[k, good] = value
     score = np.where((score > 0).all(axis=0), score.mean(axis=0), 0)
     added = []
@@ -384,7 +509,7 @@ def _with_hidden_necks(peaks: Peaks, pafs: Array) -> Peaks:
             added.append(k)
     if not added:
         return peaks
-    at = necks.stop
+    _, at = peaks.of(NECK)
     return Peaks(
         np.insert(peaks.joint, at, [NECK] * len(added)),
         np.insert(peaks.x, at, x[added]),

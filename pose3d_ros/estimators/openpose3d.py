@@ -7,6 +7,7 @@ the network works on the next: `begin` returns at once, `finish` waits and decod
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -19,12 +20,14 @@ from ..backends import (
     WEIGHTS,
     Network,
     NetworkSpec,
+    Pixels,
     Port,
     RuntimeOptions,
     Tensors,
     cache_folder,
     input_shapes,
     load_network,
+    metadata_of,
 )
 from ..config import PipelineConfig, setting
 from ..errors import ModelError
@@ -36,6 +39,8 @@ from . import _openpose3d_parts as parts
 from ._openpose3d_drawn import Scene, draw
 from ._openpose3d_people import NECK as HEAT_NECK
 from ._openpose3d_people import SHOULDERS, extract
+
+log = logging.getLogger(__name__)
 
 MODEL = 'human-pose-estimation-3d-0001'
 DEFAULTS = {'max_people': 20, 'min_score': 0.2}
@@ -128,11 +133,19 @@ class Estimator:
             allow_random_weights=config.allow_random_weights,
         )
 
+        about = metadata_of(path, config.backend)
+        kind = self._options.input_values
+        if kind == 'auto':
+            bare = path.suffix == '.onnx' and 'pose3d.family' not in about
+            kind = 'normalised' if bare else 'raw'
+        mean, scale = (128.0, 255.0) if kind == 'normalised' else (0.0, 1.0)
+        pixels = Pixels(mean, scale, rgb=False, planar=True)
+
         def load(size: tuple[int, int] | None) -> Network:
             width, height = size or (None, None)
             spec = NetworkSpec(
                 path,
-                {'data': Port((None, 3, height, width))},
+                {'data': Port((None, height, width, 3), image=pixels)},
                 {n: Port((None, c, None, None), n) for n, c in _CHANNELS.items()},
                 heads=('features',),
                 batched=self._fixed is None or self._batched,
@@ -144,14 +157,15 @@ class Estimator:
             first = self._fixed
         else:
             first = parts.input_size(16, 9, self._options.input_height)
+        height = self._options.input_height
+        if self._fixed is not None and height not in (Options.input_height, self._fixed[1]):
+            log.warning(
+                'openpose3d.input_height %d has no effect: %s takes %dx%d alone', height, path.name,
+                *self._fixed,
+            )  # fmt: skip
         self._networks = _Networks(load)
         network = self._networks.of(first)
         self._weights = network.metadata.get(WEIGHTS, '')
-        self._normalise = self._options.input_values == 'normalised' or (
-            self._options.input_values == 'auto'
-            and path.suffix == '.onnx'
-            and 'pose3d.family' not in network.metadata
-        )
         self.info = EstimatorInfo(
             model=model.name,
             version=model.version,
@@ -168,7 +182,7 @@ class Estimator:
         self._rehearsal: int | None = None
         self._scenes: dict[tuple[int, ...], Scene] = {}
         self.configure(config)
-        network({'data': np.zeros((1, 3, first[1], first[0]), np.float32)})
+        network({'data': np.zeros((1, first[1], first[0], 3), np.uint8)})
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""
@@ -194,13 +208,12 @@ class Estimator:
         start = time.perf_counter()
         items: dict[tuple[int, int], list[tuple[int, Array, parts.View, float]]] = {}
         for index, frame in enumerate(frames):
-            for tensor, view, scale in self._views(frame):
-                items.setdefault(view.size, []).append((index, tensor, view, scale))
+            for picture, view, scale in self._views(frame):
+                items.setdefault(view.size, []).append((index, picture, view, scale))
         jobs = []
         for size, group in items.items():
-            batch = np.stack([tensor for _, tensor, _, _ in group])
-            if self._normalise:
-                batch = (batch - np.float32(128)) * np.float32(1 / 255)
+            pictures = [picture for _, picture, _, _ in group]
+            batch = np.stack(pictures) if len(pictures) > 1 else pictures[0][None]
             network = self._networks.of(size)
             future = network.submit({'data': batch})
             jobs.append((future, [(index, view, scale) for index, _, view, scale in group]))
@@ -216,9 +229,9 @@ class Estimator:
 
     def bare(self, frame: Frame) -> Callable[[], Future[Tensors]]:
         """The network alone on a frame that is prepared already, to measure it."""
-        tensor, view, _ = self._views(frame)[0]
+        picture, view, _ = self._views(frame)[0]
         network = self._networks.of(view.size)
-        return lambda: network.submit({'data': tensor[None]})
+        return lambda: network.submit({'data': picture[None]})
 
     def finish(self, pending: Pending) -> list[list[Pose3D]]:
         """People of the frames that begin() was given."""
@@ -264,23 +277,28 @@ class Estimator:
         if key not in self._scenes:
             self._scenes[key] = draw(key[0], (columns, rows))
         scene = self._scenes[key].maps
-        return {name: np.repeat(values[None], count, axis=0) for name, values in scene.items()}
+        return {n: np.broadcast_to(values, (count, *values.shape)) for n, values in scene.items()}
 
     def _views(self, frame: Frame) -> list[tuple[Array, parts.View, float]]:
         """What the network sees of a frame: all of it, and its tiles."""
         base = self._options.input_height
         if self._config.parity:
-            tensor, scale = parts.prepare_published(frame.image, base, self._options.program)
-            size = (tensor.shape[2], tensor.shape[1])
-            return [(tensor, parts.View(np.ones(2), np.zeros(2), size), scale)]
+            picture, scale = parts.prepare_published(frame.image, base, self._options.program)
+            size = (picture.shape[1], picture.shape[0])
+            if self._fixed not in (None, size):
+                raise ModelError(
+                    f'parity: this frame needs an input of {size[0]}x{size[1]}, and the model file '
+                    f'takes {self._fixed[0]}x{self._fixed[1]} alone; convert it without --size'
+                )
+            return [(picture, parts.View(np.ones(2), np.zeros(2), size), scale)]
         width, height = frame.size
         size = self._fixed or parts.input_size(width, height, base)
         boxes = [(0, 0, width, height), *_tiles(width, height, self._options.tiles)]
         views = []
         for x, y, w, h in boxes:
-            tensor = np.empty((3, size[1], size[0]), np.float32)
-            view = parts.prepare(frame.image[y : y + h, x : x + w], tensor, self._fixed or base)
-            views.append((tensor, view.moved(x, y), 0.0))
+            picture = np.empty((size[1], size[0], 3), np.uint8)
+            view = parts.prepare(frame.image[y : y + h, x : x + w], picture, self._fixed or base)
+            views.append((picture, view.moved(x, y), 0.0))
         return views
 
     def _people(self, maps: Tensors, view: parts.View) -> list[Pose3D]:
@@ -304,10 +322,8 @@ class Estimator:
         pixels = view.pixels(found.cells)
         pixels[:, parts.PELVIS] = pixels[:, hips].mean(axis=1)
         measured = found.score >= parts.FOUND
-        with np.errstate(invalid='ignore'):
-            scores = np.clip(found.score, 0, 1)
-        total, number = np.nansum(scores, axis=1), np.maximum(measured.sum(axis=1), 1)
-        confidence = np.where(measured, scores, 0.0)
+        confidence = np.where(measured, np.minimum(found.score, 1), 0.0)
+        score = confidence.sum(axis=1) / np.maximum(measured.sum(axis=1), 1)
         confidence[:, parts.PELVIS] = confidence[:, hips].min(axis=1)
         measured[:, parts.PELVIS] = measured[:, hips].all(axis=1)
         status = np.where(measured, JointStatus.MEASURED, JointStatus.INFERRED).astype(np.uint8)
@@ -319,7 +335,7 @@ class Estimator:
                 confidence=confidence[k],
                 pixels=pixels[k],
                 status=status[k],
-                score=float(total[k] / number[k]),
+                score=float(score[k]),
                 size_px=float(math.hypot(*extent[k])),
             )
             for k in range(len(xyz))

@@ -135,7 +135,10 @@ def _download_any(item: Checkpoint, path: Path, entry: Entry, progress: bool) ->
             return _verify(item, path, entry, url)
         except ModelError as error:
             failures.append(str(error))
-    raise ModelError('; '.join(failures))
+    raise ModelError(
+        f'{"; ".join(failures)}. A copy from elsewhere serves as well: '
+        f'pose3d models convert {entry.name} --checkpoint {item.file}'
+    )
 
 
 def _verify(item: FileEntry | Wheel | Checkpoint, path: Path, entry: Entry, url: str = '') -> None:

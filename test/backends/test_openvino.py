@@ -116,6 +116,23 @@ def test_images_are_made_of_bytes(spec: NetworkSpec, tmp_path: Path) -> None:
         np.testing.assert_allclose(found, (pixels[..., ::-1].astype(float) - 10) / 2)
 
 
+def test_planar_images(tmp_path: Path) -> None:
+    data = ops.parameter([-1, 3, 4, 6], np.float32, name='data')
+    path = tmp_path / 'planes.xml'
+    ov.save_model(ov.Model([ops.relu(data)], [data], 'planes'), path)
+    pixels = RNG.integers(10, 255, (2, 4, 6, 3), dtype=np.uint8)
+    planes = pixels.transpose(0, 3, 1, 2).astype(float)
+    for image, expected in (
+        (Pixels(rgb=False, planar=True), planes),
+        (Pixels(10.0, 2.0, planar=True), (planes[:, ::-1] - 10) / 2),
+    ):
+        port = Port((None, 4, 6, 3), image=image)
+        seen = NetworkSpec(path, {'data': port}, {'out': Port((None, 3, 4, 6))})
+        network = load_network(seen, RuntimeOptions())
+        np.testing.assert_allclose(network({'data': pixels})['out'], expected)
+        np.testing.assert_allclose(network({'data': pixels[:1]})['out'], expected[:1])
+
+
 def test_several_submitted_at_once(spec: NetworkSpec) -> None:
     network = load_network(spec, RuntimeOptions())
     images = [IMAGE * k for k in range(8)]

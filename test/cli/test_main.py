@@ -181,3 +181,9 @@ def test_table_aligns_numbers():
         'a    1.0',
         'bb  12.0',
     ]
+
+
+def test_settings_of_estimators_are_no_options(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(['run', 'a.jpg', '--openpose3d.input-height', '512'])
+    assert 'write --set openpose3d.input_height=VALUE' in capsys.readouterr().err

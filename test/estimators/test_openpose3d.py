@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip('onnx', reason='onnx makes the networks of this test')
 
+import onnx
+from onnx import TensorProto, helper
 from support.drawn_model import write
 
 from pose3d_ros.backends import available
@@ -118,6 +120,8 @@ def test_people_without_a_neck_are_kept(tmp_path: Path, hidden: tuple[int, ...])
     for pose in poses:
         assert pose.status[0] == JointStatus.INFERRED
         assert pose.confidence[0] < 0.1
+        own = (pose.status == JointStatus.MEASURED) & (np.arange(19) != parts.PELVIS)
+        assert pose.score == pytest.approx(pose.confidence[own].mean())
         assert (pose.status[[3, 9, 4, 10]] == JointStatus.MEASURED).all()
     found = extract(scene.maps['heatmaps'], scene.maps['pafs'])
     assert np.isnan(found.score[:, 1]).all()
@@ -232,15 +236,15 @@ def test_another_network(tmp_path: Path) -> None:
 def test_padding_and_pixels() -> None:
     image = np.random.default_rng(0).integers(0, 255, (720, 1280, 3), np.uint8)
     assert parts.input_size(1280, 720, 256) == (456, 256)
-    target = np.empty((3, 256, 456), np.float32)
+    target = np.empty((256, 456, 3), np.uint8)
     view = parts.prepare(image, target, 256)
-    assert (target[:, :, 455] == 128).all()
-    assert not (target[:, :, 454] == 128).all()
+    assert (target[:, 455] == 128).all()
+    assert not (target[:, 454] == 128).all()
     # The middle of the frame is the middle of the scaled part.
     np.testing.assert_allclose(view.pixels(np.array([455 / 16, 16])), [639.5, 359.5])
-    small = np.empty((3, 128, 128), np.float32)
+    small = np.empty((128, 128, 3), np.uint8)
     view = parts.prepare(image, small, (128, 128))
-    assert (small[:, 72:] == 128).all()
+    assert (small[72:] == 128).all()
     np.testing.assert_allclose(view.pixels(np.array([8, 4.5])), [639.5, 359.5])
 
 
@@ -281,3 +285,75 @@ def test_drawn_body_is_upright() -> None:
     body = standing()
     assert body[1, 1] < body[0, 1] < body[6, 1] < body[8, 1]
     assert body[6, 0] > 0 > body[12, 0]  # facing the camera, the left side is at the right
+
+
+def fixed(path: Path, source: Path) -> Path:
+    """The same network for 448x256 alone."""
+    model = onnx.load(str(source))
+    for axis, size in ((2, 256), (3, 448)):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
+    onnx.save(model, str(path))
+    return path
+
+
+def test_files_of_a_fixed_size(
+    tmp_path: Path, three: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = fixed(tmp_path / 'fixed.onnx', three)
+    assert len(create(config_for(path)).estimate([frame()])[0]) == 3
+    assert not caplog.messages
+    create(config_for(path, **{'openpose3d.input_height': 512}))
+    assert 'input_height 512 has no effect: fixed.onnx takes 448x256 alone' in caplog.text
+    published = create(config_for(path, parity=True))
+    assert len(published.estimate([frame()])[0]) == 3
+    with pytest.raises(ModelError, match='needs an input of 336x256, and the model file takes 448'):
+        published.estimate([frame(size=(640, 480))])
+
+
+def means(path: Path, metadata: dict[str, str]) -> Path:
+    """A network of the right shapes whose maps are the mean colours of the cells."""
+    nodes = [
+        helper.make_node('AveragePool', ['data'], ['m'], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node('Concat', ['m'] * 19, ['features'], axis=1),
+        helper.make_node('Concat', ['m'] * 12 + ['blue'] * 2, ['pafs'], axis=1),
+        helper.make_node('Concat', ['m'] * 6 + ['blue'], ['heatmaps'], axis=1),
+        helper.make_node('Split', ['m'], ['blue', 'green', 'red'], axis=1, num_outputs=3),
+    ]
+    order = [nodes[0], nodes[4], *nodes[1:4]]
+    ports = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ['n', count, 'h', 'w'])
+        for name, count in (('data', 3), ('features', 57), ('heatmaps', 19), ('pafs', 38))
+    ]
+    model = helper.make_model(
+        helper.make_graph(order, 'means', ports[:1], ports[1:]),
+        opset_imports=[helper.make_opsetid('', 18)],
+        ir_version=9,
+    )
+    helper.set_model_props(model, metadata)
+    onnx.save(model, str(path))
+    return path
+
+
+@pytest.mark.parametrize('backend', available())
+@pytest.mark.parametrize(
+    ('metadata', 'values', 'normalised'),
+    [
+        ({}, 'auto', True),
+        ({'pose3d.family': 'openpose3d'}, 'auto', False),
+        ({}, 'raw', False),
+        ({'pose3d.family': 'openpose3d'}, 'normalised', True),
+    ],
+)
+def test_what_the_network_is_fed(
+    tmp_path: Path, backend: str, metadata: dict[str, str], values: str, normalised: bool
+) -> None:
+    path = means(tmp_path / 'means.onnx', metadata)
+    changes = {'backend': backend, 'device': 'CPU', 'openpose3d.input_values': values}
+    estimator = create(config_for(path, **changes))
+    image = np.full((512, 896, 3), (10, 20, 230), np.uint8)
+    (job,) = estimator.begin([Frame(image)]).jobs
+    found = job[0].result()['features']
+    assert found.shape == (1, 57, 32, 56)
+    expected = np.array([10, 20, 230.0])
+    expected = (expected - 128) / 255 if normalised else expected
+    np.testing.assert_allclose(found[0, :3].mean(axis=(1, 2)), expected, rtol=1e-5)

@@ -102,11 +102,12 @@ def test_filters(path: Path) -> None:
 )
 def test_preparation(path: Path) -> None:
     case = np.load(path)
-    tensor, scale = parts.prepare_published(case['frame_bgr'], int(case['base_height']), 'demo')
+    picture, scale = parts.prepare_published(case['frame_bgr'], int(case['base_height']), 'demo')
     assert scale == pytest.approx(float(case['input_scale']))
-    assert tensor.shape == case['network_input'].shape[1:]
     # A grey level at most.
-    np.testing.assert_allclose(tensor, case['network_input'][0] * 255 + 128, atol=1.01)
+    expected = case['network_input'][0].transpose(1, 2, 0) * 255 + 128
+    assert picture.shape == expected.shape
+    np.testing.assert_allclose(picture, expected, atol=1.01)
 
 
 def test_input_sizes() -> None:
@@ -115,6 +116,6 @@ def test_input_sizes() -> None:
         pytest.skip(f'no recorded results in {PARITY}')
     for case in json.loads(path.read_text()):
         size, base = (case['frame_height'], case['frame_width']), case['base_height']
-        tensor, scale = parts.prepare_published(np.zeros((*size, 3), np.uint8), base, 'demo')
+        picture, scale = parts.prepare_published(np.zeros((*size, 3), np.uint8), base, 'demo')
         assert scale == pytest.approx(case['input_scale'])
-        assert list(tensor.shape[:0:-1]) == case['network_input'], case
+        assert list(picture.shape[1::-1]) == case['network_input'], case

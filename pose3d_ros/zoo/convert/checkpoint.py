@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tarfile
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -116,11 +117,13 @@ def random_weights(
 
 def _load(path: Path) -> Any:
     try:
-        return torch.load(path, map_location='cpu', weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # about protocols of pickles, which are refused anyhow
+            return torch.load(path, map_location='cpu', weights_only=True)
     except UnpicklingError as error:
         raise ModelError(
             f'{path.name} is damaged, or holds objects that only execution could restore '
-            f'({_first_line(error)}); nothing was executed'
+            f'({_objection(error)}); nothing was executed'
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
         raise ModelError(f'{path.name} is no PyTorch checkpoint: {_first_line(error)}') from error
@@ -176,6 +179,14 @@ def _list(kind: str, items: list[str]) -> str:
         return ''
     more = f' and {len(items) - _LISTED} more' if len(items) > _LISTED else ''
     return f'{len(items)} {kind}: {", ".join(items[:_LISTED])}{more}'
+
+
+def _objection(error: UnpicklingError) -> str:
+    """What the restricted unpickler met; the rest of its message tells how to get round it."""
+    text = str(error)
+    told = text.partition('WeightsUnpickler error:')[2] or text.partition('\n')[2]
+    line = next((line.strip() for line in told.splitlines() if line.strip()), 'no tensors')
+    return line.partition('. ')[0].rstrip('.')[:200]
 
 
 def _first_line(error: BaseException) -> str:

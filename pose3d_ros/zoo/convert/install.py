@@ -50,7 +50,7 @@ def install(
     folder = root / (entry.name if seed is None else random_name(entry.name))
     done: dict[str, Converted] = {}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory('.part', f'.{entry.name}.', root) as name:
             part = Path(name)
             for key, item in roles.items():
@@ -65,6 +65,7 @@ def install(
                     size=size,
                     seed=seed,
                 )
+            folder.mkdir(exist_ok=True)
             _move(folder, done)
     except OSError as error:
         raise ModelError(f'cannot store model {entry.name} in {folder}: {error}') from error

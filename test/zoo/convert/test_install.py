@@ -108,7 +108,7 @@ def test_a_bad_checkpoint_leaves_nothing(toy: Entry, published: Path, tmp_path: 
     torch.save(state, published)
     with pytest.raises(ModelError, match='1 missing: conv.bias'):
         install(toy, tmp_path / 'models', checkpoint=published)
-    assert list((tmp_path / 'models' / 'toy').iterdir()) == []
+    assert list((tmp_path / 'models').iterdir()) == []
 
 
 def test_roles(toy: Entry, published: Path, tmp_path: Path) -> None:
