@@ -276,7 +276,7 @@ class Pipeline:
         if frame.camera is None or not loose or not self.config.placement:
             return out
         info = self.info
-        sizes = info.size_sigma, info.metric, info.height_m
+        sizes = info.size_sigma, info.metric, info.height_m, not info.weighs_pixels
         found = place([poses[k] for k in loose], frame.camera, frame, self.config, *sizes)
         for k, pose in zip(loose, found):
             out[k] = pose

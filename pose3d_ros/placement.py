@@ -32,12 +32,13 @@ def place(
     size_sigma: float,
     metric: bool,
     height_m: float = 0.0,
+    pull: bool = True,
 ) -> list[Pose3D]:
     """The poses in metres from the camera, unchanged those whose place cannot be solved.
 
     poses: of one skeleton. size_sigma: relative standard deviation of the body size; depth is off
     by as much. metric: the size is the model's own. height_m: what a pose is scaled to already; 0:
-    unknown.
+    unknown. pull: joints move towards their rays, as the settings say.
     """
     if not poses:
         return []
@@ -67,7 +68,7 @@ def place(
                 t[k], sources[k] = fixed.t, PositionSource.DEPTH
                 spreads[k] = _DEPTH_SIGMA_M * fixed.t / fixed.t[2]
     xyz += t[:, None]
-    if config.reprojection_weight and not config.parity:
+    if pull and config.reprojection_weight and not config.parity:
         _pull(xyz, rays, config.reprojection_weight)
     out = list(poses)
     for k in np.flatnonzero(fits).tolist():

@@ -38,7 +38,8 @@ class EstimatorInfo:
     size_sigma: standard deviation of the predicted body size, relative to it. focal_share: focal
     length that is assumed for cameras without calibration, in image widths; 0: none. height_m: of
     a person of unit size, where people are scaled by an assumed height; 0: they are not.
-    scaled_by_depth: depth images tell the sizes of people, not only where they are.
+    scaled_by_depth: depth images tell the sizes of people, not only where they are. weighs_pixels:
+    poses are made of the 2D joints, whose errors are allowed for: they are not pulled towards them.
     """
 
     model: str
@@ -51,6 +52,7 @@ class EstimatorInfo:
     focal_share: float = 0.0
     height_m: float = 0.0
     scaled_by_depth: bool = False
+    weighs_pixels: bool = False
 
 
 class Estimator(Protocol):

@@ -29,6 +29,7 @@ from ._lifter_models import (
     KINDS,
     Lifted,
     MotionBERT,
+    Own,
     Published,
     View,
     create_lift,
@@ -165,6 +166,7 @@ class Estimator:
             metric=self._lift.metric,
             size_sigma=0.08 if self._lift.metric else 0.1,
             scaled_by_depth=True,
+            weighs_pixels=isinstance(self._lift, Own),
         )
         self._states: dict[str, _State] = {}
         self._timings: dict[str, float] = {}

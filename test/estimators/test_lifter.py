@@ -11,7 +11,9 @@ import pytest
 from pose3d_ros.camera import Camera
 from pose3d_ros.config import PipelineConfig
 from pose3d_ros.errors import ConfigError
+from pose3d_ros.estimators._lifter_models import View
 from pose3d_ros.estimators.lifter import models
+from pose3d_ros.lifting.features import HINT, JOINTS
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource, pose_2d
@@ -87,6 +89,34 @@ def test_own_lifter_sees_a_person_stand() -> None:
     assert pose.xyz[names.index('left_hip')][0] > pose.xyz[names.index('right_hip')][0]
     assert pose.covariance is not None
     assert (np.linalg.eigvalsh(pose.covariance[1:]) > 0).all()
+
+
+def test_own_poses_are_not_pulled_onto_pixels_that_they_were_made_of() -> None:
+    poses = []
+    for weight in (0.0, 1.0):
+        pipeline = make()
+        pipeline.configure(pipeline.config.replace(reprojection_weight=weight))
+        poses.append(run(pipeline, 4)[-1][1][0])
+    np.testing.assert_array_equal(poses[0].xyz, poses[1].xyz)
+    np.testing.assert_allclose(poses[0].pixels, poses[1].pixels)
+
+
+def test_what_is_hardly_believed_is_a_hint() -> None:
+    pipeline = make()
+    lift = pipeline.estimator._lift  # type: ignore[attr-defined]
+    seen = person((0.0, 0.0, 4.0), missing=(15,))
+    confidence, pixels = seen.confidence.copy(), seen.pixels.copy()
+    confidence[13], confidence[9] = 0.02, 0.6
+    pixels[14] = 330, 700
+    seen = seen.replace(confidence=confidence, pixels=pixels)
+    kept = lift.prepare(seen, View(SIZE, CAMERA), 0.1)
+    row = {name: kept[k] for k, name in enumerate(JOINTS)}
+    assert row['left_wrist'][2] == pytest.approx(0.6)
+    assert row['left_knee'][2] == HINT  # the source hardly believes in it
+    assert row['right_knee'][2] == HINT  # outside the image
+    assert np.isfinite(row['right_knee']).all()
+    assert np.isnan(row['left_ankle'][:2]).all()
+    assert np.isnan(row['left_toe']).all()
 
 
 def test_several_people_keep_their_windows() -> None:
