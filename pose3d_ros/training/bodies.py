@@ -195,4 +195,4 @@ def _resized(body: Tensor, dice: Dice) -> Tensor:
         out[:, :, shoulder] = thorax + girdle - sunk
         out[:, :, elbow] = out[:, :, shoulder] + (body[:, :, elbow] - body[:, :, shoulder]) * upper
         out[:, :, wrist] = out[:, :, elbow] + (body[:, :, wrist] - body[:, :, elbow]) * lower
-    return out * factor(0.07, 0.99)[..., None]
+    return out * factor(0.07, 0.97)[..., None]

@@ -22,7 +22,7 @@ Tensor = Any
 
 INDEX = {name: k for k, name in enumerate(JOINTS)}
 _BODY = 17
-_LIKE_BLAZEPOSE, _BODY_ONLY = 0.55, 0.9  # shares of windows: like BlazePose, body only, then all
+_LIKE_BLAZEPOSE, _BODY_ONLY = 0.65, 0.93  # shares of windows: like BlazePose, body only, then all
 _EXACT = 0.6  # of the windows that are not like BlazePose
 
 
