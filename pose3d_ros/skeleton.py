@@ -173,6 +173,16 @@ _ALL = (
         meanings={'neck': 'skull_base', 'head': 'head_top'},
     ),
     _skeleton(
+        'cmu_22',
+        'pelvis: right_hip:pelvis right_knee:right_hip right_ankle:right_knee left_hip:pelvis '
+        'left_knee:left_hip left_ankle:left_knee spine:pelvis thorax:spine neck:thorax head:neck '
+        'left_shoulder:thorax left_elbow:left_shoulder left_wrist:left_elbow '
+        'right_shoulder:thorax right_elbow:right_shoulder right_wrist:right_elbow '
+        'nose:neck left_ear:neck right_ear:neck left_toe:left_ankle right_toe:right_ankle',
+        root='pelvis',
+        meanings={'neck': 'skull_base', 'head': 'head_top'},
+    ),
+    _skeleton(
         'mpii_16',
         'right_ankle:right_knee right_knee:right_hip right_hip:pelvis left_hip:pelvis '
         'left_knee:left_hip left_ankle:left_knee pelvis: thorax:pelvis upper_neck:thorax '

@@ -139,7 +139,7 @@ def test_keypoints_become_people(lifted) -> None:
     lifted.keypoints(1 * S, pixels_at(-0.8), pixels_at(0.8))
     array = lifted.image(1 * S)
     assert len(array.skeletons) == 2
-    assert array.convention == 'h36m_17'
+    assert array.convention == {'lifter': 'cmu_22'}.get(lifted.config.estimator, 'h36m_17')
     for person, side in zip(array.skeletons, (-1, 1)):
         root = person.root.position
         assert (root.x, root.z) == pytest.approx((0.8 * side, 4.0), abs=0.5)

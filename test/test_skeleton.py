@@ -16,6 +16,7 @@ COUNTS = {
     'coco_cmu_19': 19,
     'panoptic_19': 19,
     'h36m_17': 17,
+    'cmu_22': 22,
     'mpii_16': 16,
     'cpm_14': 14,
     'openpose_18': 18,

@@ -121,7 +121,7 @@ class Lift(Protocol):
 class Own:
     """The package's own lifter; see lifting.features."""
 
-    skeleton = SKELETONS['h36m_17']
+    skeleton = features.BODY
     metric = True
 
     def __init__(self, config: PipelineConfig, kind: Kind) -> None:
@@ -168,10 +168,9 @@ class Own:
         found, turn, usable = features.encode(rays, seen, np.tile(known, 2))
         output = self.network({'window': found.astype(np.float32)})['joints']
         joints, covariance = features.without_mirror(*features.decode(output, turn))
-        body = len(self.skeleton)
-        nothing = Lifted(np.full((body, 3), np.nan))
+        nothing = Lifted(np.full((features.COUNT, 3), np.nan))
         return [
-            Lifted(xyz[:body], spread[:body]) if good else nothing
+            Lifted(xyz, spread) if good else nothing
             for xyz, spread, good in zip(joints, covariance, usable)
         ]
 

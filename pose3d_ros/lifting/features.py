@@ -18,16 +18,10 @@ from ..skeleton import SKELETONS
 
 WINDOW = 9
 RATE = 10.0
-JOINTS = (*SKELETONS['h36m_17'].names, 'nose', 'left_ear', 'right_ear', 'left_toe', 'right_toe')
+BODY = SKELETONS['cmu_22']
+JOINTS = BODY.names
 COUNT = len(JOINTS)
-MEANINGS = (
-    *SKELETONS['h36m_17'].by_meaning,
-    'nose',
-    'left_ear',
-    'right_ear',
-    'left_toe',
-    'right_toe',
-)
+MEANINGS = tuple(BODY.by_meaning)
 HIDDEN_SET = [0, 7, 8, 9, 10]
 """Joints that detectors of COCO's kind do not give: pelvis, spine, thorax, neck, head."""
 CHANNELS = 3 * COUNT + 4

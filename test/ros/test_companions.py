@@ -42,16 +42,18 @@ def placed(got, x):
     )
 
 
-@pytest.mark.parametrize('estimator', ['lifter', 'lifting_from_the_deep'])
-def test_keypoints_of_another_node(start, peer, estimator):
+@pytest.mark.parametrize(
+    ('estimator', 'convention'), [('lifter', 'cmu_22'), ('lifting_from_the_deep', 'h36m_17')]
+)
+def test_keypoints_of_another_node(start, peer, estimator, convention):
     running = start(estimator=estimator, **{f'{estimator}.keypoints': 'topic'}).wait()
     got, camera, keypoints = peer.skeletons(), peer.camera(), Keypoints(peer)
     info = camera_info(focal=FOCAL)
     camera.until(lambda: placed(got, 0.5), image=keypoints.image, info=info)
     (person,) = present(got)
-    assert got[-1].convention == 'h36m_17'
+    assert got[-1].convention == convention
     assert person.root.position.z == pytest.approx(4.0, abs=1.0)
-    assert len(person.joints) == 17
+    assert len(person.joints) == int(convention[-2:])
     keypoints.x = -0.5
     camera.until(lambda: placed(got, -0.5), image=keypoints.image, info=info)
     (status,) = [s for s in running.node._session.statuses() if s.name == 'keypoints']

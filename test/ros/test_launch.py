@@ -143,7 +143,7 @@ def test_keypoints_of_another_node(launch, peer, namespace):
         return message
 
     camera.until(lambda: got and got[-1].skeletons, image=image, info=camera_info())
-    assert got[-1].convention == 'h36m_17'
+    assert got[-1].convention == 'cmu_22'
     process.interrupt(group=True)
     process.ends(within(5.0))
     assert 'finished cleanly' in process.output
