@@ -61,7 +61,11 @@ class Options:
     )
     delay: int = setting(3, 'frames of delay with latency: delay', low=0, high=500)
     min_keypoint_score: float = setting(
-        0.1, 'keypoints under this count as missing', low=0, high=1, live=True
+        0.1,
+        'keypoints under this count as missing; the own lifter takes them for hints',
+        low=0,
+        high=1,
+        live=True,
     )
     normalise: str = setting(
         '', "what published models see positions relative to; empty: the model's default",

@@ -26,10 +26,7 @@ HIDDEN_SET = [0, 7, 8, 9, 10]
 """Joints that detectors of COCO's kind do not give: pelvis, spine, thorax, neck, head."""
 CHANNELS = 3 * COUNT + 4
 OUTPUTS = 6 * COUNT
-MIRROR = [
-    JOINTS.index(n.replace('left', '#').replace('right', 'left').replace('#', 'right'))
-    for n in JOINTS
-]
+MIRROR = list(BODY.mirror)
 """Joint on the other side of each."""
 HINT = 0.03
 """Confidence of joints that a source guesses beyond the image's edge, or hardly believes in."""
