@@ -32,6 +32,8 @@ KEYPOINTS = (
     'topic of 2D keypoints (pose3d_ros/Skeleton3DArray) that the estimator shall use; '
     'estimator_info is expected beside it'
 )
+DEPTH = 'topic of depth images that are registered to the images: they tell how far away people are'
+DEPTH_TRANSPORT = 'compressed: <depth_topic>/compressedDepth; raw if a depth_topic is given'
 FRAME = "RViz's fixed frame; empty: target_frame, or that of rviz_config"
 
 # Argument, description, default, choices.
@@ -43,6 +45,7 @@ ARGUMENTS = [
     ('camera_info_topic', INFO, '', None),
     ('detections_topic', DETECTIONS, '', None),
     ('keypoints_topic', KEYPOINTS, '', None),
+    ('depth_topic', DEPTH, '', None),
     ('params_file', 'file with parameters', str(SHARE / 'config' / 'estimator.yaml'), None),
     ('use_sim_time', 'take the time from /clock', '', ['', *BOOL]),
     ('rviz', 'start RViz too', 'false', BOOL),
@@ -60,6 +63,7 @@ PARAMETERS = [
     ('device', 'inference device, as CPU, GPU, NPU, AUTO', str, None),
     ('precision', 'of inference', str, ['', 'auto', 'f32', 'mixed', 'bf16', 'f16', 'int8']),
     ('image_transport', 'compressed: <image_topic>/compressed', str, ['', 'raw', 'compressed']),
+    ('depth_transport', DEPTH_TRANSPORT, str, ['', 'none', 'raw', 'compressed']),
     ('target_frame', "publish in this frame instead of the camera's", str, None),
     ('publish_tf', 'broadcast transforms of people', bool, ['', *BOOL]),
     ('autostart', 'configure and activate by itself', bool, ['', *BOOL]),
@@ -105,6 +109,8 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     for topic, setting in (('detections_topic', 'detector'), ('keypoints_topic', 'keypoints')):
         if value(topic) and value('estimator'):
             given[f'{value("estimator")}.{setting}'] = 'topic'
+    if value('depth_topic') and not value('depth_transport'):
+        given['depth_transport'] = 'raw'
     logger = '.'.join([*value('namespace').strip('/').split('/'), value('name')]).lstrip('.')
     files = [value('params_file')] if value('params_file') else []
     entities: list[LaunchDescriptionEntity] = [
@@ -136,6 +142,7 @@ def input_remappings(value: Callable[[str], str]) -> list[tuple[str, str]]:
         # Where image_transport expects it.
         info = str(PurePosixPath(image).parent / 'camera_info')
     pairs = [('image', image), ('camera_info', info), ('detections', value('detections_topic'))]
+    pairs.append(('depth_image', value('depth_topic')))
     keypoints = value('keypoints_topic')
     if keypoints:
         told = str(PurePosixPath(keypoints).parent / 'estimator_info')

@@ -65,6 +65,26 @@ class NodeConfig(PipelineConfig):
         high=1,
         live=True,
     )
+    depth_transport: str = setting(
+        'none',
+        'raw: a depth image on <camera>/depth_image, registered to the image, tells how far away '
+        'people are; compressed: on <depth_image>/compressedDepth',
+        choices=('none', 'raw', 'compressed'),
+    )
+    depth_wait_s: float = setting(
+        0.05,
+        'with depth images: an image waits so long for the one of its own stamp',
+        low=0,
+        high=1,
+        live=True,
+    )
+    depth_tolerance_s: float = setting(
+        0.05,
+        'a depth image of another stamp serves an image if it is so near; 0: only its own',
+        low=0,
+        high=1,
+        live=True,
+    )
     camera_frame: str = setting('', 'frame_id for images that come without one')
     target_frame: str = setting(
         '', "publish in this frame, transformed at the image's stamp; empty: the camera's"

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .companions import Companions, Topic, topics_of
 from .draw import overlay
-from .errors import InputError
 from .messages import (
     MarkerBuilder,
     SkeletonBuilder,
@@ -29,10 +29,7 @@ from .messages import (
 )
 from .messages.body import transformed
 from .messages.calibration import Calibration
-from .messages.detections import DETECTIONS, NEAR_NS, boxes_of
-from .messages.diagnostics import CameraState, Companion, Status, statuses
-from .messages.keypoints import KEYPOINTS, Conventions, keypoints_of
-from .messages.stamped import Stamped
+from .messages.diagnostics import CameraState, Status, statuses
 from .messages.types import Message
 from .monitor import Throttle
 from .node_config import NodeConfig
@@ -47,7 +44,6 @@ OUTPUTS = {
     'debug_image': 'sensor_msgs/msg/Image',
 }
 NODE_NAME = 'pose3d_estimator'
-INFO_TYPE = 'pose3d_ros/msg/EstimatorInfo'
 IMAGE_TYPES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
 
 
@@ -87,10 +83,7 @@ class _Camera:
     calibration: Calibration
     markers: MarkerBuilder
     transforms: TransformBuilder
-    boxes: Stamped[Array] = field(default_factory=Stamped)
-    keypoints: Stamped[Message] = field(default_factory=Stamped)
-    conventions: Conventions = field(default_factory=Conventions)
-    companion_problem: str = ''
+    companions: Companions
     encoding: str = ''
     zero_stamps: int = 0
     tf_failures: int = 0
@@ -108,9 +101,9 @@ class _Camera:
 class NodeCore:
     """One node: cameras in, messages out.
 
-    unpack: makes the image message of what image() was given (in the worker: only images that are
-    processed cost anything). decode: BGR of such an Image; InputError if that cannot be. draw: the
-    image for ~/debug_image.
+    unpack: makes the message of what image() and companion() were given, and of its type (in the
+    worker: only images that are processed cost anything). decode: BGR of such an Image; InputError
+    if that cannot be. draw: the image for ~/debug_image.
     """
 
     def __init__(
@@ -123,7 +116,7 @@ class NodeCore:
         clock: Callable[[], int] = time.time_ns,
         log: Log = lambda level, line: logging.getLogger(__name__).log(level, line),
         gave_up: Callable[[str], None] = lambda reason: None,
-        unpack: Callable[[Any], Message] = lambda payload: payload,
+        unpack: Callable[[Any, str], Message] = lambda payload, kind: payload,
         decode: Callable[[Message], Array] = decode_image,
         draw: Callable[[Array, Sequence[Pose3D]], Array] = overlay,
     ) -> None:
@@ -142,6 +135,7 @@ class NodeCore:
                 Calibration(config.image_is_rectified),
                 MarkerBuilder(types),
                 TransformBuilder(types, name),
+                Companions(config, log, unpack),
             )
             for name in config.camera_names
         }
@@ -189,31 +183,13 @@ class NodeCore:
         self._cameras[camera].calibration.update(info)
 
     @property
-    def companions(self) -> dict[str, str]:
-        """Input topics beside the images that the estimator's settings ask for, and their types.
+    def companions(self) -> dict[str, Topic]:
+        """Input topics beside the images that the settings ask for; what is latched comes first."""
+        return topics_of(self.config)
 
-        What is latched (keypoints_info) comes first.
-        """
-        options = dict(self.config.options)
-        if options.get('detector') == 'topic':
-            return {'detections': DETECTIONS}
-        if options.get('keypoints') == 'topic':
-            return {'keypoints_info': INFO_TYPE, 'keypoints': KEYPOINTS}
-        return {}
-
-    def companion(self, name: str, camera: str, message: Message) -> None:
+    def companion(self, name: str, camera: str, message: Any) -> None:
         """Take a message of one of the companions; serves the images of its time."""
-        state = self._cameras[camera]
-        if name == 'detections':
-            classes = [kind.strip() for kind in self.config.person_class.split(',')]
-            state.boxes.add(stamp_of(message.header), boxes_of(message, classes))
-        elif name == 'keypoints':
-            state.keypoints.add(stamp_of(message.header), message)
-        else:
-            try:
-                state.conventions.tell(message)
-            except InputError as error:
-                self._log(logging.WARNING, str(error))
+        self._cameras[camera].companions.add(name, message)
 
     def info(self) -> Message:
         """The EstimatorInfo to latch."""
@@ -228,8 +204,7 @@ class NodeCore:
     def reset(self) -> None:
         """Forget all tracks and filters, and what was said of images of another time."""
         for camera in self._cameras.values():
-            camera.boxes.clear()
-            camera.keypoints.clear()
+            camera.companions.clear()
         self.runner.reset()
 
     def wanted(self, camera: str) -> bool:
@@ -262,28 +237,12 @@ class NodeCore:
                 tf_problem=camera.tf_problem,
                 qos=(qos or {}).get(name, ()),
                 lost_samples=(lost_samples or {}).get(name, 0),
-                companion=self._companion_state(camera, (companions or {}).get(name, {})),
+                companions=camera.companions.states((companions or {}).get(name, {})),
             )
             for name, camera in self._cameras.items()
         }
         wanted = {name: self.wanted(name) for name in self._cameras}
         return statuses(self.runner.report(), states, self.pipeline.info, self.config, wanted)
-
-    def _companion_state(self, camera: _Camera, topics: dict[str, str]) -> Companion | None:
-        for name, stamped in (('detections', camera.boxes), ('keypoints', camera.keypoints)):
-            if name in self.companions:
-                return Companion(
-                    name=name,
-                    topic=topics.get(name, name),
-                    received=stamped.received,
-                    exact=stamped.exact,
-                    near=stamped.near,
-                    missing=stamped.missing,
-                    waited_s=stamped.waited_s,
-                    found=stamped.found,
-                    problem=camera.companion_problem,
-                )
-        return None
 
     def _listens(self, camera: str, output: str, config: NodeConfig) -> bool:
         switch = {'markers': config.publish_markers, 'debug_image': config.publish_debug_image}
@@ -292,7 +251,7 @@ class NodeCore:
     def _frame(self, arrival: Arrival) -> Frame:
         """Frame of an image message; runs in the worker."""
         camera, config = self._cameras[arrival.source], self.config
-        message = self._unpack(arrival.payload)
+        message = self._unpack(arrival.payload, IMAGE_TYPES[config.image_transport])
         if config.image_transport == 'compressed':
             camera.encoding = str(message.format)
             image = decode_compressed(message)
@@ -311,6 +270,7 @@ class NodeCore:
         if not frame_id and self._throttle('no frame_id'):
             self._log(logging.WARNING, 'images have no frame_id; set the parameter camera_frame')
         size = (int(image.shape[1]), int(image.shape[0]))
+        beside = camera.companions.of(stamp_ns, frame_id, size, config)
         return Frame(
             image=image,
             stamp_ns=stamp_ns,
@@ -318,29 +278,10 @@ class NodeCore:
             camera=self._calibrated(camera, size, config),
             source=arrival.source,
             gravity=self._gravity(frame_id, stamp_ns, config),
-            boxes=camera.boxes.of(stamp_ns, NEAR_NS) if 'detections' in self.companions else None,
-            keypoints=self._keypoints(camera, stamp_ns, size, config),
+            depth=beside.depth,
+            boxes=beside.boxes,
+            keypoints=beside.keypoints,
         )
-
-    def _keypoints(
-        self, camera: _Camera, stamp_ns: int, size: tuple[int, int], config: NodeConfig
-    ) -> list[Pose3D] | None:
-        """People as another node sees them in the image; waits for it, since that takes time."""
-        if 'keypoints' not in self.companions:
-            return None
-        near_ns = round(config.keypoints_tolerance_s * 1e9)
-        message = camera.keypoints.of(stamp_ns, near_ns, config.keypoints_wait_s)
-        if message is None:
-            return None
-        try:
-            people = keypoints_of(message, camera.conventions.get(str(message.convention)), size)
-        except InputError as error:
-            camera.companion_problem = str(error)
-            if self._throttle('keypoints'):
-                self._log(logging.ERROR, str(error))
-            return None
-        camera.companion_problem = ''
-        return people
 
     def _gravity(self, frame_id: str, stamp_ns: int, config: NodeConfig) -> Array | None:
         """(3,) unit vector down in the camera's frame, if the transforms tell."""

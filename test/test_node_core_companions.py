@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.blobs import draw
 from support.keypoints import CAMERA, COCO, array_of, pixels_at
 
 from pose3d_ros.estimators import _metro_parts as parts
@@ -20,6 +21,7 @@ from pose3d_ros.messages.standalone import StandaloneTypes
 from pose3d_ros.node_config import NodeConfig
 from pose3d_ros.node_core import NodeCore
 from pose3d_ros.pipeline import Pipeline
+from pose3d_ros.types import PositionSource
 from pose3d_ros.zoo.networks.metro import MetroGraph, write_graph
 
 TYPES = StandaloneTypes()
@@ -60,7 +62,9 @@ def test_people_are_where_the_topic_says(graph: Path) -> None:
     )  # fmt: skip
     shell = Shell()
     core = NodeCore(config, Pipeline(config), TYPES, shell, clock=lambda: 10 * S)
-    assert core.companions == {'detections': DETECTIONS}
+    assert {name: topic.kind for name, topic in core.companions.items()} == {
+        'detections': DETECTIONS
+    }
     core.activate()
     image = np.zeros((480, 640, 3), np.uint8)
     core.image('', image_message(TYPES, image, stamp_ns=10 * S, frame_id='camera'))
@@ -213,3 +217,47 @@ def test_who_counts(lifted) -> None:
     lifted.core.companion('keypoints', '', message)
     (person,) = lifted.image(S).skeletons
     assert person.root.position.x > 0.5
+
+
+def test_depth_tells_how_far_people_are() -> None:
+    config = NodeConfig(estimator='support.blobs', depth_transport='raw', smoothing=False)
+    shell = Shell()
+    core = NodeCore(config, Pipeline(config), TYPES, shell, clock=lambda: 10 * S)
+    core.activate()
+    core.camera_info('', info_message(TYPES, CAMERA, stamp_ns=0, frame_id='camera'))
+
+    def person(stamp_ns, metres=None, frame_id='camera'):
+        if metres is not None:
+            depth = TYPES('sensor_msgs/msg/Image')(
+                header=make_header(TYPES, stamp_ns, frame_id), encoding='32FC1',
+                width=640, height=480, step=4 * 640,
+            )  # fmt: skip
+            depth.data = np.full((480, 640), metres, np.float32).view(np.uint8).ravel()
+            core.companion('depth_image', '', depth)
+        image = image_message(
+            TYPES, draw([(320, 240, 320)]), stamp_ns=stamp_ns, frame_id='camera'
+        )  # fmt: skip
+        core.image('', image)
+        assert core.runner.wait_idle(10)
+        (found,) = present(shell.sent[-1])
+        return found
+
+    def status():
+        (found,) = [s for s in core.diagnostics({'': '/image'}) if s.name == 'depth_image']
+        return found
+
+    assert person(1 * S).root.position.z == pytest.approx(3.0, rel=0.02)
+    assert (status().level, 'nothing has come' in status().message) == (WARN, True)
+    found = person(2 * S, 4.0)
+    # The skin is what depth cameras see.
+    assert found.root.position.z == pytest.approx(4.09, abs=0.02)
+    assert found.position_source == PositionSource.DEPTH
+    assert status().level == OK
+    # That of another camera is refused, and people are placed without.
+    found = person(3 * S, 4.0, 'depth_optical_frame')
+    assert found.position_source == PositionSource.METRIC
+    assert status().level == ERROR
+    assert 'depth_optical_frame' in status().message
+    assert person(4 * S, 4.0).position_source == PositionSource.DEPTH
+    assert status().level == OK
+    core.deactivate()

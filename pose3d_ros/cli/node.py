@@ -22,8 +22,8 @@ DISTROS = ('humble', 'jazzy', 'kilted', 'lyrical')
 EPILOG = """\
 Topics: image (or image/compressed) and camera_info in; ~/skeletons, ~/markers, ~/debug_image,
 ~/estimator_info, /diagnostics and, with --publish-tf, /tf out. Estimators set to take boxes or
-keypoints from a topic hear detections, or keypoints and keypoints_info. All are remapped with -r as
-in ROS:
+keypoints from a topic hear detections, or keypoints and keypoints_info; with --depth-transport raw
+depth_image tells how far away people are. All are remapped with -r as in ROS:
 
   pose3d node --params-file config/estimator.yaml -r image:=/camera/image_raw \\
       -r camera_info:=/camera/camera_info

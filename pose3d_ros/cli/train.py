@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument('network', choices=('lifter',), help='what to train')
     parser.add_argument('--data', metavar='FILE', required=True, help='motion capture (.npz)')
     parser.add_argument('--out', metavar='FOLDER', required=True, help='where all of it goes')
-    parser.add_argument('--steps', type=int, default=30000, help='batches (default: 30000)')
+    parser.add_argument('--steps', type=int, default=80000, help='batches (default: 80000)')
     parser.add_argument('--batch', type=int, default=256, help='windows in a batch (default: 256)')
     parser.add_argument('--width', type=int, default=512, help='of the network (default: 512)')
     parser.add_argument('--seed', type=int, default=1, help='of all that is random (default: 1)')

@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 import logging
-import struct
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ..companions import Topic
 from ..errors import InputError, Pose3DError
 from ..messages import stamp_of
 from ..messages.diagnostics import diagnostic_array
+from ..messages.skeletons import INFO_TYPE
+from ..messages.stamped import stamp_in
 from ..messages.types import Message
 from ..monitor import GapCounter
 from ..node_config import NodeConfig
-from ..node_core import IMAGE_TYPES, INFO_TYPE, OUTPUTS, NodeCore, input_topic, output_topic
+from ..node_core import IMAGE_TYPES, OUTPUTS, NodeCore, input_topic, output_topic
 from ..pipeline import Pipeline
 from ..signals import Signals
 from ..types import Array
@@ -65,7 +67,7 @@ class StandaloneNode:
             clock=self._now,
             log=_log.log,
             gave_up=self._gave_up,
-            unpack=lambda raw: node.types.deserialize(raw, image_type),
+            unpack=node.types.deserialize,
         )
         self._outputs: dict[tuple[str, str], Publisher] = {}
         self._tf: Publisher | None = None
@@ -155,28 +157,32 @@ class StandaloneNode:
         # Before the images, so that the first of them finds its calibration.
         self._node.subscribe(input_topic(camera, 'camera_info'), CAMERA_INFO, SENSOR_DATA, on_info)
         others = self._companions[camera] = {}
-        for other, kind in self._core.companions.items():
-            topic = input_topic(camera, other)
-            others[other] = self._node.names.topic(topic)
+        for other, topic in self._core.companions.items():
+            name = input_topic(camera, other)
+            others[other] = self._node.names.topic(name) + topic.suffix
             self._node.subscribe(
-                topic,
-                kind,
-                LATCHED if kind == INFO_TYPE else SENSOR_DATA,
-                partial(self._on_companion, other, kind, camera),
+                name,
+                topic.kind,
+                LATCHED if topic.latched else SENSOR_DATA,
+                partial(self._on_companion, other, topic, camera),
+                suffix=topic.suffix,
             )
         gaps = self._gaps[camera] = GapCounter()
 
         def on_image(raw: bytes) -> None:
-            gaps.add(_stamp_of(raw))
+            gaps.add(stamp_in(raw))
             self._core.image(camera, raw)
 
         self._images[camera] = self._node.subscribe(
             image, image_type, SENSOR_DATA, on_image, suffix=suffix
         )
 
-    def _on_companion(self, name: str, kind: str, camera: str, raw: bytes) -> None:
+    def _on_companion(self, name: str, topic: Topic, camera: str, raw: bytes) -> None:
+        if topic.serialised:
+            self._core.companion(name, camera, raw)
+            return
         try:
-            message = self._node.types.deserialize(raw, kind)
+            message = self._node.types.deserialize(raw, topic.kind)
         except InputError as error:
             _log.warning('%s', error)
             return
@@ -242,14 +248,6 @@ class StandaloneNode:
                 self._node.types, found, stamp_ns=self._now(), node=self._node.names.full
             )
         )
-
-
-def _stamp_of(raw: bytes) -> int:
-    """The stamp of a serialised message that begins with a header; 0 if it is too short."""
-    if len(raw) < 12:
-        return 0
-    sec, nanosec = struct.unpack_from('<iI' if raw[1] & 1 else '>iI', raw, 4)
-    return int(sec) * 1_000_000_000 + int(nanosec)
 
 
 class _Stamped:

@@ -277,7 +277,7 @@ class Estimator:
         for _ in range(due):
             subject = state.frames.popleft()
             out.append((subject, self._lifted(state, subject)))
-        if state.frames and state.frames[-1].image.nbytes * len(state.frames) > _KEPT_BYTES:
+        if state.frames and _nbytes(state.frames[-1]) * len(state.frames) > _KEPT_BYTES:
             late = state.frames[-1]
             state.frames[-1] = dataclasses.replace(late, image=_blank(late), depth=None)
         return out
@@ -411,6 +411,10 @@ def _completed(values: Array, history: History) -> Array | None:
         values = values.copy()
         values[missing, 2] = 0.0
     return values
+
+
+def _nbytes(frame: Frame) -> int:
+    return frame.image.nbytes + (0 if frame.depth is None else frame.depth.nbytes)
 
 
 def _blank(frame: Frame) -> Array:

@@ -6,7 +6,13 @@ Under ROS the generated classes are used, elsewhere those of `standalone`. A bui
 construct with ROS's default values and take keyword arguments.
 """
 
-from .images import decode_compressed, decode_depth, decode_image, image_message
+from .images import (
+    decode_compressed,
+    decode_compressed_depth,
+    decode_depth,
+    decode_image,
+    image_message,
+)
 from .markers import MarkerBuilder
 from .skeletons import SkeletonBuilder
 from .transforms import TransformBuilder
@@ -18,6 +24,7 @@ __all__ = [
     'TransformBuilder',
     'Types',
     'decode_compressed',
+    'decode_compressed_depth',
     'decode_depth',
     'decode_image',
     'image_message',

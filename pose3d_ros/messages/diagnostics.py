@@ -34,11 +34,11 @@ class Status:
 
 @dataclass(frozen=True)
 class Companion:
-    """A topic of another node that says something of each image: boxes or keypoints.
+    """A topic of another node that says something of each image: boxes, keypoints or depth.
 
     topic: resolved. exact, near, missing: images for which it had something of their very stamp, of
     a stamp nearby, nothing; waited_s: for all of them. found: for the last image. problem: why a
-    message was of no use.
+    message was of no use. needed: nobody is found without it.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Companion:
     waited_s: float = 0.0
     found: bool = True
     problem: str = ''
+    needed: bool = True
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ class CameraState:
     """What is known of a camera beside its runner's statistics.
 
     topic: resolved. encoding: of the last image. calibration: why there is none, empty if there is
-    one. qos: descriptions of incompatible peers. lost_samples: lost on the way. companion: another
-    node's topic that the estimator depends on.
+    one. qos: descriptions of incompatible peers. lost_samples: lost on the way. companions: other
+    nodes' topics that the estimator makes use of.
     """
 
     topic: str
@@ -70,7 +71,7 @@ class CameraState:
     tf_problem: str = ''
     qos: Sequence[str] = ()
     lost_samples: int = 0
-    companion: Companion | None = None
+    companions: Sequence[Companion] = ()
 
 
 def statuses(
@@ -89,8 +90,7 @@ def statuses(
         prefix = f'{name} ' if name else ''
         stats = report.sources.get(name, SourceStats())
         made.append(_input(f'{prefix}input', state, stats, config))
-        if state.companion is not None:
-            made.append(_companion(f'{prefix}{state.companion.name}', state.companion))
+        made += [_companion(f'{prefix}{other.name}', other) for other in state.companions]
         made.append(_calibration(f'{prefix}calibration', state))
         if config.target_frame:
             made.append(_transform(f'{prefix}transform', state, config))
@@ -138,12 +138,13 @@ def _input(name: str, state: CameraState, stats: SourceStats, config: NodeConfig
 
 def _companion(name: str, state: Companion) -> Status:
     status = Status(name)
+    level = ERROR if state.needed else WARN
     if state.problem:
         status.problem(ERROR, state.problem)
     elif not state.received:
-        status.problem(ERROR, f'nothing has come on {state.topic}')
+        status.problem(level, f'nothing has come on {state.topic}')
     elif not state.found:
-        status.problem(ERROR, f'nothing on {state.topic} is of the time of the last image')
+        status.problem(level, f'nothing on {state.topic} is of the time of the last image')
     elif state.near > state.exact:
         status.problem(WARN, f'{state.topic}: most stamps are not those of images')
     images = state.exact + state.near + state.missing

@@ -14,6 +14,8 @@ from ..types import Array, JointStatus, Pose3D, PositionSource, TrackingState
 from .body import quaternion_of, rotation_of
 from .types import Message, Types, fill, make_header
 
+INFO_TYPE = 'pose3d_ros/msg/EstimatorInfo'
+
 _NAN = math.nan
 _UNKNOWN = np.array([-1, 0, 0, 0, 0, 0, 0, 0, 0], dtype=np.float32)
 
@@ -26,7 +28,7 @@ class SkeletonBuilder:
         self._array = types('pose3d_ros/msg/Skeleton3DArray')
         self._skeleton = types('pose3d_ros/msg/Skeleton3D')
         self._joint = types('pose3d_ros/msg/Joint3D')
-        self._info = types('pose3d_ros/msg/EstimatorInfo')
+        self._info = types(INFO_TYPE)
         self._point = types('geometry_msgs/msg/Point')
         self._pose = types('geometry_msgs/msg/Pose')
         self._quaternion = types('geometry_msgs/msg/Quaternion')

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from collections import deque
@@ -17,8 +18,8 @@ _JUMP_NS = 1_000_000_000
 class Stamped(Generic[T]):
     """The last messages of a topic; filled by one thread, asked by another."""
 
-    def __init__(self) -> None:
-        self._items: deque[tuple[int, T]] = deque(maxlen=_KEPT)
+    def __init__(self, kept: int = _KEPT) -> None:
+        self._items: deque[tuple[int, T]] = deque(maxlen=kept)
         self._changed = threading.Condition()
         self.received = 0
         self.exact = 0
@@ -60,3 +61,11 @@ class Stamped(Generic[T]):
             self.exact += best[0] == stamp_ns
             self.near += best[0] != stamp_ns
             return best[1]
+
+
+def stamp_in(raw: bytes) -> int:
+    """The stamp of a serialised message that begins with a header; 0 if it is too short."""
+    if len(raw) < 12:
+        return 0
+    sec, nanosec = struct.unpack_from('<iI' if raw[1] & 1 else '>iI', raw, 4)
+    return int(sec) * 1_000_000_000 + int(nanosec)

@@ -17,8 +17,9 @@ from rclpy.serialization import deserialize_message
 
 from ..errors import ConfigError, InputError
 from ..messages.diagnostics import Status
+from ..messages.skeletons import INFO_TYPE
 from ..node_config import NodeConfig
-from ..node_core import IMAGE_TYPES, INFO_TYPE, OUTPUTS, NodeCore, input_topic, output_topic
+from ..node_core import IMAGE_TYPES, OUTPUTS, NodeCore, input_topic, output_topic
 from ..pipeline import Pipeline
 from ..types import Array, Frame
 from .endpoints import Endpoint, Endpoints, describe_qos, latched_qos, result_qos, sensor_qos
@@ -73,8 +74,8 @@ class Session:
                 unpack=self._unpack,
                 decode=image_decoder(node.get_logger().warning),
             )
-            for kind in self.core.companions.values():
-                message_class(kind)  # fails here rather than at activation
+            for topic in self.core.companions.values():
+                message_class(topic.kind)  # fails here rather than at activation
         except Exception:
             self.close()
             raise
@@ -106,17 +107,21 @@ class Session:
                 sensor_qos(),
             )
             others = self._companions[name] = {}
-            for other, kind in core.companions.items():
+            for other, topic in core.companions.items():
                 endpoint = endpoints.subscription(
-                    message_class(kind),
-                    input_topic(name, other),
+                    message_class(topic.kind),
+                    self._suffixed(input_topic(name, other), topic.suffix),
                     partial(core.companion, other, name),
-                    latched_qos() if kind == INFO_TYPE else sensor_qos(),
+                    latched_qos() if topic.latched else sensor_qos(),
+                    raw=topic.serialised,
                 )
                 others[other] = endpoint.topic
             image = endpoints.subscription(
                 self._image_type,
-                self._image_topic(name),
+                self._suffixed(
+                    input_topic(name, 'image'),
+                    '/compressed' if core.config.image_transport == 'compressed' else '',
+                ),
                 partial(core.image, name),
                 sensor_qos(),
                 raw=True,
@@ -189,23 +194,22 @@ class Session:
             raise LookupError(f'nothing is known of {target}')
         return self._transforms.lookup(target, source, stamp_ns, timeout_s)
 
-    def _unpack(self, data: bytes) -> Any:
+    def _unpack(self, data: bytes, kind: str) -> Any:
         """Message of its serialised form; in the worker, because it costs more than receiving."""
         try:
-            return deserialize_message(data, self._image_type)
+            return deserialize_message(data, message_class(kind))
         except Exception as error:
             raise InputError(f'an image message cannot be read: {error}') from error
 
-    def _image_topic(self, camera: str) -> str:
-        """Where images come from: the transport's suffix belongs behind the remapped name."""
-        node, base = self._node, input_topic(camera, 'image')
-        if self.core.config.image_transport == 'raw':
+    def _suffixed(self, base: str, suffix: str) -> str:
+        """Name of a transport's topic: its suffix belongs behind the remapped name."""
+        if not suffix:
             return base
-        suffixed = f'{base}/compressed'
-        own = node.resolve_topic_name(suffixed)
-        if own != node.resolve_topic_name(suffixed, only_expand=True):
-            return suffixed
-        return f'{node.resolve_topic_name(base)}/compressed'
+        node = self._node
+        own = node.resolve_topic_name(base + suffix)
+        if own != node.resolve_topic_name(base + suffix, only_expand=True):
+            return base + suffix
+        return f'{node.resolve_topic_name(base)}{suffix}'
 
     def _outputs_prefix(self) -> str:
         topics = [endpoint.topic for endpoint in self._outputs.values()]

@@ -5,109 +5,35 @@ from __future__ import annotations
 
 import signal
 import time
-from contextlib import suppress
 
 import cv2
 import numpy as np
 import pytest
-import yaml
 
 pytest.importorskip('cyclonedds')
 
-from support.blobs import draw
-from support.keypoints import COCO, array_of, pixels_at
+from support.bench import (
+    BEST_EFFORT,
+    CAMERA,
+    DIAGNOSTICS,
+    IMAGE,
+    MARKERS,
+    ONE,
+    RELIABLE,
+    SKELETONS,
+    TF,
+    Bench,
+    S,
+    problems,
+)
 from support.network import spin_until
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.dds.qos import LATCHED, STATIC_TRANSFORMS, Profile
+from pose3d_ros.dds.qos import LATCHED, STATIC_TRANSFORMS
 from pose3d_ros.messages import image_message, make_header, stamp_of
 from pose3d_ros.messages.calibration import info_message
-from pose3d_ros.messages.detections import DETECTIONS
-from pose3d_ros.messages.images import compressed_message
-from pose3d_ros.node_core import INFO_TYPE
 from pose3d_ros.resources import resource
 from pose3d_ros.sources import open_source
-
-IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
-INFO, SKELETONS = 'sensor_msgs/msg/CameraInfo', 'pose3d_ros/msg/Skeleton3DArray'
-MARKERS, TF = 'visualization_msgs/msg/MarkerArray', 'tf2_msgs/msg/TFMessage'
-DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
-CAMERA = Camera(K=np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), size=(640, 480))
-ONE = draw([(320, 240, 320)])
-RELIABLE, BEST_EFFORT = Profile(), Profile(reliable=False)
-S = 1_000_000_000
-
-
-class Bench:
-    """A camera and a subscriber, and the node between them."""
-
-    def __init__(self, network, *arguments, camera=RELIABLE, raw=True, parameters=None):
-        self.network = network
-        self.node = network.node()
-        self.types = self.node.types
-        self.stamp_ns = time.time_ns()
-        self.images = self.node.publisher(
-            '/camera/image' if raw else '/camera/image/compressed',
-            IMAGE if raw else COMPRESSED,
-            camera,
-        )
-        self.infos = self.node.publisher('/camera/camera_info', INFO, camera)
-        self.path = network.folder / 'params.yaml'
-        options = ['-r', 'image:=/camera/image', '-r', 'camera_info:=/camera/camera_info']
-        if parameters is not None:
-            self.write(**parameters)
-            options += ['--params-file', self.path]
-        self.process = network.run('node', '--estimator', 'support.blobs', *options, *arguments)
-
-    def write(self, **parameters):
-        self.path.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
-
-    def listen(self, topic, kind, profile=RELIABLE):
-        got = []
-        self.node.subscribe(
-            topic, kind, profile, lambda raw: got.append(self.types.deserialize(raw, kind))
-        )
-        return got
-
-    def spin_until(self, condition, timeout_s=20.0):
-        try:
-            spin_until(self.node, condition, timeout_s)
-        except AssertionError as error:
-            raise AssertionError(
-                f'{error}; the node says: {self.process.log.read_text()}'
-            ) from None
-
-    def ready(self):
-        """The node has found the camera, and whoever listens the node."""
-        self.spin_until(lambda: self.images.listeners() and self.infos.listeners())
-        self.spin_until(lambda: all(s.publishers() for s in self.node._subscriptions))
-        return self
-
-    def send(self, image=ONE, calibrated=True, stamp_ns=None, frame_id='cam', **changes):
-        self.stamp_ns = self.stamp_ns + S // 30 if stamp_ns is None else stamp_ns
-        stamp = {'stamp_ns': self.stamp_ns, 'frame_id': frame_id}
-        if calibrated:
-            self.infos.publish(info_message(self.types, CAMERA, **stamp))
-        make = image_message if self.images._type == IMAGE else compressed_message
-        message = make(self.types, image, **stamp)
-        for name, value in changes.items():
-            setattr(message, name, value)
-        self.images.publish(message)
-        return self.stamp_ns
-
-    def exchange(self, got, tries=20, **image):
-        """Send images until an answer comes (peers may need a moment, samples may get lost)."""
-        before = len(got)
-        for _ in range(tries):
-            self.send(**image)
-            with suppress(AssertionError):
-                self.spin_until(lambda: len(got) > before, 0.5)
-                return got[-1]
-        raise AssertionError(f'no answer; the node says: {self.process.log.read_text()}')
-
-    def stop(self, number=signal.SIGINT):
-        self.process.send_signal(number)
-        return self.process.wait(10)
 
 
 @pytest.mark.parametrize('camera', [RELIABLE, BEST_EFFORT])
@@ -180,12 +106,6 @@ def test_compressed_images(network):
     bench.send(data=jpeg[: len(jpeg) // 2])
     bench.spin_until(lambda: any(problems(d, 'input') for d in diagnostics))
     assert len(bench.exchange(got).skeletons) == 1
-
-
-def problems(diagnostics, name):
-    return [
-        s.message for s in diagnostics.status if s.name == f'/pose3d_estimator: {name}' and s.level
-    ]
 
 
 def test_bad_images_and_bad_calibration_are_survived(network):
@@ -449,88 +369,3 @@ def test_blazepose(network, blazepose_model):
     pelvis = truth['joints_cam'][stamps[stamp_of(got[-1].header)], 0][hips].mean(axis=0)
     root = np.array([person.root.position.x, person.root.position.y, person.root.position.z])
     assert np.linalg.norm(root - pelvis) < 0.5
-
-
-def test_boxes_of_another_node(network, tmp_path):
-    from pose3d_ros.estimators import _metro_parts as parts
-    from pose3d_ros.zoo.networks.metro import MetroGraph, write_graph
-
-    known = parts.JOINTS[19]
-    graph = tmp_path / 'toy.pb'
-    write_graph(graph, MetroGraph(known.names, known.edges, known.internal, known.inside, width=4))
-    bench = Bench(
-        network, '--estimator', 'metro', '--model', graph, '--allow-random-weights',
-        '--set', 'metro.detector=topic', '--set', 'metro.keypoints=none',
-        '-r', 'detections:=/yolo/detections',
-    )  # fmt: skip
-    boxes = bench.node.publisher('/yolo/detections', DETECTIONS, BEST_EFFORT)
-    got = bench.listen('/pose3d_estimator/skeletons', SKELETONS)
-    bench.ready()
-    bench.spin_until(boxes.listeners)
-    assert bench.exchange(got).skeletons == []
-    for x in (100.0, 400.0):
-        array = bench.types(DETECTIONS)(header=make_header(bench.types, bench.stamp_ns, 'cam'))
-        detection = bench.types('vision_msgs/msg/Detection2D')()
-        detection.bbox.center.position.x, detection.bbox.center.position.y = x, 240.0
-        detection.bbox.size_x, detection.bbox.size_y = 120.0, 300.0
-        array.detections.append(detection)
-        for _ in range(20):
-            array.header = make_header(bench.types, bench.stamp_ns + S // 30, 'cam')
-            boxes.publish(array)
-            people = present(bench.exchange(got))
-            if people and abs(people[-1].roi.x_offset + people[-1].roi.width / 2 - x) < 100:
-                break
-        else:
-            raise AssertionError(f'nobody at {x}: {got[-1]}')
-    assert bench.stop() == 0
-
-
-def present(array):
-    """Those who are there, without the ends of tracks."""
-    return [person for person in array.skeletons if person.joints]
-
-
-@pytest.mark.parametrize('estimator', ['lifter', 'lifting_from_the_deep'])
-def test_keypoints_of_another_node(network, estimator):
-    bench = Bench(
-        network, '--estimator', estimator, '--set', f'{estimator}.keypoints=topic',
-        '-r', 'keypoints:=/pose2d/skeletons', '-r', 'keypoints_info:=/pose2d/estimator_info',
-    )  # fmt: skip
-    keypoints = bench.node.publisher('/pose2d/skeletons', SKELETONS, BEST_EFFORT)
-    info = bench.node.publisher('/pose2d/estimator_info', INFO_TYPE, LATCHED)
-    got = bench.listen('/pose3d_estimator/skeletons', SKELETONS)
-    diagnostics = bench.listen('/diagnostics', DIAGNOSTICS)
-    bench.ready()
-    bench.spin_until(lambda: keypoints.listeners() and info.listeners())
-    bench.spin_until(lambda: any(problems(d, 'keypoints') for d in diagnostics))
-    assert '/pose2d/skeletons' in problems(diagnostics[-1], 'keypoints')[0]
-
-    def answer(**changes):
-        stamp_ns = bench.stamp_ns + S // 30
-        header = make_header(bench.types, stamp_ns, 'cam')
-        keypoints.publish(array_of(bench.types, header, pixels_at(0.5), **changes))
-        return bench.exchange(got, stamp_ns=stamp_ns, tries=1)
-
-    def lifted(**changes):
-        for _ in range(20):
-            with suppress(AssertionError):
-                people = present(answer(**changes))
-                if people and people[0].position_source:
-                    return people
-        raise AssertionError(f'nobody; the node says: {bench.process.log.read_text()}')
-
-    (person,) = lifted()
-    assert len(person.joints) == (22 if estimator == 'lifter' else 17)
-    assert person.root.position.x == pytest.approx(0.5, abs=0.3)
-    assert person.root.position.z == pytest.approx(4.0, abs=1.0)
-    # A convention that nobody knows, until somebody tells.
-    diagnostics.clear()
-    for _ in range(3):
-        with suppress(AssertionError):
-            answer(convention='their_17')
-    bench.spin_until(lambda: any('their_17' in str(problems(d, 'keypoints')) for d in diagnostics))
-    theirs = bench.types(INFO_TYPE)(convention='their_17', joint_names=list(COCO.names))
-    theirs.parents = np.array(COCO.parents, np.int16)
-    info.publish(theirs)
-    assert lifted(convention='their_17')
-    assert bench.stop() == 0

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boxes and keypoints that other nodes publish."""
+"""Boxes, keypoints and depth that other nodes publish."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from harness import BEST_EFFORT, LATCHED, camera_info, header, image_message, stamp_of
-from pose3d_ros.msg import EstimatorInfo, Skeleton3DArray
+from pose3d_ros.msg import EstimatorInfo, Skeleton3D, Skeleton3DArray
+from sensor_msgs.msg import CompressedImage, Image
 from support.keypoints import COCO, array_of, pixels_at
 
 from pose3d_ros.ros.session import message_class
@@ -134,6 +136,62 @@ def test_boxes_of_another_node(start, peer, tmp_path):
     middle = 200.0
     camera.until(there, image=detected)
     camera.until(lambda: latest['detections'].level == b'\x00', image=detected)
+
+
+class Depth:
+    """Publishes depth images of somebody at a distance beside each image."""
+
+    def __init__(self, peer, compressed=False):
+        kind, suffix = (CompressedImage, '/compressedDepth') if compressed else (Image, '')
+        self._publisher = peer.create_publisher(kind, f'aligned_depth{suffix}', BEST_EFFORT)
+        self._compressed = compressed
+        self.metres, self.frame_id = 3.0, None
+
+    def image(self):
+        message = image_message()
+        theirs = header(stamp_of(message), self.frame_id or message.header.frame_id)
+        values = np.full((480, 640), round(1000 * self.metres), np.uint16)
+        if self._compressed:
+            depth = CompressedImage(header=theirs, format='16UC1; compressedDepth png')
+            depth.data = bytes(12) + cv2.imencode('.png', values)[1].tobytes()
+        else:
+            depth = image_message(values, stamp_of(message), encoding='16UC1')
+            depth.header = theirs
+        self._publisher.publish(depth)
+        return message
+
+
+@pytest.mark.parametrize('transport', ['raw', 'compressed'])
+def test_depth_of_a_depth_camera(start, peer, namespace, transport):
+    running = start(
+        depth_transport=transport, depth_wait_s=0.3,
+        ros_args=['-r', f'depth_image:={namespace}/aligned_depth'],
+    ).wait()  # fmt: skip
+    got, camera, latest = peer.skeletons(), peer.camera(), peer.diagnostics()
+    depth = Depth(peer, transport == 'compressed')
+    info = camera_info()
+
+    def measured():
+        people = present(got)
+        return bool(people) and people[0].position_source == Skeleton3D.SOURCE_DEPTH
+
+    camera.until(measured, image=depth.image, info=info)
+    # The skin is what depth cameras see; by its size the person would be 5 m away.
+    assert present(got)[0].root.position.z == pytest.approx(3.09, abs=0.1)
+    (status,) = [s for s in running.node._session.statuses() if s.name == 'depth_image']
+    suffix = '/compressedDepth' if transport == 'compressed' else ''
+    assert status.values['topic'] == f'{namespace}/aligned_depth{suffix}'
+    # Of a camera beside it: people are placed without.
+    depth.frame_id = 'depth_optical_frame'
+    camera.until(lambda: present(got) and not measured(), image=depth.image)
+    camera.until(
+        lambda: 'depth_image' in latest and latest['depth_image'].level == b'\x02',
+        image=depth.image,
+    )
+    assert 'depth_optical_frame' in latest['depth_image'].message
+    depth.frame_id = None
+    camera.until(measured, image=depth.image)
+    camera.until(lambda: latest['depth_image'].level == b'\x00', image=depth.image)
 
 
 def test_bone_quality_is_told_if_asked_for(start, peer):

@@ -149,6 +149,23 @@ def test_keypoints_of_another_node(launch, peer, namespace):
     assert 'finished cleanly' in process.output
 
 
+def test_depth_of_a_depth_camera(launch, peer, namespace, tmp_path):
+    file = tmp_path / 'my.yaml'
+    file.write_text('/**:\n  ros__parameters:\n    estimator: support.blobs\n')
+    process = launch(
+        'estimator.launch.py',
+        f'namespace:={namespace}',
+        f'params_file:={file}',
+        'depth_topic:=rgbd/depth',
+    )
+    process.wait_for('active: blobs')
+    process.wait_for(f'{namespace}/rgbd/depth')
+    peer.until(lambda: peer.count_subscribers(f'{namespace}/rgbd/depth') == 1)
+    process.interrupt(group=True)
+    process.ends(within(5.0))
+    assert 'finished cleanly' in process.output
+
+
 def test_the_demo(launch, peer, namespace, blazepose):
     """A real video through the real network, shown everywhere, and a clean end."""
     process = launch('demo.launch.py', f'namespace:={namespace}', 'rviz:=false')
