@@ -6,9 +6,9 @@ Every image is processed, in its order, so that equal input gives equal output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rosbags.highlevel import AnyReader, AnyReaderError
@@ -19,9 +19,13 @@ from rosbags.serde import SerdeError
 
 from .bag import BagFile, ResultTopics, write_info
 from .camera import Camera
+from .companions import Companions
 from .errors import InputError
 from .messages import decode_compressed, decode_image, stamp_of
 from .messages.calibration import Calibration
+from .messages.detections import DETECTIONS
+from .messages.keypoints import KEYPOINTS
+from .messages.skeletons import INFO_TYPE
 from .messages.standalone import typestore
 from .messages.types import Message
 from .node_config import NodeConfig
@@ -32,6 +36,8 @@ from .types import Frame, Pose3D
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+_LAST_NS = 2**62
+_AHEAD_NS = 1_000_000_000  # what belongs to an image may be recorded so much later
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Stream:
     camera_info: str
     name: str = ''
     """Names the results, when there are several."""
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """Topics with boxes, keypoints or depth for the images, by the names of `companions`."""
 
 
 @dataclass
@@ -123,9 +131,9 @@ class Recording:
 
 
 def find_streams(
-    recording: Recording, images: Sequence[str] = (), camera_info: str = ''
+    recording: Recording, images: Sequence[str] = (), camera_info: str = '', depth: str = ''
 ) -> list[Stream]:
-    """The image topics to process: those asked for, else the only one.
+    """The image topics to process: those asked for, else the only one that is not depth.
 
     A topic that is there raw and compressed counts once, as raw. The calibration is on
     camera_info, or beside the image as ROS has it.
@@ -142,7 +150,7 @@ def find_streams(
     chosen = list(images)
     if not chosen:
         chosen = [t for t in known if t.removesuffix('/compressed') not in set(known) - {t}]
-        chosen = [t for t in chosen if not t.endswith('/compressedDepth')]
+        chosen = [t for t in chosen if t != depth and not t.endswith('/compressedDepth')]
         if len(chosen) != 1:
             raise InputError(
                 f'{recording.path}: several image topics, choose with --image: {", ".join(known)}'
@@ -167,6 +175,70 @@ def find_streams(
     return streams
 
 
+def find_beside(recording: Recording, wanted: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Topics and their types by the names of `companions`, of the topics that are wanted.
+
+    Joint names of keypoints are found beside them. Raises InputError for a topic that is not there
+    or of a type that says something else.
+    """
+    allowed = {
+        'detections': (DETECTIONS,), 'keypoints': (KEYPOINTS,), 'depth_image': (IMAGE, COMPRESSED),
+    }  # fmt: skip
+    found = {}
+    for name, topic in wanted.items():
+        kinds = sorted({c.msgtype for c in recording.connections if c.topic == topic})
+        there = ', '.join(recording.topics(*allowed[name])) or 'none'
+        if not kinds:
+            raise InputError(f'{recording.path}: no topic {topic}; of that kind: {there}')
+        if kinds[0] not in allowed[name]:
+            raise InputError(
+                f'{recording.path}: {topic} is a {kinds[0]}, not a '
+                f'{" or ".join(allowed[name])}; of that kind: {there}'
+            )
+        found[name] = topic, kinds[0]
+    told = f'{wanted.get("keypoints", "").rpartition("/")[0]}/estimator_info'
+    if 'keypoints' in found and told in recording.topics(INFO_TYPE):
+        found['keypoints_info'] = told, INFO_TYPE
+    return found
+
+
+class _Ahead:
+    """A topic beside the images, read as far as the image at hand needs it."""
+
+    def __init__(self, path: Path, name: str, topic: str, companions: Companions) -> None:
+        # Readers keep one place in their files.
+        self._recording = Recording(path)
+        self.serves, self._name, self._topic = companions, name, topic
+        self._messages = self._recording.messages(topic)
+        self._next: tuple[Connection, int, bytes] | None = None
+        self._newest_ns = -1
+
+    def read(self, stamp_ns: int, time_ns: int, warnings: list[str]) -> None:
+        """Up to the first message later than an image; adds warnings of broken ones."""
+        while self._newest_ns < stamp_ns:
+            try:
+                if self._next is None:
+                    self._next = next(self._messages, None)
+                if self._next is None or self._next[1] > time_ns + _AHEAD_NS:
+                    return
+                connection, recorded_ns, data = self._next
+                self._next = None
+                message = self._recording.decode(connection, data)
+            except InputError as error:
+                warnings.append(f'{self._topic}: {error}')
+                continue
+            self.serves.add(self._name, message)
+            self._newest_ns = stamp_of(message.header) or recorded_ns
+
+    def read_all(self, warnings: list[str]) -> None:
+        """What is latched, wherever it was recorded."""
+        self.read(_LAST_NS, _LAST_NS, warnings)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._recording.close()
+
+
 class BagRun:
     """Takes a recording message by message; writes into a bag."""
 
@@ -182,8 +254,9 @@ class BagRun:
         camera: Camera | None = None,
         copy: bool = True,
     ) -> None:
-        self._recording, self._bag, self._pipeline, self._config = recording, bag, pipeline, config
+        self._recording, self._bag, self._pipeline = recording, bag, pipeline
         self._node, self._camera = node, camera
+        self.summary = BagSummary()
         self._streams = {stream.image: stream for stream in streams}
         self._calibrations = {s.image: Calibration(config.image_is_rectified) for s in streams}
         several = len(streams) > 1
@@ -197,16 +270,27 @@ class BagRun:
             )
             for s in streams
         }
+        # Nothing comes while an image waits.
+        self._config = replace(config, keypoints_wait_s=0.0, depth_wait_s=0.0)
+        self._companions = {
+            s.image: Companions(
+                self._config,
+                lambda level, line: self.summary.warnings.append(line),
+                lambda message, kind: message,
+            )
+            for s in streams
+        }
+        self._ahead: list[_Ahead] = []
         self._copies: dict[int, Connection] = {}
         if copy and not recording.ros1:
             self._copy_connections()
         self._info_written = False
-        self.summary = BagSummary()
 
     def run(self, each: Callable[[], object] = lambda: None) -> BagSummary:
         """Process everything; each: called after every image."""
         try:
             self._calibrate()
+            self._open_beside()
             newest_ns = 0
             for connection, time_ns, data in self._recording.messages():
                 # Before all else, so that a replay has it first.
@@ -223,9 +307,26 @@ class BagRun:
             for topic in self._streams:
                 due = self._pipeline.flush(topic)
                 self._write(topic, due, self._pipeline.lost.get(topic, []), newest_ns)
+            for topic, stream in self._streams.items():
+                for state in self._companions[topic].states(dict(stream.beside)):
+                    if state.missing:
+                        self.summary.warnings.append(
+                            f'{state.topic}: nothing of the time of {state.missing} images'
+                        )
         except InputError as error:
             self.summary.damage = str(error)
+        finally:
+            for ahead in self._ahead:
+                ahead.close()
         return self.summary
+
+    def _open_beside(self) -> None:
+        for stream in self._streams.values():
+            for name, topic in stream.beside.items():
+                ahead = _Ahead(self._recording.path, name, topic, self._companions[stream.image])
+                self._ahead.append(ahead)
+                if name == 'keypoints_info':
+                    ahead.read_all(self.summary.warnings)
 
     def _calibrate(self) -> None:
         """Begin with the first calibration, which may be recorded after the first image."""
@@ -254,10 +355,20 @@ class BagRun:
         image = decode(message)
         size = (int(image.shape[1]), int(image.shape[0]))
         camera = self._camera.resized(size) if self._camera is not None else None
+        stamp_ns = stamp_of(message.header) or time_ns
+        frame_id = str(message.header.frame_id) or self._config.camera_frame
+        companions = self._companions[connection.topic]
+        for ahead in self._ahead:
+            if ahead.serves is companions:
+                ahead.read(stamp_ns, time_ns, self.summary.warnings)
+        beside = companions.of(stamp_ns, frame_id, size, self._config)
         frame = Frame(
             image=image,
-            stamp_ns=stamp_of(message.header) or time_ns,
-            frame_id=str(message.header.frame_id) or self._config.camera_frame,
+            stamp_ns=stamp_ns,
+            frame_id=frame_id,
+            depth=beside.depth,
+            boxes=beside.boxes,
+            keypoints=beside.keypoints,
             camera=camera or self._calibrations[connection.topic].camera(size),
             source=connection.topic,
         )

@@ -2,18 +2,20 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 import pytest
 from rosbags.rosbag1 import Writer as Writer1
-from rosbags.rosbag2 import CompressionMode, StoragePlugin
+from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
-from support.bags import BOTH, COMPRESSED, IMAGE, STRING, S, read, record
+from support.bags import BOTH, COMPRESSED, IMAGE, STRING, TYPES, S, message_of, read, record
 from support.blobs import draw
+from support.keypoints import array_of, pixels_at
 
 from pose3d_ros.bag import BagFile
 from pose3d_ros.bag_run import BagRun, Recording, find_streams
 from pose3d_ros.cli.main import main
 from pose3d_ros.errors import InputError
-from pose3d_ros.messages import stamp_of
+from pose3d_ros.messages import make_header, stamp_of
 from pose3d_ros.node_config import NodeConfig
 from pose3d_ros.pipeline import Pipeline
 
@@ -209,3 +211,101 @@ def test_topics_that_are_not_there(tmp_path):
     with pytest.raises(InputError, match='no image topics; topics: /said'):
         find_streams(recording)
     recording.close()
+
+
+DEPTH, KEYPOINTS_OF = '/camera/depth', '/pose2d/skeletons'
+
+
+def beside(path, *, late_ns=0, apart_ns=0, frame_id='cam'):
+    """Images, depth images of 4 m and keypoints.
+
+    late_ns: how much later than images they are recorded. apart_ns: from the stamps of images to
+    those of depth. The fourth depth image is broken.
+    """
+    kinds = {**BOTH, DEPTH: IMAGE, KEYPOINTS_OF: 'pose3d_ros/msg/Skeleton3DArray'}
+    with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        topics = {
+            topic: writer.add_connection(topic, kind, typestore=TYPES.store)
+            for topic, kind in kinds.items()
+        }
+
+        def put(topic, message, time_ns):
+            writer.write(topics[topic], time_ns, TYPES.serialize(message, kinds[topic]))
+
+        for k in range(6):
+            time_ns = 100 * S + k * S // 30
+            for topic, kind in BOTH.items():
+                put(topic, message_of(kind, k, time_ns), time_ns)
+            depth = TYPES(IMAGE)(
+                header=make_header(TYPES, time_ns + apart_ns, frame_id), encoding='16UC1',
+                width=640, height=480, step=1280,
+            )  # fmt: skip
+            depth.data = np.full((480, 640), 4000, np.uint16).view(np.uint8).ravel()
+            if k == 3:
+                depth.encoding = 'rgb7'
+            put(DEPTH, depth, time_ns + late_ns)
+            header = make_header(TYPES, time_ns, 'cam')
+            put(KEYPOINTS_OF, array_of(TYPES, header, pixels_at(0.5)), time_ns + late_ns)
+    return path
+
+
+def first_people(path):
+    return [array.skeletons[0] for _, array in read(path)['/pose3d_estimator/skeletons']]
+
+
+@pytest.mark.parametrize('late_ns', [0, 300_000_000])
+def test_depth_beside_the_images(tmp_path, late_ns, capsys):
+    source = beside(tmp_path / 'in', late_ns=late_ns)
+    options = ('--depth', DEPTH, '--no-smoothing')
+    assert process(source, tmp_path / 'out.mcap', *options) == 0
+    people = first_people(tmp_path / 'out.mcap')
+    assert [person.position_source for person in people] == [4, 4, 4, 2, 4, 4]
+    z = [person.root.position.z for person in people]
+    assert z == pytest.approx([4.09] * 3 + [3.0] + [4.09] * 2, abs=0.05)
+    assert "depth encoding 'rgb7' is unknown" in capsys.readouterr().err
+    assert len(read(tmp_path / 'out.mcap')[DEPTH]) == 6
+    # Without it, sizes tell.
+    options = ('--image', '/camera/image_raw', '--no-smoothing')
+    assert process(source, tmp_path / 'without.mcap', *options) == 0
+    assert {person.position_source for person in first_people(tmp_path / 'without.mcap')} == {2}
+
+
+def test_depth_of_another_time_or_camera(tmp_path, capsys):
+    options = ('--image', '/camera/image_raw', '--depth', DEPTH)
+    for name, changes in (('time', {'apart_ns': S}), ('frame', {'frame_id': 'depth_cam'})):
+        source = beside(tmp_path / name, **changes)
+        assert process(source, tmp_path / f'{name}.mcap', *options) == 0
+        people = first_people(tmp_path / f'{name}.mcap')
+        assert [person.position_source for person in people] == [2] * 6
+    err = capsys.readouterr().err
+    assert 'depth_cam' in err
+    assert f'{DEPTH}: nothing of the time of 6 images' in err
+
+
+def test_keypoints_beside_the_images(tmp_path):
+    source = beside(tmp_path / 'in', late_ns=200_000_000)
+    options = ('--image', '/camera/image_raw', '--keypoints', KEYPOINTS_OF)
+    assert process(source, tmp_path / 'out.mcap', '--estimator', 'lifter', *options) == 0
+    arrays = [array for _, array in read(tmp_path / 'out.mcap')['/pose3d_estimator/skeletons']]
+    assert [len(array.skeletons) for array in arrays] == [1] * 6
+    assert {array.convention for array in arrays} == {'cmu_22'}
+    assert arrays[-1].skeletons[0].root.position.x == pytest.approx(0.5, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ('options', 'complaint'),
+    [
+        (('--depth', '/x'), 'no topic /x; of that kind: /camera/depth, /camera/image_raw'),
+        (('--keypoints', DEPTH), f'{DEPTH} is a sensor_msgs/msg/Image, not a pose3d_ros/msg/Skel'),
+        (('--detections', DEPTH), 'of that kind: none'),
+        (('--image', DEPTH, '--depth', DEPTH), 'belong to one image topic'),
+        (('--set', 'depth_transport=raw'), '--depth TOPIC'),
+    ],
+)
+def test_topics_beside_the_images_that_cannot_be(tmp_path, capsys, options, complaint):
+    source = beside(tmp_path / 'in')
+    assert process(source, tmp_path / 'out.mcap', '--image', '/camera/image_raw', *options) in (
+        2,
+        3,
+    )
+    assert complaint in capsys.readouterr().err

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tqdm import tqdm
 
 from ..camera import Camera
-from ..errors import InputError
+from ..companions import topics_of
+from ..errors import ConfigError, InputError
 from ..node_config import NodeConfig
-from ..node_core import NODE_NAME
+from ..node_core import IMAGE_TYPES, NODE_NAME
 from .loading import describe, make_pipeline
 from .needs import needs
 from .options import add_pipeline_options, read_config
@@ -52,6 +55,15 @@ def add_parser(subparsers: Any) -> None:
         '--camera', metavar='FILE', help='calibration (camera_calibration YAML) to use instead'
     )
     parser.add_argument(
+        '--depth', metavar='TOPIC', help='depth images, registered to the images; raw or compressed'
+    )
+    parser.add_argument(
+        '--keypoints', metavar='TOPIC', help='2D keypoints (Skeleton3DArray) to lift'
+    )
+    parser.add_argument(
+        '--detections', metavar='TOPIC', help='boxes of people (vision_msgs/Detection2DArray)'
+    )
+    parser.add_argument(
         '--name',
         default=NODE_NAME,
         help=f'results are on /NAME/skeletons ... (default: {NODE_NAME})',
@@ -67,13 +79,20 @@ def run(args: argparse.Namespace) -> int:
     """Process a bag."""
     needs('rosbags', 'bag', 'pose3d bag')
     from ..bag import BagFile
-    from ..bag_run import BagRun, Recording, find_streams
+    from ..bag_run import BagRun, Recording, find_beside, find_streams
 
     config = read_config(args, NodeConfig)
     camera = Camera.load(args.camera) if args.camera else None
     recording = Recording(args.input)
     try:
-        streams = find_streams(recording, args.image, args.camera_info)
+        streams = find_streams(recording, args.image, args.camera_info, args.depth or '')
+        beside = find_beside(recording, _wanted(args, len(streams)))
+        args.set += _settings(beside, config.estimator)
+        config = read_config(args, NodeConfig)
+        _complete(config, beside)
+        if beside:
+            topics = {name: topic for name, (topic, _) in beside.items()}
+            streams = [replace(streams[0], beside=topics)]
         pipeline = make_pipeline(config, offline=args.offline)
         with BagFile(args.output) as bag:
             work = BagRun(
@@ -95,13 +114,47 @@ def run(args: argparse.Namespace) -> int:
         print(f'pose3d: warning: {warning}', file=sys.stderr)
     if len(summary.warnings) > 10:
         print(f'pose3d: and {len(summary.warnings) - 10} more warnings', file=sys.stderr)
-    topics = ', '.join(stream.image for stream in streams)
+    images = ', '.join(stream.image for stream in streams)
     print(
-        f'{describe(pipeline)}: {summary.images} images of {topics}, '
+        f'{describe(pipeline)}: {summary.images} images of {images}, '
         f'{summary.people} skeletons -> {args.output}'
     )
     if summary.damage:
         raise InputError(f'{summary.damage}; what came before is in {args.output}')
     if not summary.images:
-        raise InputError(f'{args.input}: no usable image on {topics}')
+        raise InputError(f'{args.input}: no usable image on {images}')
     return 0
+
+
+def _wanted(args: argparse.Namespace, streams: int) -> dict[str, str]:
+    """Topics beside the images that were asked for."""
+    given = {
+        'detections': args.detections, 'keypoints': args.keypoints, 'depth_image': args.depth,
+    }  # fmt: skip
+    wanted = {name: topic for name, topic in given.items() if topic}
+    if wanted and streams > 1:
+        raise ConfigError('--depth, --keypoints and --detections belong to one image topic')
+    return wanted
+
+
+def _settings(beside: Mapping[str, tuple[str, str]], estimator: str) -> list[str]:
+    """NAME=VALUE of what makes an estimator use those topics."""
+    made = []
+    if 'detections' in beside:
+        made.append(f'{estimator}.detector=topic')
+    if 'keypoints' in beside:
+        made.append(f'{estimator}.keypoints=topic')
+    if 'depth_image' in beside:
+        transport = 'raw' if beside['depth_image'][1] == IMAGE_TYPES['raw'] else 'compressed'
+        made.append(f'depth_transport={transport}')
+    return made
+
+
+def _complete(config: NodeConfig, beside: dict[str, tuple[str, str]]) -> None:
+    """ConfigError if settings ask for a topic that was not named."""
+    flags = {'detections': '--detections', 'keypoints': '--keypoints', 'depth_image': '--depth'}
+    for name in topics_of(config):
+        if name in flags and name not in beside:
+            raise ConfigError(
+                f'the settings ask for {name} of a topic: name it, {flags[name]} TOPIC'
+            )
