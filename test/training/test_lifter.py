@@ -48,6 +48,19 @@ def test_what_is_trained_runs(tmp_path: Path) -> None:
     assert (tmp_path / 'lifter_cmu.onnx').is_file()
     assert (tmp_path / 'numbers.json').is_file()
     assert 0 < numbers['exact']['mpjpe_mm'] < 5000
+    halves = numbers['detector']['in_1_sigma_of_halves']
+    assert numbers['detector']['in_1_sigma'] == pytest.approx(np.mean(halves))
+
+
+def test_calibration_reaches_its_share(tmp_path: Path) -> None:
+    from pose3d_ros.training.lifter import calibrate, judge
+
+    net = train(takes(), Training(steps=4, **SMALL), tmp_path / 'c.pt')
+    for _ in range(2):  # it does not build upon what was there
+        net.calibration += 1.0
+        calibrate(net, takes())
+        for clean in (True, False):
+            assert judge(net, takes(), clean)['in_1_sigma'] == pytest.approx(0.683, abs=0.03)
 
 
 def test_stored_weights_are_half_and_lose_nothing(tmp_path: Path) -> None:
