@@ -369,8 +369,8 @@ def finish(net: LifterNet, takes: Sequence[Take], out: Path) -> dict[str, Any]:
     """Calibrate, write `lifter_cmu.onnx`, and judge by the subjects held out."""
     parts = split(list(takes))
     kinds = ('exact', True), ('detector', False)
-    # Trained motion would flatter, and so would the takes that scale the uncertainty: its coverage is
-    # told for each half of the held-out takes, scaled by the other.
+    # Trained motion would flatter, and so would the takes that scale the uncertainty: its coverage
+    # is told for each half of the held-out takes, scaled by the other.
     halves = parts['calibration'] + parts['test'][::2], parts['test'][1::2]
     inside: dict[str, list[float]] = {name: [] for name, _ in kinds}
     for known, others in (halves, halves[::-1]):
