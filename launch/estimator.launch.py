@@ -36,6 +36,9 @@ DEPTH = 'topic of depth images that are registered to the images: they tell how 
 DEPTH_TRANSPORT = 'compressed: <depth_topic>/compressedDepth; raw if a depth_topic is given'
 FRAME = "RViz's fixed frame; empty: target_frame, or that of rviz_config"
 
+DEFAULTS = str(SHARE / 'config' / 'estimator.yaml')
+PARAMS = 'file with parameters; the default one is followed by config/estimators/<estimator>.yaml'
+
 # Argument, description, default, choices.
 ARGUMENTS = [
     ('namespace', 'namespace of the node', '', None),
@@ -46,7 +49,7 @@ ARGUMENTS = [
     ('detections_topic', DETECTIONS, '', None),
     ('keypoints_topic', KEYPOINTS, '', None),
     ('depth_topic', DEPTH, '', None),
-    ('params_file', 'file with parameters', str(SHARE / 'config' / 'estimator.yaml'), None),
+    ('params_file', PARAMS, DEFAULTS, None),
     ('use_sim_time', 'take the time from /clock', '', ['', *BOOL]),
     ('rviz', 'start RViz too', 'false', BOOL),
     ('rviz_config', "RViz's configuration", str(SHARE / 'config' / 'pose3d.rviz'), None),
@@ -113,6 +116,10 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         given['depth_transport'] = 'raw'
     logger = '.'.join([*value('namespace').strip('/').split('/'), value('name')]).lstrip('.')
     files = [value('params_file')] if value('params_file') else []
+    own = SHARE / 'config' / 'estimators' / f'{value("estimator")}.yaml'
+    if files == [DEFAULTS] and own.is_file():
+        # That file has BlazePose's defaults.
+        files.append(str(own))
     entities: list[LaunchDescriptionEntity] = [
         Node(
             package='pose3d_ros',

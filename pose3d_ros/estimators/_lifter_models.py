@@ -163,11 +163,13 @@ class Own:
         there = np.isfinite(windows).all(axis=-1) & inside[..., None]
         seen = np.where(there, windows[..., 2], 0.0)
         known = np.array([float(view.camera is not None) for view in views])
-        # The mean with the mirror image errs less, and the network is small.
-        rays, seen = features.with_mirror(np.nan_to_num(windows[..., :2]), seen)
-        found, turn, usable = features.encode(rays, seen, np.tile(known, 2))
+        # The mean of several views errs less, and the network is small.
+        rays, seen = features.with_rolls(np.nan_to_num(windows[..., :2]), seen)
+        rays, seen = features.with_mirror(rays, seen)
+        found, turn, usable = features.encode(rays, seen, np.tile(known, 4))
         output = self.network({'window': found.astype(np.float32)})['joints']
-        joints, covariance = features.without_mirror(*features.decode(output, turn))
+        both = features.without_mirror(*features.decode(output, turn))
+        joints, covariance = features.without_rolls(*both)
         nothing = Lifted(np.full((features.COUNT, 3), np.nan))
         return [
             Lifted(xyz, spread) if good else nothing

@@ -20,6 +20,7 @@ from ..config import PipelineConfig, setting
 from ..detectors import rtmpose
 from ..detectors.keypoints import create_source, source_config
 from ..errors import ConfigError
+from ..lifting.blending import blended
 from ..lifting.history import History, held
 from ..placement import body_height
 from ..skeleton import convert
@@ -36,6 +37,12 @@ from ._lifter_models import (
 )
 from ._lifter_streams import TOLERANCE, Run, Streams
 
+DEFAULTS = {
+    'smoothing_min_cutoff': 4.0,
+    'smoothing_pixel_min_cutoff': 3.0,
+    'smoothing_root_min_cutoff': 1.5,
+}
+"""Settings of the pipeline: windows of time are smooth already, and more filtering only lags."""
 _KEPT_BYTES = 500e6  # of images that wait for their poses
 _TALL = 1.7  # metres, of bodies whose size a model does not tell
 _MISSING = 0.5  # of the joints, more of which no published network can do without
@@ -67,6 +74,12 @@ class Options:
         high=1,
         live=True,
     )
+    source_3d: float = setting(
+        0.2,
+        'own lifter on BlazePose: weight of the 3D that BlazePose has itself, where all of a body '
+        'is in the image; 0: the lifter alone',
+        low=0, high=1, live=True,
+    )  # fmt: skip
     normalise: str = setting(
         '', "what published models see positions relative to; empty: the model's default",
         choices=('', 'person', 'image', 'camera'),
@@ -296,7 +309,7 @@ class Estimator:
         else:
             found = self._windowed(people, stamp, state.newest_ns, view)
         return [
-            self._pose(person.poses.pop(stamp), lifted)
+            self._pose(person.poses.pop(stamp), lifted, view)
             for person, lifted in zip(people, found)
             if lifted is not None
         ]
@@ -343,7 +356,7 @@ class Estimator:
                 a, b = clip[low].xyz, clip[min(low + 1, len(clip) - 1)].xyz
                 person.spare[stamp] = Lifted((1 - share) * a + share * b)
 
-    def _pose(self, seen: Pose3D, lifted: Lifted) -> Pose3D:
+    def _pose(self, seen: Pose3D, lifted: Lifted, view: View) -> Pose3D:
         """A pose of the lifter's convention with the pixels of the source's joints."""
         if not np.isfinite(lifted.xyz).any():
             return self._nobody(seen)
@@ -355,9 +368,11 @@ class Estimator:
         status = np.where(
             sure & (flat.status == JointStatus.MEASURED), JointStatus.MEASURED, JointStatus.INFERRED
         )
-        pose = flat.replace(
-            xyz=lifted.xyz, covariance=lifted.covariance, status=status.astype(np.uint8)
-        )
+        xyz = lifted.xyz
+        if isinstance(self._lift, Own) and self._options.keypoints == 'blazepose':
+            index = self.skeleton.by_meaning
+            xyz = blended(xyz, index, seen, view.size, self._options.source_3d)
+        pose = flat.replace(xyz=xyz, covariance=lifted.covariance, status=status.astype(np.uint8))
         if not self._lift.metric and not self._config.parity:
             height = body_height(pose)
             if math.isfinite(height):

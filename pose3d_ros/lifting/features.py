@@ -104,3 +104,31 @@ def without_mirror(joints: Any, covariance: Any) -> tuple[Any, Any]:
     other = joints[half:, MIRROR] * sign
     spread = covariance[half:, MIRROR] * sign[:, None] * sign
     return (joints[:half] + other) / 2, (covariance[:half] + spread) / 2
+
+
+def with_rolls(rays: Any, seen: Any) -> tuple[Any, Any]:
+    """Windows (B, T, 22, 2) and (B, T, 22) as cameras rolled to either side see them, (2 B, ...).
+
+    NumPy only.
+    """
+    turned = [rays @ roll[:2, :2].T for roll in _ROLLS]
+    return np.concatenate(turned), np.concatenate([seen, seen])
+
+
+def without_rolls(joints: Any, covariance: Any) -> tuple[Any, Any]:
+    """(B, 22, 3) and (B, 22, 3, 3), means of (2 B, ...) as `with_rolls` orders them."""
+    half = len(joints) // 2
+    parts = [(roll, slice(k * half, (k + 1) * half)) for k, roll in enumerate(_ROLLS)]
+    mean = sum(joints[part] @ roll for roll, part in parts) / len(parts)
+    spread = sum(roll.T @ covariance[part] @ roll for roll, part in parts) / len(parts)
+    return mean, spread
+
+
+def _roll(degrees: float) -> Any:
+    """(3, 3) rotation about the optical axis."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+_ROLLS = (_roll(8.0), _roll(-8.0))
+"""Views whose mean errs less than one."""

@@ -20,7 +20,7 @@ from rclpy.parameter import Parameter
 
 from ..config import Setting, Value, settings_of
 from ..errors import ConfigError
-from ..estimators import ESTIMATORS, options_of
+from ..estimators import ESTIMATORS, defaults_of, options_of
 from ..node_config import ROS_PARAMETERS, NodeConfig, fixed_changes
 
 # Read once, when the node is made.
@@ -48,6 +48,9 @@ class Parameters:
         self.configured = False
         given = _take_overrides(node)
         self._given = dict(given)
+        self._defaults: dict[str, Value] = {}
+        with suppress(ConfigError, ImportError):
+            self._defaults = defaults_of(str(given.get('estimator', NodeConfig.estimator)))
         for item in settings_of(NodeConfig):
             self._declare(item)
         for name in (*ESTIMATORS, str(given.get('estimator', ''))):
@@ -87,7 +90,7 @@ class Parameters:
                 self._declare(item)
 
     def _declare(self, item: Setting) -> None:
-        value = item.default
+        value = self._defaults.get(item.name, item.default)
         if item.name in self._given:
             try:
                 value = item.check(_plain(self._given[item.name], item))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import onnx.numpy_helper
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.functional import relu6
 
 from .. import metrics
 from ..errors import InputError
@@ -26,7 +27,9 @@ from ..lifting.features import (
     decode,
     encode,
     with_mirror,
+    with_rolls,
     without_mirror,
+    without_rolls,
 )
 from .dice import Dice
 from .motion import CLIP_TAKES, HELD_OUT, Take, split
@@ -34,6 +37,7 @@ from .virtual import Virtual, Windows
 
 Array = NDArray[Any]
 BODY = 17
+_SETTLING = 10
 _BODY_EXTENT = 0.42
 """Metres: what the extent of a person in the features usually stands for."""
 
@@ -71,9 +75,18 @@ class Block(nn.Module):
         batch, frames, width = x.shape
         groups = x.reshape(batch, frames // self.step, self.step, width)
         y = groups.reshape(-1, self.step * width)
-        y = torch.relu(self.merge_norm(self.merge(y)))
-        y = torch.relu(self.mix_norm(self.mix(y)))
+        y = _active(self.merge_norm(self.merge(y)), self.training)
+        y = _active(self.mix_norm(self.mix(y)), self.training)
         return groups[:, :, self.step // 2] + y.reshape(batch, -1, width)
+
+
+def _active(x: torch.Tensor, training: bool) -> torch.Tensor:
+    """ReLU, bounded after training.
+
+    A hand close to the lens makes windows that training hardly ever saw. There the norms of their
+    own batch held them; with fixed ones they grew from layer to layer, to bodies of many metres.
+    """
+    return torch.relu(x) if training else relu6(x)
 
 
 class LifterNet(nn.Module):
@@ -103,7 +116,7 @@ class LifterNet(nn.Module):
             x.device.type, enabled=False
         ):  # places need more digits than bfloat16 has
             y = self.stem(x.reshape(-1, 3 * CHANNELS))
-        y = torch.relu(self.stem_norm(y)).reshape(batch, WINDOW // 3, -1)
+        y = _active(self.stem_norm(y), self.training).reshape(batch, WINDOW // 3, -1)
         y = self.blocks(y).reshape(batch, -1)
         joints = self.joints(y) + place * torch.exp(self.scale(y))
         # The uncertainty learns from what the joints learn, and does not disturb them.
@@ -184,7 +197,22 @@ def train(
         if not pool and (step % 500 < settings.pool * settings.passes):
             _save(checkpoint, settings, net, optimiser, schedule, data, step)
     _save(checkpoint, settings, net, optimiser, schedule, data, step)
+    _settle(net, settings, data)
     return net.cpu()
+
+
+def _settle(net: LifterNet, settings: Training, data: Virtual) -> None:
+    """Take the norms' means and variances anew: running ones hang on the last few batches."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.reset_running_stats()
+            module.momentum = None  # the mean of all batches
+    net.train()
+    once = replace(settings, passes=1)
+    with torch.no_grad():
+        for _ in range(_SETTLING):
+            for features, _ in _prepare(data.draw(once.pool * once.batch), once, data.dice):
+                net(features)
 
 
 def _rate(step: int, steps: int) -> float:
@@ -257,11 +285,11 @@ def _resume(
 
 def predict(net: nn.Module, windows: Windows) -> tuple[Array, Array]:
     """Joints (B, 22, 3) metres about the pelvis in the camera's axes, and covariance."""
-    rays, seen = with_mirror(windows.rays.numpy(), windows.seen.numpy())
-    features, turn, _ = encode(rays, seen, np.tile(windows.known.numpy(), 2))
+    rays, seen = with_mirror(*with_rolls(windows.rays.numpy(), windows.seen.numpy()))
+    features, turn, _ = encode(rays, seen, np.tile(windows.known.numpy(), 4))
     with torch.no_grad():
         output = net(torch.from_numpy(features.astype(np.float32))).numpy()
-    return without_mirror(*decode(output, turn))
+    return without_rolls(*without_mirror(*decode(output, turn)))
 
 
 def judge(net: nn.Module, takes: Sequence[Take], clean: bool, seed: int = 7) -> dict[str, float]:
@@ -301,7 +329,8 @@ def calibrate(net: LifterNet, takes: Sequence[Take], seed: int = 11) -> None:
         half = len(joints)
         target = np.einsum('bij,bkj->bki', turn[:half], windows.target.numpy())
         sigma = np.sqrt(np.einsum('bkii->bki', covariance))
-        ratio = (np.abs(joints - target) / sigma)[usable[:half]]
+        with np.errstate(invalid='ignore'):  # the root has neither error nor spread
+            ratio = (np.abs(joints - target) / sigma)[usable[:half]]
         whole = seen[:half, WINDOW // 2, 0][usable[:half]] > 0
         for group, rows in zip(ratios, (whole, ~whole)):
             group.append(ratio[rows])

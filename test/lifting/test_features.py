@@ -85,3 +85,23 @@ def test_hints_do_not_say_where_a_person_is() -> None:
     changed = (first != second)[0, 0].nonzero()[0].tolist()
     assert changed == [10, 11]
     assert first[0, 0, 2 * features.COUNT + 5] == features.HINT
+
+
+def test_rolled_views_come_back():
+    rng = np.random.default_rng(3)
+    rays, seen = rng.normal(0, 0.2, (2, 9, 22, 2)), rng.uniform(0, 1, (2, 9, 22))
+    rolled, there = features.with_rolls(rays, seen)
+    assert rolled.shape == (4, 9, 22, 2)
+    assert there == pytest.approx(np.concatenate([seen, seen]))
+    # Both views, by the same angle to either side.
+    length = np.linalg.norm(rays, axis=-1)
+    assert np.linalg.norm(rolled, axis=-1) == pytest.approx(np.concatenate([length, length]))
+    assert (rolled[:2] + rolled[2:]) / 2 == pytest.approx(np.cos(np.radians(8)) * rays)
+    # A network that gives the rays back as joints, sure of them along x alone.
+    joints = np.concatenate([rolled[:, 4], np.ones((4, 22, 1))], axis=-1)
+    axis = joints * [1.0, 1.0, 0.0]
+    spread = axis[..., :, None] * axis[..., None, :]
+    found, covariance = features.without_rolls(joints, spread)
+    assert found[..., :2] == pytest.approx(rays[:, 4])
+    flat = found * [1.0, 1.0, 0.0]
+    assert covariance == pytest.approx(flat[..., :, None] * flat[..., None, :])

@@ -9,11 +9,13 @@ import signal
 import pytest
 from harness import BEST_EFFORT, Process, camera_info, image_message, processes_of, stamp_of, within
 from pose3d_ros.msg import Skeleton3D, Skeleton3DArray
+from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import CompressedImage, Image
 from support.keypoints import array_of, pixels_at
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
+from pose3d_ros.estimators.lifter import DEFAULTS
 from pose3d_ros.ros.session import message_class
 
 
@@ -144,6 +146,10 @@ def test_keypoints_of_another_node(launch, peer, namespace):
 
     camera.until(lambda: got and got[-1].skeletons, image=image, info=camera_info())
     assert got[-1].convention == 'cmu_22'
+    # Its own defaults, not those of the file with all settings.
+    request = GetParameters.Request(names=['smoothing_root_min_cutoff'])
+    answer = peer.call(GetParameters, f'{peer.target}/get_parameters', request)
+    assert answer.values[0].double_value == DEFAULTS['smoothing_root_min_cutoff']
     process.interrupt(group=True)
     process.ends(within(5.0))
     assert 'finished cleanly' in process.output

@@ -24,6 +24,12 @@ def value_of(peer, name):
     return peer.call(GetParameters, f'{peer.target}/get_parameters', request).values[0]
 
 
+def test_defaults_of_the_estimator(start, peer):
+    start(autostart=False, estimator='openpose3d', min_score=0.7)
+    assert value_of(peer, 'max_people').integer_value == 20
+    assert value_of(peer, 'min_score').double_value == 0.7
+
+
 def test_every_setting_is_a_described_parameter(start, peer):
     pytest.importorskip('platformdirs')  # of the estimators in the list
     start(autostart=False)

@@ -65,6 +65,21 @@ def test_calibration_reaches_its_share(tmp_path: Path) -> None:
     np.testing.assert_allclose(net.calibration.numpy(), first.numpy(), atol=1e-5)
 
 
+def test_no_layer_adds_much_after_training() -> None:
+    import torch
+
+    from pose3d_ros.training.lifter import Block
+
+    torch.manual_seed(0)
+    block = Block(32, 3)
+    strange = 1000 * torch.randn(64, 9, 32)
+    middle = strange.reshape(64, 3, 3, 32)[:, :, 1]
+    with torch.no_grad():
+        assert (block.eval()(strange) - middle).abs().max() < 6.01
+        # In training the batch's own norms hold it.
+        assert (block.train()(strange) - middle).abs().max() < 20
+
+
 def test_stored_weights_are_half_and_lose_nothing(tmp_path: Path) -> None:
     import onnx
     import torch
