@@ -15,7 +15,9 @@ from pose3d_ros.estimators._lifter_models import View
 from pose3d_ros.estimators.lifter import models
 from pose3d_ros.lifting.features import HINT, JOINTS
 from pose3d_ros.pipeline import Pipeline
+from pose3d_ros.resources import resource
 from pose3d_ros.skeleton import SKELETONS
+from pose3d_ros.sources import open_source
 from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource, pose_2d
 
 COCO = SKELETONS['coco_17']
@@ -351,3 +353,25 @@ def test_a_stride_needs_frames_that_wait(small_motionbert: Path) -> None:
     for options in ({'latency': 'causal'}, {'latency': 'delay', 'delay': 2}):
         with pytest.raises(ConfigError, match=r'lifter\.stride'):
             make(model=str(small_motionbert), kind='motionbert_243f', stride=5, **options)
+
+
+def test_blazepose_is_a_second_witness(blazepose_model: Any) -> None:
+    """With all of its weight BlazePose's limbs come out, about the hips; with none the lifter's."""
+    frame = next(iter(open_source(resource('demo', 'jump.mp4'))))
+    still: dict[str, Any] = {'placement': False}  # it moves limbs, too
+    shown = {}
+    for weight in (0.0, 0.2, 1.0):
+        config = PipelineConfig(estimator='lifter', options={'source_3d': weight}, **still)
+        shown[weight] = Pipeline(config).process(frame)[0]
+    theirs = Pipeline(PipelineConfig(estimator='blazepose', **still)).process(frame)[0]
+    limbs = [f'{s}_{j}' for s in ('left', 'right') for j in ('shoulder', 'wrist', 'knee', 'ankle')]
+
+    def about_hips(pose: Pose3D) -> np.ndarray:
+        at = pose.skeleton.by_meaning
+        hips = (pose.xyz[at['left_hip']] + pose.xyz[at['right_hip']]) / 2
+        return pose.xyz[[at[name] for name in limbs]] - hips
+
+    alone, mixed, whole = (about_hips(shown[weight]) for weight in (0.0, 0.2, 1.0))
+    np.testing.assert_allclose(mixed, 0.8 * alone + 0.2 * whole, atol=1e-6)
+    np.testing.assert_allclose(whole, about_hips(theirs), atol=1e-4)
+    assert np.abs(whole - alone).max() > 0.02
