@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -145,17 +146,16 @@ class Own:
 
     def prepare(self, pose: Pose3D, view: View, threshold: float) -> Array:
         """(22, 3) rays and confidence; what the source only guesses is a hint."""
-        index = pose.skeleton.by_meaning
+        there, source = _sources(pose.skeleton)
+        points, confidence = pose.pixels[source], pose.confidence[source]
+        # Detectors also invent what lies outside the image.
+        inside = ((points > -1) & (points < np.array(view.size))).all(axis=1)
+        good = inside & ~(confidence < threshold)
+        # Sources without confidence are believed.
+        value = np.clip(np.nan_to_num(confidence, nan=1.0), features.HINT, 1.0)
         pixels = np.full((features.COUNT, 2), np.nan)
         sure = np.full(features.COUNT, np.nan)
-        for joint, name in enumerate(features.MEANINGS):
-            source = next((index[n] for n in (name, *_OTHER_NAMES.get(name, ())) if n in index), -1)
-            if source >= 0:
-                pixels[joint] = pose.pixels[source]
-                # Sources without confidence are believed.
-                value = np.nan_to_num(pose.confidence[source], nan=1.0)
-                good = _sure(pose, source, view, threshold)
-                sure[joint] = np.clip(value, features.HINT, 1.0) if good else features.HINT
+        pixels[there], sure[there] = points, np.where(good, value, features.HINT)
         return np.concatenate([view.rays(pixels), sure[:, None]], axis=1)
 
     def lift(self, windows: Array, inside: Array, views: Sequence[View]) -> list[Lifted]:
@@ -182,12 +182,16 @@ _OTHER_NAMES = {
 }
 
 
-def _sure(pose: Pose3D, joint: int, view: View, threshold: float) -> bool:
-    """Whether a joint is seen: detectors also invent what lies outside the image."""
-    confidence, point = pose.confidence[joint], pose.pixels[joint]
-    if not np.isfinite(point).all() or confidence < threshold:
-        return False
-    return bool((point > -1).all() and (point < np.array(view.size)).all())
+@lru_cache(maxsize=16)
+def _sources(skeleton: Skeleton) -> tuple[Array, Array]:
+    """Which of the own lifter's joints a skeleton has, and their indices in it."""
+    index = skeleton.by_meaning
+    found = [
+        next((index[n] for n in (name, *_OTHER_NAMES.get(name, ())) if n in index), -1)
+        for name in features.MEANINGS
+    ]
+    there = np.flatnonzero(np.array(found) >= 0)
+    return there, np.array(found)[there]
 
 
 class Published:
