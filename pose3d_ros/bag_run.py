@@ -214,12 +214,18 @@ class _Ahead:
         self._newest_ns = -1
 
     def read(self, stamp_ns: int, time_ns: int, warnings: list[str]) -> None:
-        """Up to the first message later than an image; adds warnings of broken ones."""
-        while self._newest_ns < stamp_ns:
+        """What was recorded before an image, and on to the first message later than it.
+
+        Adds warnings of broken messages.
+        """
+        while True:
             try:
                 if self._next is None:
                     self._next = next(self._messages, None)
                 if self._next is None or self._next[1] > time_ns + _AHEAD_NS:
+                    return
+                # Stamps may go back, as in a bag of two runs; the times of recording do not.
+                if self._next[1] > time_ns and self._newest_ns >= stamp_ns:
                     return
                 connection, recorded_ns, data = self._next
                 self._next = None

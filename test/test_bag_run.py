@@ -216,11 +216,12 @@ def test_topics_that_are_not_there(tmp_path):
 DEPTH, KEYPOINTS_OF = '/camera/depth', '/pose2d/skeletons'
 
 
-def beside(path, *, late_ns=0, apart_ns=0, frame_id='cam'):
+def beside(path, *, late_ns=0, apart_ns=0, frame_id='cam', restart_at=6):
     """Images, depth images of 4 m and keypoints.
 
     late_ns: how much later than images they are recorded. apart_ns: from the stamps of images to
-    those of depth. The fourth depth image is broken.
+    those of depth. The fourth depth image is broken. restart_at: image from which on stamps begin
+    60 s earlier.
     """
     kinds = {**BOTH, DEPTH: IMAGE, KEYPOINTS_OF: 'pose3d_ros/msg/Skeleton3DArray'}
     with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
@@ -234,17 +235,18 @@ def beside(path, *, late_ns=0, apart_ns=0, frame_id='cam'):
 
         for k in range(6):
             time_ns = 100 * S + k * S // 30
+            stamp_ns = time_ns - 60 * S * (k >= restart_at)
             for topic, kind in BOTH.items():
-                put(topic, message_of(kind, k, time_ns), time_ns)
+                put(topic, message_of(kind, k, stamp_ns), time_ns)
             depth = TYPES(IMAGE)(
-                header=make_header(TYPES, time_ns + apart_ns, frame_id), encoding='16UC1',
+                header=make_header(TYPES, stamp_ns + apart_ns, frame_id), encoding='16UC1',
                 width=640, height=480, step=1280,
             )  # fmt: skip
             depth.data = np.full((480, 640), 4000, np.uint16).view(np.uint8).ravel()
             if k == 3:
                 depth.encoding = 'rgb7'
             put(DEPTH, depth, time_ns + late_ns)
-            header = make_header(TYPES, time_ns, 'cam')
+            header = make_header(TYPES, stamp_ns, 'cam')
             put(KEYPOINTS_OF, array_of(TYPES, header, pixels_at(0.5)), time_ns + late_ns)
     return path
 
@@ -280,6 +282,14 @@ def test_depth_of_another_time_or_camera(tmp_path, capsys):
     err = capsys.readouterr().err
     assert 'depth_cam' in err
     assert f'{DEPTH}: nothing of the time of 6 images' in err
+
+
+def test_stamps_that_begin_anew_keep_their_depth(tmp_path):
+    """As in a recording of two runs of a simulation."""
+    source = beside(tmp_path / 'in', restart_at=4)
+    assert process(source, tmp_path / 'out.mcap', '--depth', DEPTH, '--no-smoothing') == 0
+    people = first_people(tmp_path / 'out.mcap')
+    assert [person.position_source for person in people] == [4, 4, 4, 2, 4, 4]
 
 
 def test_keypoints_beside_the_images(tmp_path):

@@ -370,8 +370,7 @@ class Estimator:
         )
         xyz = lifted.xyz
         if isinstance(self._lift, Own) and self._options.keypoints == 'blazepose':
-            index = self.skeleton.by_meaning
-            xyz = blended(xyz, index, seen, view.size, self._options.source_3d)
+            xyz = blended(xyz, self.skeleton, seen, view.size, self._options.source_3d)
         pose = flat.replace(xyz=xyz, covariance=lifted.covariance, status=status.astype(np.uint8))
         if not self._lift.metric and not self._config.parity:
             height = body_height(pose)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.keypoints import COCO, SIZE, STANDING
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.config import PipelineConfig
@@ -16,22 +17,11 @@ from pose3d_ros.estimators.lifter import models
 from pose3d_ros.lifting.features import HINT, JOINTS
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.resources import resource
-from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.sources import open_source
 from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource, pose_2d
 
-COCO = SKELETONS['coco_17']
-SIZE = (640, 480)
 CAMERA = Camera(K=np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), size=SIZE)
 PERIOD = 33_333_333
-
-# x right, y down: somebody who stands, metres about the pelvis, in COCO's order.
-STANDING = np.array(
-    [[0, -.65, -.1], [.03, -.68, -.08], [-.03, -.68, -.08], [.07, -.66, 0], [-.07, -.66, 0],
-     [.18, -.5, 0], [-.18, -.5, 0], [.22, -.22, 0], [-.22, -.22, 0], [.24, .03, -.05],
-     [-.24, .03, -.05], [.1, 0, 0], [-.1, 0, 0], [.1, .42, 0], [-.1, .42, 0], [.1, .84, 0.05],
-     [-.1, .84, 0.05]]
-)  # fmt: skip
 
 
 def person(

@@ -155,13 +155,11 @@ def test_keypoints_of_another_node(launch, peer, namespace):
     assert 'finished cleanly' in process.output
 
 
-def test_depth_of_a_depth_camera(launch, peer, namespace, tmp_path):
-    file = tmp_path / 'my.yaml'
-    file.write_text('/**:\n  ros__parameters:\n    estimator: support.blobs\n')
+def test_depth_of_a_depth_camera(launch, peer, namespace):
     process = launch(
         'estimator.launch.py',
         f'namespace:={namespace}',
-        f'params_file:={file}',
+        'estimator:=support.blobs',
         'depth_topic:=rgbd/depth',
     )
     process.wait_for('active: blobs')
