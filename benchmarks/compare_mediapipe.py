@@ -54,10 +54,10 @@ def compare(args: argparse.Namespace) -> int:
     """Start the workers, let them take turns."""
     import numpy as np
 
-    from pose3d_ros.benchmark import machine
     from pose3d_ros.cli.loading import make_pipeline
-    from pose3d_ros.config import PipelineConfig
-    from pose3d_ros.evaluate import find_clips
+    from pose3d_ros.settings.pipeline import PipelineConfig
+    from pose3d_ros.tools.benchmark import machine
+    from pose3d_ros.tools.evaluate import find_clips
 
     theirs = mediapipe_python(args)
     make_pipeline(PipelineConfig())  # fetches the model if need be
@@ -210,8 +210,8 @@ def pose3d_worker(precision: str, cores: int, max_people: int, K):
     import cv2
 
     from pose3d_ros.camera import Camera
-    from pose3d_ros.config import PipelineConfig
     from pose3d_ros.pipeline import Pipeline
+    from pose3d_ros.settings.pipeline import PipelineConfig
     from pose3d_ros.types import Frame
 
     cv2.setNumThreads(cores)

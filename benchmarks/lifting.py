@@ -14,11 +14,11 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from pose3d_ros.estimators.lifting_from_the_deep.estimator.estimator import Estimator
+from pose3d_ros.estimators.lifting_from_the_deep.estimator.level_view import down
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.config import PipelineConfig
-from pose3d_ros.estimators._level_view import down
-from pose3d_ros.estimators.lifting_from_the_deep import Estimator
+from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.types import Array, Frame, Pose3D, pose_2d
 

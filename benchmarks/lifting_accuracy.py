@@ -21,20 +21,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from pose3d_ros.estimators.lifter.estimator.features import JOINTS, WINDOW
+from pose3d_ros.estimators.lifting_from_the_deep.estimator.level_view import PitchEstimate, down
 
-from pose3d_ros import metrics
 from pose3d_ros.camera import Camera
-from pose3d_ros.config import PipelineConfig
-from pose3d_ros.estimators import lifting_from_the_deep as module
-from pose3d_ros.estimators._level_view import PitchEstimate, down
-from pose3d_ros.lifting.features import JOINTS, WINDOW
+from pose3d_ros.estimators.lifting_from_the_deep.estimator import estimator as module
 from pose3d_ros.pipeline import Pipeline
+from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS, Skeleton
-from pose3d_ros.training import bodies
-from pose3d_ros.training.motion import Take, load_takes, split
-from pose3d_ros.training.pose_prior import PriorSettings, learn
-from pose3d_ros.training.rotations import rotation
-from pose3d_ros.training.virtual import Virtual
+from pose3d_ros.tools import metrics
+from pose3d_ros.tools.training import bodies
+from pose3d_ros.tools.training.motion import Take, load_takes, split
+from pose3d_ros.tools.training.pose_prior import PriorSettings, learn
+from pose3d_ros.tools.training.rotations import rotation
+from pose3d_ros.tools.training.virtual import Virtual
 from pose3d_ros.types import Array, Frame, pose_2d
 
 H36M = SKELETONS['h36m_17']

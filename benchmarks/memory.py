@@ -21,12 +21,12 @@ import cv2
 import numpy as np
 
 from pose3d_ros.cli.loading import make_pipeline
-from pose3d_ros.config import PipelineConfig
-from pose3d_ros.evaluate import Clip
 from pose3d_ros.messages import MarkerBuilder, SkeletonBuilder
 from pose3d_ros.messages.standalone import StandaloneTypes
-from pose3d_ros.node_config import NodeConfig
 from pose3d_ros.resources import resource
+from pose3d_ros.settings.node import NodeConfig
+from pose3d_ros.settings.pipeline import PipelineConfig
+from pose3d_ros.tools.evaluate import Clip
 from pose3d_ros.types import Frame
 
 WARM_UP_FRAMES = 1000

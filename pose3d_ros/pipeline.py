@@ -12,13 +12,13 @@ from typing import Any
 
 from . import estimators
 from .camera import Camera
-from .config import PipelineConfig, settings_of
 from .errors import ConfigError, InputError
-from .placement import depth_scale, place
-from .plausibility import bone_quality
+from .people.plausibility import bone_quality
+from .people.smoothing import PoseSmoother, smooth_relative, smooth_root
+from .people.tracking import Track, Tracker, predicted
+from .placement.placing import depth_scale, place
+from .settings.pipeline import PipelineConfig, settings_of
 from .skeleton import Skeleton, convert, get_skeleton
-from .smoothing import PoseSmoother, smooth_relative, smooth_root
-from .tracking import Track, Tracker, predicted
 from .types import Frame, Pose3D, TrackingState
 
 _SCALE_RATE = 0.1  # share of a frame's measurement in a person's size

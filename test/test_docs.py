@@ -17,9 +17,9 @@ import yaml
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.cli.main import main
-from pose3d_ros.config import PipelineConfig, from_mapping
 from pose3d_ros.errors import ModelError
 from pose3d_ros.pipeline import Pipeline
+from pose3d_ros.settings.pipeline import PipelineConfig, from_mapping
 from pose3d_ros.skeleton import SKELETONS, Skeleton, conversion
 from pose3d_ros.types import Frame, PositionSource
 
@@ -102,7 +102,7 @@ def settings_named(text: str) -> set[str]:
 
 @pytest.mark.parametrize('name', ['frames_and_units.md', 'troubleshooting.md', 'design_notes.md'])
 def test_settings_that_are_named_exist(name: str) -> None:
-    from pose3d_ros.node_config import node_settings
+    from pose3d_ros.settings.node import node_settings
 
     known = {item.name for item in node_settings()}
     for setting in settings_named((DOCS / name).read_text(encoding='utf-8')):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.config import PipelineConfig
 from pose3d_ros.errors import ConfigError
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.resources import resource
+from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame, Pose3D, PositionSource, TrackingState
 from pose3d_ros.zoo import Model
 

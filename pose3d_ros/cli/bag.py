@@ -12,10 +12,10 @@ from typing import Any
 from tqdm import tqdm
 
 from ..camera import Camera
-from ..companions import topics_of
 from ..errors import ConfigError, InputError
-from ..node_config import NodeConfig
-from ..node_core import IMAGE_TYPES, NODE_NAME
+from ..node.core import IMAGE_TYPES, NODE_NAME
+from ..node.inputs import topics_of
+from ..settings.node import NodeConfig
 from .loading import describe, make_pipeline
 from .needs import needs
 from .options import add_pipeline_options, read_config
@@ -78,8 +78,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Process a bag."""
     needs('rosbags', 'bag', 'pose3d bag')
-    from ..bag import BagFile
-    from ..bag_run import BagRun, Recording, find_beside, find_streams
+    from ..bags.run import BagRun, Recording, find_beside, find_streams
+    from ..bags.writer import BagFile
 
     config = read_config(args, NodeConfig)
     camera = Camera.load(args.camera) if args.camera else None

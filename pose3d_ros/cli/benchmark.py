@@ -14,16 +14,16 @@ import cv2
 import numpy as np
 
 from .. import __version__
-from ..benchmark import WARM_UP_FRAMES, Timing, benchmark, machine
-from ..config import PRECISIONS, PipelineConfig
 from ..errors import BackendError, ConfigError, ModelError, Pose3DError
-from ..evaluate import Clip, find_clips
 from ..outputs.files import write_text
 from ..pipeline import Pipeline
-from ..throughput import Throughput, throughput
+from ..settings.pipeline import PRECISIONS, PipelineConfig
+from ..tools.benchmark import WARM_UP_FRAMES, Timing, benchmark, machine
+from ..tools.convert.families import require_packages
+from ..tools.evaluate import Clip, find_clips
+from ..tools.throughput import Throughput, throughput
 from ..types import Frame
 from ..zoo import Entry, models_folder, problems, random_name
-from ..zoo.networks import require_packages
 from .loading import make_pipeline, needed_models
 from .options import add_pipeline_options, config_from, table
 
@@ -126,7 +126,7 @@ def _run_random(
     """Speed of an estimator without its weights: the network is real, its numbers are random."""
     people = [_count(name) for name in _names(args.people)]
     require_packages()
-    from ..zoo.convert import install
+    from ..tools.convert import install
 
     print(
         f'RANDOM WEIGHTS: {entry.name} is not here; a network of random numbers is timed in its '

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..camera import Camera
 from ..errors import ConfigError
-from ..playback import play
-from ..signals import Signals
+from ..node.playback import play
+from ..node.signals import Signals
 from ..sources import OPTICAL_FRAME, open_source
 from .logs import log_to_stderr
 from .needs import needs

@@ -7,13 +7,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..evaluate import Clip, ClipResult, compare
-from ..offline import run_offline
 from ..resources import resource
 from ..sources import open_source
+from ..tools.evaluate import Clip, ClipResult, compare
 from ..types import Frame, Pose3D
 from .loading import make_pipeline
 from .main import INTERRUPTED
+from .offline import run_offline
 from .options import add_pipeline_options, config_from, frames_bar
 from .run import open_writers, summary_text
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import sys
 
-from ..config import PipelineConfig
 from ..estimators import models_of
 from ..pipeline import Pipeline
+from ..settings.pipeline import PipelineConfig
 from ..zoo import Entry, fetch, load_registry, models_folder, problems
 
 

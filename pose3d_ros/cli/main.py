@@ -13,14 +13,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from .. import __version__
-from ..errors import (
-    BackendError,
-    ConfigError,
-    InputError,
-    ModelError,
-    OutputError,
-    Pose3DError,
-)
+from ..errors import BackendError, ConfigError, InputError, ModelError, OutputError, Pose3DError
 
 # Name -> what it does. Each is a module beside this one with add_parser(subparsers), which sets
 # `run`; only the one that was asked for is imported.

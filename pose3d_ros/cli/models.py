@@ -162,7 +162,7 @@ def run_fetch(args: argparse.Namespace) -> int:
 
 def run_convert(args: argparse.Namespace) -> int:
     """Convert models; each is compared with PyTorch before it is stored."""
-    from ..zoo.networks import require_packages
+    from ..tools.convert.families import require_packages
 
     if args.checkpoint and len(args.names) > 1:
         raise ConfigError('--checkpoint is for one model')
@@ -175,7 +175,7 @@ def run_convert(args: argparse.Namespace) -> int:
     if not entries:
         return 0
     require_packages()
-    from ..zoo.convert import install
+    from ..tools.convert import install
 
     for entry in entries:
         done = install(
@@ -214,7 +214,7 @@ def _is_frozen(entry: Entry) -> bool:
 
 def _convert_frozen(entry: Entry, args: argparse.Namespace) -> None:
     """ONNX files beside the TensorFlow graphs, for ONNX Runtime; OpenVINO needs none."""
-    from ..zoo.frozen_to_onnx import convert
+    from ..tools.convert.frozen_to_onnx import convert
 
     model = find_model(entry.name, models_dir=args.models_dir)
     for role, path in model.files.items():

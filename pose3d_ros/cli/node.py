@@ -6,11 +6,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..config import PipelineConfig, read_yaml, settings_of
 from ..errors import ConfigError
-from ..node_config import NodeConfig
-from ..node_core import NODE_NAME
-from ..signals import Signals
+from ..node.core import NODE_NAME
+from ..node.signals import Signals
+from ..settings.node import NodeConfig
+from ..settings.pipeline import PipelineConfig, read_yaml, settings_of
 from .loading import make_pipeline
 from .logs import log_to_stderr
 from .needs import needs

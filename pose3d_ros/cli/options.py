@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import yaml
 from tqdm import tqdm
 
-from ..config import PipelineConfig, Setting, from_mapping, read_yaml, settings_of
 from ..errors import ConfigError, Pose3DError
 from ..estimators import ESTIMATORS, options_of
-from ..node_config import NodeConfig, without_ros_parameters
+from ..settings.node import NodeConfig, without_ros_parameters
+from ..settings.pipeline import PipelineConfig, Setting, from_mapping, read_yaml, settings_of
 
 T = TypeVar('T')
 

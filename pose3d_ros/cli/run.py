@@ -13,12 +13,12 @@ import numpy as np
 
 from ..camera import Camera
 from ..errors import ConfigError
-from ..offline import Summary, run_offline
 from ..outputs import Writer
 from ..pipeline import Pipeline
 from ..sources import Source, open_source
 from .loading import describe, make_pipeline
 from .main import INTERRUPTED
+from .offline import Summary, run_offline
 from .options import add_pipeline_options, config_from, frames_bar, table
 
 DESCRIPTION = """\
@@ -161,7 +161,7 @@ def open_writers(args: argparse.Namespace, pipeline: Pipeline, source: Source) -
     if args.save_bag:
         makers.append(lambda: _bag(args.save_bag, pipeline))
     if args.show is not None:
-        from ..viewer import RerunViewer
+        from ..outputs.viewer import RerunViewer
 
         makers.append(lambda: RerunViewer(args.show))
     writers: list[Writer] = []
@@ -177,7 +177,7 @@ def open_writers(args: argparse.Namespace, pipeline: Pipeline, source: Source) -
 
 def _bag(path: str, pipeline: Pipeline) -> Writer:
     try:
-        from ..bag import BagWriter
+        from ..bags.writer import BagWriter
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith('rosbags'):
             raise

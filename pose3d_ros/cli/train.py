@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError('training needs PyTorch: pip install "pose3d_ros[train]"') from error
     from tqdm import tqdm
 
-    from ..training.lifter import Training, finish, train
-    from ..training.motion import load_takes
+    from ..tools.training.lifter import Training, finish, train
+    from ..tools.training.motion import load_takes
 
     try:
         torch.zeros(1, device=args.device)

@@ -9,18 +9,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..companions import Topic
 from ..errors import InputError, Pose3DError
 from ..messages import stamp_of
 from ..messages.diagnostics import diagnostic_array
 from ..messages.skeletons import INFO_TYPE
 from ..messages.stamped import stamp_in
 from ..messages.types import Message
-from ..monitor import GapCounter
-from ..node_config import NodeConfig
-from ..node_core import IMAGE_TYPES, OUTPUTS, NodeCore, input_topic, output_topic
+from ..node.core import IMAGE_TYPES, OUTPUTS, NodeCore, input_topic, output_topic
+from ..node.inputs import Topic
+from ..node.monitor import GapCounter
+from ..node.signals import Signals
 from ..pipeline import Pipeline
-from ..signals import Signals
+from ..settings.node import NodeConfig
 from ..types import Array
 from .participant import DdsNode, Publisher, Subscription
 from .qos import LATCHED, RESULT, SENSOR_DATA, TRANSFORMS, Profile

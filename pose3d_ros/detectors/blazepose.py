@@ -8,12 +8,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .. import networks
 from ..backends import NetworkSpec, Port
-from ..config import PipelineConfig
-from ..estimators import _blazepose_parts as parts
+from ..networks import blazepose as parts
+from ..settings.pipeline import PipelineConfig
 from ..types import Array, Frame
-from ..zoo import find_model
+from ..zoo import find_model, loading
 from .boxes import NOBODY, clipped
 
 # Of the circle around the whole body that the network predicts, radius 1, hips in the middle.
@@ -28,7 +27,7 @@ class BlazePoseDetector:
         """Load the network; raises ModelError, BackendError."""
         # `config.model` is the estimator's; this detector has one model.
         model = find_model('blazepose', 'detector', models_dir=config.models_dir)
-        self._network = networks.load(
+        self._network = loading.load(
             config.replace(backend='auto', precision='auto'),
             NetworkSpec(
                 model.files['detector'],

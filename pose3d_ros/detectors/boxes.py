@@ -13,8 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
-from ..config import PipelineConfig, setting
 from ..errors import ConfigError
+from ..settings.pipeline import PipelineConfig, setting
 from ..types import Array, Frame, Pose3D
 
 # Name of the setting -> module and class, made with the pipeline's config.

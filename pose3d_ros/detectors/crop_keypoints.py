@@ -11,15 +11,14 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from .. import networks
 from ..backends import NetworkSpec, Port
-from ..config import PipelineConfig
-from ..crops import CropCamera, Picture, varied
 from ..errors import ConfigError
-from ..estimators import _blazepose_parts as parts
+from ..networks import blazepose as parts
+from ..networks.crops import CropCamera, Picture, varied
+from ..settings.pipeline import PipelineConfig
 from ..skeleton import SKELETONS, Skeleton
 from ..types import Array, Frame
-from ..zoo import find_model
+from ..zoo import find_model, loading
 from .rtmpose import RTMPose
 
 # Name of the setting -> module and class, made with the pipeline's config.
@@ -73,7 +72,7 @@ class BlazePoseOnCrops:
     def __init__(self, config: PipelineConfig) -> None:
         """Load the network; raises ModelError, BackendError."""
         model = find_model('blazepose', 'landmarks', models_dir=config.models_dir)
-        self._network = networks.load(
+        self._network = loading.load(
             config.replace(backend='auto', precision='auto'),
             NetworkSpec(
                 model.files['landmarks'],

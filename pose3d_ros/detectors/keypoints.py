@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..config import PipelineConfig
 from ..errors import ConfigError, InputError
+from ..settings.pipeline import PipelineConfig
 from ..skeleton import Skeleton, get_skeleton
 from ..types import Array, Frame, Pose3D, pose_2d
 

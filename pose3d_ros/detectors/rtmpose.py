@@ -11,14 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .. import networks
 from ..backends import NetworkSpec, Port, ports_of
-from ..config import PipelineConfig
 from ..errors import ConfigError, ModelError
+from ..networks import topdown
+from ..settings.pipeline import PipelineConfig
 from ..skeleton import SKELETONS
 from ..types import Array, Frame, Pose3D, pose_2d
-from ..zoo import find_model
-from . import topdown
+from ..zoo import find_model, loading
 from .boxes import BoxOptions, People, PersonDetector, create_detector
 
 _RTMDET_MEAN_BGR = np.array([103.53, 116.28, 123.675], np.float32)
@@ -59,7 +58,7 @@ class OnnxPeople:
             wanted = {'raw': Port((None, None, None), next(iter(outputs)))}
         spec = NetworkSpec(path, {'image': Port(tuple(shape), name)}, wanted, batched=False)
         precision = model.precision['detector']
-        self._network = networks.load(config.replace(precision='auto'), spec, precision)
+        self._network = loading.load(config.replace(precision='auto'), spec, precision)
 
     def detect(self, frames: Sequence[Frame]) -> list[Array]:
         """(N, 5) boxes x, y, width, height, score of each frame, best first."""
@@ -125,7 +124,7 @@ class RTMPose:
             batched=shape[0] is None,
         )
         self._batched = shape[0] is None
-        self._network = networks.load(
+        self._network = loading.load(
             config.replace(precision='auto'), spec, model.precision['pose']
         )
         self._people: People | None = None

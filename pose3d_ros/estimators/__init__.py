@@ -13,19 +13,19 @@ from importlib import import_module
 from types import ModuleType
 from typing import Protocol, runtime_checkable
 
-from ..config import PipelineConfig, Value
 from ..errors import ConfigError
+from ..settings.pipeline import PipelineConfig, Value
 from ..skeleton import Skeleton
 from ..types import Frame, Pose3D
 
 # Name of the setting -> module. A dotted name loads an estimator of another package.
 ESTIMATORS: dict[str, str] = {
     'blazepose': 'pose3d_ros.estimators.blazepose',
-    'lifter': 'pose3d_ros.estimators.lifter',
+    'lifter': 'pose3d_ros.estimators.lifter.estimator',
     'openpose3d': 'pose3d_ros.estimators.openpose3d',
     'metro': 'pose3d_ros.estimators.metro',
     'metrabs': 'pose3d_ros.estimators.metrabs',
-    'lifting_from_the_deep': 'pose3d_ros.estimators.lifting_from_the_deep',
+    'lifting_from_the_deep': 'pose3d_ros.estimators.lifting_from_the_deep.estimator',
     'pose_hg_3d': 'pose3d_ros.estimators.pose_hg_3d',
 }
 

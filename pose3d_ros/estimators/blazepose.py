@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..appearance import appearance, difference
 from ..backends import (
     Network,
     NetworkSpec,
@@ -25,14 +24,15 @@ from ..backends import (
     cache_folder,
     load_network,
 )
-from ..config import PipelineConfig, setting
-from ..filters import OneEuro, OneEuroSettings
 from ..geometry import yaw
+from ..networks import blazepose as parts
+from ..people.appearance import appearance, difference
+from ..people.filters import OneEuro, OneEuroSettings
+from ..settings.pipeline import PipelineConfig, setting
 from ..skeleton import SKELETONS
 from ..types import Array, Frame, JointStatus, Pose3D
 from ..zoo import find_model
 from . import EstimatorInfo
-from . import _blazepose_parts as parts
 
 _LANDMARK_FILTER = OneEuroSettings(0.05, 80.0)
 _AUXILIARY_FILTER = OneEuroSettings(0.01, 10.0)

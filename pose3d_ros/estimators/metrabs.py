@@ -13,20 +13,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import networks
-from ..absolute import metrabs_full, metrabs_joints, metrabs_weak, robust_place
 from ..backends import NetworkSpec, Port, input_shapes
 from ..camera import Camera
-from ..config import PipelineConfig, setting
-from ..crops import CropCamera, look_at_wide
 from ..detectors.boxes import BoxOptions, People, create_detector, distinct
 from ..errors import ModelError
+from ..networks import metro as parts
+from ..networks.crops import CropCamera, look_at_wide
+from ..placement import crops as _placing
+from ..placement.solvers import metrabs_full, metrabs_joints, metrabs_weak, robust_place
+from ..settings.pipeline import PipelineConfig, setting
 from ..skeleton import get_skeleton
 from ..types import Array, Frame, Pose3D
-from ..zoo import find_model
-from . import EstimatorInfo, _placing
-from . import _metro_parts as parts
-from ._crop_people import CropMaker, Person
+from ..zoo import find_model, loading
+from . import EstimatorInfo
+from .crop_people import CropMaker, Person
 
 STRIDE = 32
 JOINTS = ('coco_cmu_19', 'h36m_17')
@@ -81,7 +81,7 @@ class Estimator:
         side = shapes[0][-1] if len(shapes) == 1 and len(shapes[0]) == 4 else None
         if not side or side % STRIDE:
             raise ModelError(f'{path} is no MeTRAbs network: its input is {shapes}')
-        self._network = networks.load(
+        self._network = loading.load(
             config,
             NetworkSpec(
                 path,
@@ -98,7 +98,7 @@ class Estimator:
         )
         self._side = side
         points = self._run(np.zeros((1, side, side, 3), np.float32))['margin'].shape[1]
-        table = networks.load(
+        table = loading.load(
             config.replace(precision='f32'),
             NetworkSpec(
                 model.files['joints'],

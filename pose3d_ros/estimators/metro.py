@@ -14,21 +14,21 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import networks
 from ..backends import Network, NetworkSpec, Port
-from ..config import PipelineConfig, setting
-from ..crops import look_at_each
 from ..detectors.boxes import BoxOptions, People, create_detector, distinct
 from ..detectors.crop_keypoints import Keypoints, create_source
 from ..errors import ConfigError, ModelError
+from ..networks import metro as parts
+from ..networks.crops import look_at_each
+from ..placement import crops as _placing
+from ..settings.pipeline import PipelineConfig, setting
 from ..skeleton import conversion
 from ..types import Array, Frame, Pose3D
-from ..zoo import find_model
+from ..zoo import find_model, loading
 from ..zoo.graphdef import RANDOM_MARK as MARK
 from ..zoo.graphdef import read_graph
-from . import EstimatorInfo, _placing
-from . import _metro_parts as parts
-from ._crop_people import CropMaker, Person
+from . import EstimatorInfo
+from .crop_people import CropMaker, Person
 
 SIDE = 256
 _MIN_PRESENCE = 0.5
@@ -279,7 +279,7 @@ def load_graph(path: Path, config: PipelineConfig, precision: str) -> tuple[Netw
             heads=('joints',),
             inner={'volume': 'joints'},
         )
-        return networks.load(config, spec, precision), channels_first
+        return loading.load(config, spec, precision), channels_first
     return _load_converted(path, config, precision, last, first)
 
 
@@ -298,7 +298,7 @@ def _load_converted(
                 outputs['volume'] = Port((None, None, None, None))
             spec = NetworkSpec(path, {'image': Port(shape)}, outputs, heads=('joints',))
             try:
-                return networks.load(config, spec, precision), shape == first
+                return loading.load(config, spec, precision), shape == first
             except ModelError as error:
                 failure = error
     assert failure is not None

@@ -29,16 +29,16 @@ from ..backends import (
     load_network,
     metadata_of,
 )
-from ..config import PipelineConfig, setting
 from ..errors import ModelError
+from ..networks import openpose3d as parts
+from ..networks.openpose3d_drawn import Scene, draw
+from ..networks.openpose3d_people import NECK as HEAT_NECK
+from ..networks.openpose3d_people import SHOULDERS, extract
+from ..settings.pipeline import PipelineConfig, setting
 from ..skeleton import SKELETONS
 from ..types import Array, Frame, JointStatus, Pose3D, PositionSource, TrackingState
 from ..zoo import find_model
 from . import EstimatorInfo
-from . import _openpose3d_parts as parts
-from ._openpose3d_drawn import Scene, draw
-from ._openpose3d_people import NECK as HEAT_NECK
-from ._openpose3d_people import SHOULDERS, extract
 
 log = logging.getLogger(__name__)
 

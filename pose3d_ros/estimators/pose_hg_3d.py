@@ -15,17 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import networks
 from ..backends import NetworkSpec, Port
-from ..config import PipelineConfig, setting
 from ..detectors.boxes import BoxOptions, People, WholeImage, create_detector, distinct
 from ..geometry import yaw
+from ..networks import pose_hg_3d as parts
+from ..networks.pose_hg_3d_outputs import NUMBERS, find_outputs
+from ..settings.pipeline import PipelineConfig, setting
 from ..skeleton import SKELETONS
 from ..types import Array, Frame, JointStatus, Pose3D
-from ..zoo import find_model
+from ..zoo import find_model, loading
 from . import EstimatorInfo
-from . import _pose_hg_3d_parts as parts
-from ._pose_hg_3d_outputs import NUMBERS, find_outputs
 
 # Standard deviation of x, y, z in metres about the root: of the published accuracy (65 mm mean).
 _SIGMA = np.array([0.03, 0.03, 0.06])
@@ -75,7 +74,7 @@ class Estimator:
         inputs = {'image': Port((None, 3, parts.SIDE, parts.SIDE))}
         precision, path = model.precision['pose'], model.files['pose']
         outputs = find_outputs(path, options.outputs)
-        self._network = networks.load(config, NetworkSpec(path, inputs, outputs), precision)
+        self._network = loading.load(config, NetworkSpec(path, inputs, outputs), precision)
         self._hourglass = outputs['depth'].shape == NUMBERS
         self._network({'image': np.zeros((1, 3, parts.SIDE, parts.SIDE), np.float32)})
         self.skeleton = SKELETONS[options.joints]

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..estimators import EstimatorInfo
-from ..monitor import Report, SourceStats
-from ..node_config import NodeConfig
+from ..node.monitor import Report, SourceStats
+from ..settings.node import NodeConfig
 from .types import Message, Types, make_header
 
 OK, WARN, ERROR = 0, 1, 2

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..node_config import NodeConfig
+from ..settings.node import NodeConfig
 from ..types import Array, Pose3D
 from .types import Message, Types, make_header
 

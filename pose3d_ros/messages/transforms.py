@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..node_config import NodeConfig
+from ..settings.node import NodeConfig
 from ..skeleton import MEANS, Skeleton
 from ..types import Array, Pose3D
 from .body import quaternion_of, rotation_of

@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..draw import sure_joints
+from ..drawing.overlay import sure_joints
+from ..drawing.plot import side_by_side
 from ..errors import OutputError
-from ..plot import side_by_side
 from ..types import Frame, Pose3D
 from .files import PartFile, write_bytes, writing
 

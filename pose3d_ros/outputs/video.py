@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..draw import overlay
+from ..drawing.overlay import overlay
+from ..drawing.view3d import View3D
 from ..types import Frame, Pose3D
-from ..view3d import View3D
 from .files import PartFile, writing
 
 Array = NDArray[Any]

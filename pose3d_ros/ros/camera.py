@@ -21,7 +21,7 @@ from ..camera import Camera
 from ..errors import Pose3DError
 from ..messages.calibration import info_message
 from ..messages.images import compressed_message, image_message
-from ..playback import play
+from ..node.playback import play
 from ..resources import resource
 from ..sources import OPTICAL_FRAME, open_source
 from ..types import Array, Frame

@@ -19,8 +19,8 @@ from std_srvs.srv import SetBool, Trigger
 
 from ..errors import Pose3DError
 from ..messages.diagnostics import ERROR, OK, Status
-from ..node_config import NodeConfig
-from ..node_core import NODE_NAME
+from ..node.core import NODE_NAME
+from ..settings.node import NodeConfig
 from .diagnostics import Diagnostics
 from .parameters import Parameters
 from .session import Session

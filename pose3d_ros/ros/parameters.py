@@ -18,10 +18,10 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ..config import Setting, Value, settings_of
 from ..errors import ConfigError
 from ..estimators import ESTIMATORS, defaults_of, options_of
-from ..node_config import ROS_PARAMETERS, NodeConfig, fixed_changes
+from ..settings.node import ROS_PARAMETERS, NodeConfig, fixed_changes
+from ..settings.pipeline import Setting, Value, settings_of
 
 # Read once, when the node is made.
 STRUCTURAL = ('autostart', 'diagnostics_period_s')

@@ -18,9 +18,9 @@ from rclpy.serialization import deserialize_message
 from ..errors import ConfigError, InputError
 from ..messages.diagnostics import Status
 from ..messages.skeletons import INFO_TYPE
-from ..node_config import NodeConfig
-from ..node_core import IMAGE_TYPES, OUTPUTS, NodeCore, input_topic, output_topic
+from ..node.core import IMAGE_TYPES, OUTPUTS, NodeCore, input_topic, output_topic
 from ..pipeline import Pipeline
+from ..settings.node import NodeConfig
 from ..types import Array, Frame
 from .endpoints import Endpoint, Endpoints, describe_qos, latched_qos, result_qos, sensor_qos
 from .images import image_decoder

@@ -22,15 +22,7 @@ import filelock
 from ..errors import ModelError
 from .graphdef import read_graph
 from .registry import Checkpoint, Entry, FileEntry, Wheel
-from .store import (
-    FETCHED,
-    fetched_sums,
-    models_folder,
-    problem,
-    problems,
-    sha256,
-    stored_problem,
-)
+from .store import FETCHED, fetched_sums, models_folder, problem, problems, sha256, stored_problem
 
 LOCK_TIMEOUT_S = 600.0
 CONNECT_TIMEOUT_S = 30.0

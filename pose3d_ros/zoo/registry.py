@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 import yaml
 
-from ..config import PRECISIONS
 from ..errors import ConfigError
 from ..resources import resource
+from ..settings.pipeline import PRECISIONS
 from ..skeleton import SKELETONS
 
 T = TypeVar('T')

@@ -11,11 +11,11 @@ import pytest
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper
 
-from pose3d_ros.backends import NetworkSpec, Port, RuntimeOptions, load_network  # noqa: E402
-from pose3d_ros.backends.onnxruntime import devices  # noqa: E402
-from pose3d_ros.errors import BackendError, ModelError  # noqa: E402
+from pose3d_ros.backends import NetworkSpec, Port, RuntimeOptions, load_network
+from pose3d_ros.backends.onnxruntime import devices
+from pose3d_ros.errors import BackendError, ModelError
 
 RNG = np.random.default_rng(0)
 CPU = RuntimeOptions(device='cpu')

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 ov = pytest.importorskip('openvino')
-from openvino import opset8 as ops  # noqa: E402
+from openvino import opset8 as ops
 
-from pose3d_ros.backends import (  # noqa: E402
+from pose3d_ros.backends import (
     NetworkSpec,
     Pixels,
     Port,
@@ -20,8 +20,8 @@ from pose3d_ros.backends import (  # noqa: E402
     cache_folder,
     load_network,
 )
-from pose3d_ros.backends.openvino import devices  # noqa: E402
-from pose3d_ros.errors import BackendError, ModelError  # noqa: E402
+from pose3d_ros.backends.openvino import devices
+from pose3d_ros.errors import BackendError, ModelError
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.uniform(0, 1, (1, 3, 16, 16)).astype(np.float32)

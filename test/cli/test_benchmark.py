@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 
-from pose3d_ros.benchmark import WARM_UP_FRAMES
 from pose3d_ros.cli.main import main
 from pose3d_ros.resources import resource
+from pose3d_ros.tools.benchmark import WARM_UP_FRAMES
 
 FOLDER = str(resource('demo', 'README.md').parent)
 

@@ -4,8 +4,8 @@ import hashlib
 import pytest
 
 from pose3d_ros.cli import loading
-from pose3d_ros.config import PipelineConfig
 from pose3d_ros.errors import ModelError
+from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.zoo import Entry, FileEntry
 
 

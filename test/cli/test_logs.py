@@ -10,7 +10,7 @@ from pose3d_ros.cli.logs import log_to_stderr
 def test_lines_on_stderr(capsys, verbose):
     log_to_stderr(verbose)
     logging.getLogger('pose3d').info('ready')
-    logging.getLogger('pose3d_ros.runner').debug('detail')
+    logging.getLogger('pose3d_ros.node.runner').debug('detail')
     found = capsys.readouterr()
     assert found.out == ''
     assert '[INFO]' in found.err

@@ -20,8 +20,8 @@ from pose3d_ros.messages.skeletons import INFO_TYPE
 
 
 def test_boxes_of_another_node(network, tmp_path):
-    from pose3d_ros.estimators import _metro_parts as parts
-    from pose3d_ros.zoo.networks.metro import MetroGraph, write_graph
+    from pose3d_ros.tools.convert.families.metro import MetroGraph, write_graph
+    from pose3d_ros.zoo.loading import metro as parts
 
     known = parts.JOINTS[19]
     graph = tmp_path / 'toy.pb'

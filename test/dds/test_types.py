@@ -11,7 +11,7 @@ from support.poses import random_person
 from pose3d_ros.dds.types import TopicTypes, dds_name
 from pose3d_ros.messages import MarkerBuilder, SkeletonBuilder, image_message
 from pose3d_ros.messages.standalone import StandaloneTypes
-from pose3d_ros.node_config import NodeConfig
+from pose3d_ros.settings.node import NodeConfig
 
 TYPES = StandaloneTypes()
 TOPICS = TopicTypes(TYPES.store)

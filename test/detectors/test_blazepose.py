@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from shared import DATA
 
-from pose3d_ros.config import PipelineConfig
 from pose3d_ros.detectors.boxes import create_detector, iou
+from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame
 
 CLIPS = sorted((DATA / 'synthetic').glob('*.npz'))

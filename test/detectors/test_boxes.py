@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from pose3d_ros.config import PipelineConfig
 from pose3d_ros.detectors.boxes import (
     BoxOptions,
     People,
@@ -18,6 +17,7 @@ from pose3d_ros.detectors.boxes import (
     iou,
 )
 from pose3d_ros.errors import ConfigError
+from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.types import Frame, Pose3D
 

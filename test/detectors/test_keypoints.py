@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pose3d_ros.config import PipelineConfig
 from pose3d_ros.detectors.keypoints import create_source
 from pose3d_ros.errors import ConfigError, InputError, ModelError
+from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame, JointStatus
 
 FRAME = Frame(np.zeros((48, 64, 3), np.uint8))

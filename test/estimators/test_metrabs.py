@@ -13,15 +13,15 @@ pytest.importorskip('onnx', reason='onnx is an extra: pose3d_ros[convert]')
 from toy_metrabs import use_small, write_archive
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.config import PipelineConfig
 from pose3d_ros.errors import ModelError
 from pose3d_ros.estimators import models_of
 from pose3d_ros.estimators.metrabs import Estimator
 from pose3d_ros.pipeline import Pipeline
+from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
+from pose3d_ros.tools.convert import install
 from pose3d_ros.types import Frame, JointStatus, PositionSource
 from pose3d_ros.zoo import load_registry
-from pose3d_ros.zoo.convert import install
 
 COCO = SKELETONS['coco_cmu_19']
 CLIP = DATA / 'synthetic' / 'jump.npz'

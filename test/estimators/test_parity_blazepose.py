@@ -14,18 +14,18 @@ import pytest
 from shared import DATA, parity_files
 
 from pose3d_ros.backends import Network
-from pose3d_ros.config import PipelineConfig
-from pose3d_ros.estimators import _blazepose_parts as parts
 from pose3d_ros.estimators.blazepose import (
     _AUXILIARY_FILTER,
     _LANDMARK_FILTER,
     _WORLD_FILTER,
     Estimator,
 )
-from pose3d_ros.filters import OneEuro
+from pose3d_ros.people.filters import OneEuro
 from pose3d_ros.pipeline import Pipeline
+from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame, Pose3D
 from pose3d_ros.zoo import Model
+from pose3d_ros.zoo.loading import blazepose as parts
 
 TICK_NS = 33_333_000  # the published package's clock: so much per frame, whatever the video says
 OPENCV_4 = cv2.__version__.startswith('4.')

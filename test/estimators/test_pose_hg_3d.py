@@ -10,15 +10,15 @@ import pytest
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.cli.loading import needed_models
-from pose3d_ros.config import PipelineConfig
 from pose3d_ros.errors import ModelError
-from pose3d_ros.estimators import _pose_hg_3d_parts as parts
 from pose3d_ros.estimators import pose_hg_3d as module
 from pose3d_ros.pipeline import Pipeline
+from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame, JointStatus, PositionSource
+from pose3d_ros.zoo.loading import pose_hg_3d as parts
 
 onnx = pytest.importorskip('onnx', reason='writes the models that the tests run')
-from onnx import TensorProto, helper  # noqa: E402
+from onnx import TensorProto, helper
 
 CAMERA = Camera(K=np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), size=(640, 480))
 FRAME = Frame(np.full((480, 640, 3), 90, np.uint8), camera=CAMERA)

@@ -5,8 +5,8 @@ from support.blobs import Estimator
 
 from pose3d_ros.messages.diagnostics import CameraState, Status, diagnostic_array, statuses
 from pose3d_ros.messages.standalone import StandaloneTypes
-from pose3d_ros.monitor import Report, SourceStats
-from pose3d_ros.node_config import NodeConfig
+from pose3d_ros.node.monitor import Report, SourceStats
+from pose3d_ros.settings.node import NodeConfig
 
 NAME = 'diagnostic_msgs/msg/DiagnosticArray'
 

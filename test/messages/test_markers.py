@@ -7,7 +7,7 @@ from support.poses import person
 
 from pose3d_ros.messages import MarkerBuilder
 from pose3d_ros.messages.standalone import StandaloneTypes
-from pose3d_ros.node_config import NodeConfig
+from pose3d_ros.settings.node import NodeConfig
 from pose3d_ros.types import PositionSource
 
 TYPES = StandaloneTypes()

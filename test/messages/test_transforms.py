@@ -9,7 +9,7 @@ from support.poses import person, random_person
 from pose3d_ros.messages import TransformBuilder
 from pose3d_ros.messages.standalone import StandaloneTypes
 from pose3d_ros.messages.transforms import links
-from pose3d_ros.node_config import NodeConfig
+from pose3d_ros.settings.node import NodeConfig
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.types import PositionSource
 

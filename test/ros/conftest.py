@@ -39,12 +39,12 @@ TESTS = str(Path(__file__).parents[1])
 sys.path.append(TESTS)
 os.environ['PYTHONPATH'] = os.pathsep.join([os.environ.get('PYTHONPATH', ''), TESTS])
 
-from pose3d_ros.ros.environment import join_virtual_environment  # noqa: E402
+from pose3d_ros.ros.environment import join_virtual_environment
 
 join_virtual_environment()
 
-import rclpy  # noqa: E402
-from harness import Peer, Running, find_blazepose  # noqa: E402
+import rclpy
+from harness import Peer, Running, find_blazepose
 
 _numbers = count(1)
 

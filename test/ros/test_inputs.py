@@ -358,7 +358,7 @@ def spy(monkeypatch):
 
     from support import blobs
 
-    from pose3d_ros.config import setting
+    from pose3d_ros.settings.pipeline import setting
 
     @dataclass(frozen=True)
     class Options:

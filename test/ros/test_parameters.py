@@ -10,8 +10,8 @@ from harness import image_message
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
 from support.blobs import draw
 
-from pose3d_ros.node_config import NodeConfig, node_settings
 from pose3d_ros.ros.parameters import HINT, STRUCTURAL
+from pose3d_ros.settings.node import NodeConfig, node_settings
 
 
 def names_of(peer):

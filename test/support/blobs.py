@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pose3d_ros.config import PipelineConfig
 from pose3d_ros.estimators import EstimatorInfo
+from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import get_skeleton
 from pose3d_ros.types import Frame, JointStatus, Pose3D
 

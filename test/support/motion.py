@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from pose3d_ros.estimators.lifter.estimator.features import COUNT, JOINTS, WINDOW
 
-from pose3d_ros.lifting.features import COUNT, JOINTS, WINDOW
-from pose3d_ros.training.motion import Take
+from pose3d_ros.tools.training.motion import Take
 
 
 def walker() -> Take:

@@ -11,8 +11,8 @@ import pytest
 from toy_models import WEIGHTS, Server, entry
 
 from pose3d_ros.errors import ConfigError, ModelError
+from pose3d_ros.tools.convert.families.metro import MetroGraph, write_graph
 from pose3d_ros.zoo import FileEntry, fetch, find_model, load_registry, problems
-from pose3d_ros.zoo.networks.metro import MetroGraph, write_graph
 
 
 def test_what_was_fetched_first_is_held_fast(tmp_path: Path, server: Server) -> None:

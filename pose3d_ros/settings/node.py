@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings that a node adds to the pipeline's: topics, transforms, markers, failures.
+
+`python -m pose3d_ros.settings.node` in a checkout writes what follows from them:
+config/estimator.yaml, config/estimators/ and the table in docs/ros2.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import ConfigError
+from ..estimators import ESTIMATORS, defaults_of, options_of
+from .pipeline import PipelineConfig, Setting, Value, setting, settings_of
+
+# Parameters that ROS itself puts into every node's file; they are no settings of ours.
+ROS_PARAMETERS = (
+    'use_sim_time',
+    'qos_overrides',
+    'start_type_description_service',
+    'diagnostic_updater',
+)
+
+_TABLE_BEGIN, _TABLE_END = '<!-- settings -->', '<!-- end of settings -->'
+
+
+@dataclass(frozen=True)
+class NodeConfig(PipelineConfig):
+    """Everything that decides what a node does; see PipelineConfig for the estimation itself."""
+
+    cameras: str = setting(
+        '',
+        'names of several cameras that share the model, comma-separated: topics <name>/image, '
+        '<name>/camera_info in and ~/<name>/skeletons ... out; empty: one camera, without prefix',
+    )
+    image_transport: str = setting(
+        'raw',
+        'compressed: subscribe to <image>/compressed (JPEG, PNG) instead of <image>',
+        choices=('raw', 'compressed'),
+    )
+    person_class: str = setting(
+        'person,0',
+        'class_id of people in vision_msgs/Detection2DArray on <camera>/detections, '
+        'comma-separated; read when the estimator has its detector set to topic',
+    )
+    keypoints_wait_s: float = setting(
+        0.1,
+        'with keypoints from a topic: an image waits so long for those of its own stamp',
+        low=0,
+        high=1,
+        live=True,
+    )
+    keypoints_tolerance_s: float = setting(
+        0.05,
+        'keypoints of another stamp serve an image if they are so near; 0: only its own',
+        low=0,
+        high=1,
+        live=True,
+    )
+    depth_transport: str = setting(
+        'none',
+        'raw: a depth image on <camera>/depth_image, registered to the image, tells how far away '
+        'people are; compressed: on <depth_image>/compressedDepth',
+        choices=('none', 'raw', 'compressed'),
+    )
+    depth_wait_s: float = setting(
+        0.05,
+        'with depth images: an image waits so long for the one of its own stamp',
+        low=0,
+        high=1,
+        live=True,
+    )
+    depth_tolerance_s: float = setting(
+        0.05,
+        'a depth image of another stamp serves an image if it is so near; 0: only its own',
+        low=0,
+        high=1,
+        live=True,
+    )
+    camera_frame: str = setting('', 'frame_id for images that come without one')
+    target_frame: str = setting(
+        '', "publish in this frame, transformed at the image's stamp; empty: the camera's"
+    )
+    gravity_frame: str = setting(
+        '',
+        'a frame whose z axis points up, as base_link of a robot on flat floor or odom: tells '
+        'estimators how the camera is tilted; empty: unknown',
+    )
+    tf_timeout_s: float = setting(
+        0.1,
+        'wait so long for the transform to target_frame or gravity_frame',
+        low=0,
+        high=10,
+        live=True,
+    )
+
+    autostart: bool = setting(True, 'configure and activate by itself')
+    enabled: bool = setting(True, 'process images; false: pause, the model stays loaded', live=True)
+    always_on: bool = setting(False, 'process images even if nobody listens', live=True)
+    drop_policy: str = setting(
+        'newest',
+        'newest: a waiting image is replaced by a newer one; none: every image in its order',
+        choices=('newest', 'none'),
+    )
+    queue_size: int = setting(
+        100, 'images that may wait with drop_policy none; later ones are lost', low=1, high=10000
+    )
+    max_failures: int = setting(
+        10, 'failed inferences in a row after which the node gives up', low=1, high=10000, live=True
+    )
+
+    publish_markers: bool = setting(True, 'offer ~/markers (built when subscribed)', live=True)
+    marker_lifetime_s: float = setting(
+        0.5, 'markers disappear when not renewed for so long; 0: never', low=0, high=60, live=True
+    )
+    marker_scale_m: float = setting(0.04, 'diameter of a joint', low=0.001, high=1, live=True)
+    marker_text: bool = setting(True, 'write id and score above each person', live=True)
+    publish_debug_image: bool = setting(
+        True, 'offer ~/debug_image, the image with skeletons (drawn when subscribed)', live=True
+    )
+
+    publish_tf: bool = setting(
+        False, 'broadcast transforms of people with an absolute position', live=True
+    )
+    tf_joints: str = setting(
+        'root',
+        'root: body_<slot> (REP-155); all: every joint, parented to it; none: no transforms',
+        choices=('none', 'root', 'all'),
+        live=True,
+    )
+    tf_max_people: int = setting(5, 'slots, hence sets of frame names, at most', low=1, high=100)
+    tf_prefix: str = setting('', 'put in front of every frame name that is broadcast')
+
+    diagnostics_period_s: float = setting(1.0, 'period of /diagnostics', low=0.1, high=60)
+    latency_warn_ms: float = setting(
+        200.0, 'warn when stamp to publication takes longer (95th percentile)', low=0, live=True
+    )
+    input_timeout_s: float = setting(
+        2.0, 'error when no image came for so long', low=0.1, high=3600, live=True
+    )
+    min_rate_hz: float = setting(
+        0.0, 'warn when skeletons come at a lower rate; 0: any rate will do', low=0, live=True
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        names = self.camera_names
+        for name in names:
+            if name and not re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name):
+                raise ConfigError(
+                    f'cameras: {name!r} is not a name (letters, digits, _; a letter first)'
+                )
+        if len(set(names)) < len(names):
+            raise ConfigError(f'cameras: a name stands twice in {self.cameras!r}')
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """Names of the cameras; one empty name for a single camera."""
+        return tuple(name.strip() for name in self.cameras.split(','))
+
+
+def without_ros_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Raw settings without those that belong to ROS, nested or dotted."""
+    return {k: v for k, v in values.items() if k.partition('.')[0] not in ROS_PARAMETERS}
+
+
+def node_settings(estimators: Sequence[str] = tuple(ESTIMATORS)) -> Iterator[Setting]:
+    """All settings of a node in order, those of the estimators as `<estimator>.<name>`."""
+    yield from settings_of(NodeConfig)
+    for name in estimators:
+        yield from settings_of(options_of(name), prefix=f'{name}.')
+
+
+def value_of(config: PipelineConfig, name: str) -> Value:
+    """The value of a setting, `<estimator>.<name>` included."""
+    estimator, _, option = name.rpartition('.')
+    if not estimator:
+        value: Value = getattr(config, name)
+        return value
+    if estimator == config.estimator and option in config.options:
+        return config.options[option]
+    return next(s.default for s in settings_of(options_of(estimator)) if s.name == option)
+
+
+def fixed_changes(old: PipelineConfig, new: PipelineConfig) -> list[str]:
+    """Names of the settings that differ and may not change while the node runs."""
+    settings = list(settings_of(type(new)))
+    if old.estimator == new.estimator:
+        settings += settings_of(options_of(new.estimator), prefix=f'{new.estimator}.')
+    return [
+        s.name for s in settings if not s.live and value_of(old, s.name) != value_of(new, s.name)
+    ]
+
+
+def to_yaml() -> str:
+    """A parameters file with every setting, its default and what it means."""
+    head = (
+        '# Every setting of the node with its default. Those marked "live" may change while it\n'
+        '# runs: ros2 param set under ROS, SIGHUP (reads this file again) for `pose3d node`.\n'
+    )
+    return head + _parameters(node_settings())
+
+
+def estimator_yaml(estimator: str) -> str:
+    """A parameters file that chooses an estimator, with that one's own settings and defaults."""
+    chosen = Setting('estimator', estimator, 'name of the estimator')
+    defaults = defaults_of(estimator)
+    other = (
+        dataclasses.replace(item, default=defaults[item.name])
+        for item in settings_of(NodeConfig)
+        if item.name in defaults
+    )
+    own = [*other, *settings_of(options_of(estimator), prefix=f'{estimator}.')]
+    head = f'# Chooses {estimator}, with its own settings; all others are in ../estimator.yaml.\n'
+    return head + _parameters([chosen, *own])
+
+
+def to_markdown() -> str:
+    """A table of all settings for the documentation."""
+    lines = ['| parameter | default | allowed | live | meaning |', '|---|---|---|---|---|']
+    for item in node_settings():
+        allowed = f'`{item.type.__name__}`'
+        if item.choices:
+            allowed = ', '.join(f'`{choice or repr(choice)}`' for choice in item.choices)
+        elif item.low is not None or item.high is not None:
+            allowed += f' {item.range}'
+        cells = (f'`{item.name}`', f'`{_scalar(item.default)}`', allowed)
+        doc = item.doc.replace('<', '&lt;')
+        lines.append(f'| {" | ".join(cells)} | {"yes" if item.live else ""} | {doc} |')
+    return '\n'.join(lines) + '\n'
+
+
+def _parameters(settings: Iterable[Setting]) -> str:
+    lines = ['/**:', '  ros__parameters:']
+    section = ''
+    for item in settings:
+        head, _, name = item.name.rpartition('.')
+        if head != section:
+            lines.append(f'    {head}:')
+            section = head
+        indent = ' ' * (6 if head else 4)
+        notes = [item.doc]
+        if item.choices:
+            notes.append('one of ' + ', '.join(c or "''" for c in item.choices))
+        elif item.low is not None or item.high is not None:
+            notes.append(item.range)
+        if item.live:
+            notes.append('live')
+        lines += textwrap.wrap(
+            '; '.join(notes), 99, initial_indent=f'{indent}# ', subsequent_indent=f'{indent}# '
+        )
+        lines.append(f'{indent}{name}: {_scalar(item.default)}')
+    return '\n'.join(lines) + '\n'
+
+
+def _scalar(value: Value) -> str:
+    if isinstance(value, str):
+        return "'{}'".format(value.replace("'", "''"))
+    return str(yaml.safe_dump(value)).splitlines()[0]
+
+
+def generated(root: Path) -> dict[Path, str]:
+    """The files of a checkout that are made of the settings, and what must be in them."""
+    files = {root / 'config' / 'estimator.yaml': to_yaml()}
+    for name in ESTIMATORS:
+        files[root / 'config' / 'estimators' / f'{name}.yaml'] = estimator_yaml(name)
+    document = root / 'docs' / 'ros2.md'
+    text = document.read_text(encoding='utf-8')
+    head, _, rest = text.partition(_TABLE_BEGIN)
+    files[document] = (
+        f'{head}{_TABLE_BEGIN}\n{to_markdown()}{_TABLE_END}{rest.partition(_TABLE_END)[2]}'
+    )
+    return files
+
+
+if __name__ == '__main__':
+    for file, content in generated(Path(__file__).parents[2]).items():
+        file.write_text(content, encoding='utf-8')

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much of the network's own speed is left at the end, for estimators whose frames overlap."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConfigError
+from ..pipeline import Pipeline
+from ..types import Frame
+
+_AHEAD = 2  # requests in flight, as many as overlapping frames have
+
+
+@dataclass
+class Throughput:
+    """Milliseconds of frames that are processed one by one, and frames/s of each round.
+
+    people: that were drawn in place of the output of random weights; None: the network's own.
+    network_ms: alone, with nothing else running, before each frame. latency_ms: from the image to
+    the poses. added_ms: what of it is neither the network, in that very frame, nor decoding.
+    """
+
+    people: int | None
+    found: int = 0
+    network_ms: list[float] = field(default_factory=list)
+    latency_ms: list[float] = field(default_factory=list)
+    added_ms: list[float] = field(default_factory=list)
+    stages: dict[str, list[float]] = field(default_factory=dict)
+    network_fps: list[float] = field(default_factory=list)
+    path_fps: list[float] = field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        """Of the network's frames/s that the whole path reaches, in the middle round."""
+        return float(np.median(np.divide(self.path_fps, self.network_fps)))
+
+    def record(self) -> dict[str, Any]:
+        """All numbers, for JSON."""
+        return {
+            'people': self.people,
+            'found': self.found,
+            'network_ms': _spread(self.network_ms),
+            'latency_ms': _spread(self.latency_ms),
+            'added_latency_ms': _spread(self.added_ms),
+            'stages_ms': {name: _spread(values) for name, values in self.stages.items()},
+            'network_fps': [round(fps, 2) for fps in self.network_fps],
+            'path_fps': [round(fps, 2) for fps in self.path_fps],
+            'share': round(self.share, 3),
+        }
+
+
+def throughput(
+    pipeline: Pipeline,
+    frames: Sequence[Frame],
+    people: Sequence[int] | None = None,
+    *,
+    rounds: int = 5,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Throughput]:
+    """Measure the network alone, frames one by one, and overlapping frames, in turn.
+
+    people: how many to draw, for a model of random weights; None: what the network sees. frames: 3
+    or more. Speed of the machine changes within seconds, so what is
+    compared is measured close together, and a first round that warms up does not count.
+
+    Raises ConfigError if the estimator's frames cannot overlap.
+    """
+    estimator: Any = pipeline.estimator
+    if not pipeline.overlaps:
+        raise ConfigError(f'{pipeline.config.estimator} works on one frame at a time')
+    results = [Throughput(count) for count in people] if people else [Throughput(None)]
+    for turn in range(rounds + 1):
+        for result in results:
+            progress(f'round {turn} of {rounds}, {result.people} people' if turn else 'warming up')
+            if result.people is not None:
+                estimator.rehearse(result.people)
+            pipeline.reset()
+            found = Throughput(result.people)
+            _one_by_one(pipeline, frames, found)
+            _overlapping(pipeline, frames, found)
+            if turn:
+                _add(result, found)
+    return results
+
+
+def _one_by_one(pipeline: Pipeline, frames: Sequence[Frame], result: Throughput) -> None:
+    """Each frame after the network alone."""
+    estimator: Any = pipeline.estimator
+    bare = estimator.bare(frames[0])
+    for frame in frames:
+        start = time.perf_counter()
+        bare().result()
+        middle = time.perf_counter()
+        result.found = len(pipeline.process(frame))
+        latency = (time.perf_counter() - middle) * 1e3
+        stages = pipeline.timings
+        result.network_ms.append((middle - start) * 1e3)
+        result.latency_ms.append(latency)
+        result.added_ms.append(latency - stages['network'] - stages['decode'])
+        for name, value in stages.items():
+            result.stages.setdefault(name, []).append(value)
+
+
+def _overlapping(pipeline: Pipeline, frames: Sequence[Frame], result: Throughput) -> None:
+    """Frames/s of the network alone and of the whole path, in between, so that drift cancels."""
+    bare = [_network_s(pipeline, frames)]
+    path = [_path_s(pipeline, frames), _path_s(pipeline, frames)]
+    bare.append(_network_s(pipeline, frames))
+    count = 2 * (len(frames) - 1)
+    result.network_fps.append(count / sum(bare))
+    result.path_fps.append(count / sum(path))
+
+
+def _network_s(pipeline: Pipeline, frames: Sequence[Frame]) -> float:
+    """Seconds from the first frame's end to the last one's, the network alone."""
+    estimator: Any = pipeline.estimator
+    bare = estimator.bare(frames[0])
+    flying = [bare() for _ in range(_AHEAD)]
+    done = []
+    while flying:
+        flying.pop(0).result()
+        done.append(time.perf_counter())
+        if len(done) + len(flying) < len(frames):
+            flying.append(bare())
+    return done[-1] - done[0]
+
+
+def _path_s(pipeline: Pipeline, frames: Sequence[Frame]) -> float:
+    """Seconds from the first frame's end to the last one's, the whole path."""
+    pipeline.reset()
+    done = [time.perf_counter() for _ in pipeline.stream(frames)]
+    pipeline.reset()
+    return done[-1] - done[0]
+
+
+def _add(total: Throughput, found: Throughput) -> None:
+    total.found = found.found
+    for name in ('network_ms', 'latency_ms', 'added_ms', 'network_fps', 'path_fps'):
+        getattr(total, name).extend(getattr(found, name))
+    for name, values in found.stages.items():
+        total.stages.setdefault(name, []).extend(values)
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    low, middle, high = np.percentile(values, [10, 50, 95])
+    return {'p10': round(low, 3), 'median': round(middle, 3), 'p95': round(high, 3)}

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiles an estimator's or a detector's network as the settings say."""
+
+from __future__ import annotations
+
+from ..backends import Network, NetworkSpec, RuntimeOptions, cache_folder, load_network
+from ..settings.pipeline import PipelineConfig
+
+
+def load(config: PipelineConfig, spec: NetworkSpec, precision: str) -> Network:
+    """precision: what `auto` stands for, by the model's registry entry.
+
+    Raises ModelError, BackendError.
+    """
+    options = RuntimeOptions(
+        device=config.device,
+        device_fallback=config.device_fallback,
+        precision=precision if config.precision == 'auto' else config.precision,
+        threads=config.threads,
+        cache_dir=cache_folder(),
+        allow_random_weights=config.allow_random_weights,
+    )
+    return load_network(spec, options, config.backend)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import numpy as np
+
+from pose3d_ros.estimators.lifter.estimator import codecs
+
+
+def test_image_coordinates_are_half_widths_from_the_centre() -> None:
+    corners = np.array([[0.0, 0.0], [640.0, 480.0], [320.0, 240.0]])
+    found = codecs.by_image(corners, (640, 480))
+    np.testing.assert_allclose(found, [[-1, -0.75], [1, 0.75], [0, 0]])
+
+
+def test_mirroring_twice_changes_nothing() -> None:
+    points = np.random.default_rng(0).normal(size=(4, 17, 3))
+    np.testing.assert_allclose(codecs.mirrored(codecs.mirrored(points)), points)
+
+
+def test_a_person_is_moved_to_the_mean_place() -> None:
+    points = np.array([[100.0, 100.0], [200.0, 300.0]])
+    found = codecs.norm_pose(points, np.array([100.0, 100.0, 200.0, 300.0]))
+    np.testing.assert_allclose(found.mean(axis=0), [528, 427])
+    assert np.ptp(found[:, 1]) == 400
+
+
+def test_an_empty_clip_has_no_scale() -> None:
+    assert not codecs.crop_scale(np.zeros((5, 17, 3))).any()

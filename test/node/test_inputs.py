@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import struct
+import threading
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from pose3d_ros.errors import InputError
+from pose3d_ros.messages import make_header
+from pose3d_ros.messages.standalone import StandaloneTypes
+from pose3d_ros.node.inputs import Companions, registered, topics_of
+from pose3d_ros.settings.node import NodeConfig
+
+TYPES = StandaloneTypes()
+S, MS = 1_000_000_000, 1_000_000
+SIZE = (64, 48)
+RAW = NodeConfig(depth_transport='raw', depth_wait_s=0.0)
+COMPRESSED = replace(RAW, depth_transport='compressed')
+
+
+def depth_message(metres=2.0, stamp_ns=S, frame_id='camera', size=SIZE, **changes):
+    """16UC1; the half at the left is unknown."""
+    values = np.full(size[::-1], round(1000 * metres), np.uint16)
+    values[:, : size[0] // 2] = 0
+    message = TYPES('sensor_msgs/msg/Image')(
+        header=make_header(TYPES, stamp_ns, frame_id), encoding='16UC1',
+        width=size[0], height=size[1], step=2 * size[0],
+    )  # fmt: skip
+    message.data = values.view(np.uint8).ravel()
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def compressed_message(metres=2.0, stamp_ns=S):
+    message = TYPES('sensor_msgs/msg/CompressedImage')(
+        header=make_header(TYPES, stamp_ns, 'camera'), format='16UC1; compressedDepth png'
+    )
+    picture = cv2.imencode('.png', np.full(SIZE[::-1], round(1000 * metres), np.uint16))[1]
+    message.data = np.concatenate([np.zeros(12, np.uint8), picture.ravel()])
+    return message
+
+
+class Side:
+    """Companions of one camera, with what they logged."""
+
+    def __init__(self, config=RAW, unpack=TYPES.deserialize):
+        self.config, self.lines = config, []
+        self.made = Companions(config, lambda level, line: self.lines.append(line), unpack)
+
+    def add(self, message):
+        kind = self.made.topics['depth_image'].kind
+        self.made.add('depth_image', bytes(TYPES.serialize(message, kind)))
+
+    def depth(self, stamp_ns=S, size=SIZE, frame_id='camera'):
+        return self.made.of(stamp_ns, frame_id, size, self.config).depth
+
+    @property
+    def state(self):
+        (found,) = self.made.states({'depth_image': '/depth'})
+        return found
+
+
+def test_topics_that_settings_ask_for():
+    assert topics_of(NodeConfig()) == {}
+    both = NodeConfig(
+        estimator='lifter', options={'keypoints': 'topic'}, depth_transport='compressed'
+    )
+    found = topics_of(both)
+    assert list(found) == ['keypoints_info', 'keypoints', 'depth_image']
+    assert found['keypoints_info'].latched
+    assert found['depth_image'].suffix == '/compressedDepth'
+    assert found['depth_image'].kind == 'sensor_msgs/msg/CompressedImage'
+
+
+def test_depth_in_metres():
+    side = Side()
+    side.add(depth_message())
+    depth = side.depth()
+    assert depth.shape == (48, 64)
+    assert depth.dtype == np.float32
+    assert np.isnan(depth[:, :32]).all()
+    assert depth[:, 32:] == pytest.approx(2.0)
+    assert side.state.exact == 1
+    assert not side.state.needed
+    # Messages that are none in serialised form do too.
+    side = Side(unpack=lambda payload, kind: payload)
+    side.made.add('depth_image', depth_message())
+    assert side.depth()[0, 40] == pytest.approx(2.0)
+
+
+def test_compressed_depth():
+    side = Side(COMPRESSED)
+    side.add(compressed_message(3.5))
+    assert side.depth() == pytest.approx(3.5)
+
+
+def test_the_nearest_in_time():
+    side = Side()
+    side.add(depth_message(2.0, S))
+    side.add(depth_message(3.0, S + 40 * MS))
+    assert side.depth(S + 25 * MS)[0, 40] == pytest.approx(3.0)
+    assert side.depth(S + 100 * MS) is None
+    assert (side.state.near, side.state.missing, side.state.found) == (1, 1, False)
+    side.made.clear()
+    assert side.depth(S) is None
+
+
+def test_an_image_waits_for_its_depth():
+    side = Side(replace(RAW, depth_wait_s=1.0))
+    late = threading.Timer(0.05, lambda: side.add(depth_message()))
+    late.start()
+    assert side.depth() is not None
+    late.join()
+    assert side.state.exact == 1
+
+
+def test_another_resolution_is_scaled():
+    depth = np.full((24, 32), np.nan, np.float32)
+    depth[:, 16:] = 2.0
+    scaled = registered(depth, 'a', 'a', SIZE)
+    assert scaled.shape == (48, 64)
+    assert np.isnan(scaled[:, :32]).all()
+    assert (scaled[:, 32:] == 2.0).all()
+    # One of the two says nothing of its frame.
+    assert registered(depth, '', 'a', (32, 24)) is depth
+
+
+def test_depth_of_another_camera_is_refused():
+    with pytest.raises(InputError, match='of frame depth_optical, the image of camera'):
+        registered(np.zeros((48, 64)), 'depth_optical', 'camera', SIZE)
+    with pytest.raises(InputError, match='is 64x40, the image 64x48'):
+        registered(np.zeros((40, 64)), 'camera', 'camera', SIZE)
+
+
+@pytest.mark.parametrize(
+    'changes', [{'encoding': 'mono8'}, {'data': np.zeros(7, np.uint8)}, {'width': 0}, {'step': 3}]
+)
+def test_broken_depth_is_told_and_survived(changes):
+    side = Side()
+    side.add(depth_message(**changes))
+    assert side.depth() is None
+    assert side.state.problem
+    assert side.lines == [side.state.problem]
+    side.add(depth_message(stamp_ns=2 * S))
+    assert side.depth(2 * S) is not None
+    assert side.state.problem == ''
+
+
+def test_garbage_on_the_wire():
+    side = Side()
+    for raw in (b'', b'\0\1\0\0', b'\0\1\0\0' + struct.pack('<iI', 1, 0) + b'\xff' * 30):
+        side.made.add('depth_image', raw)
+    assert side.depth(S) is None
+    assert side.state.problem
