@@ -26,12 +26,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pose3d_ros.estimators.lifter.estimator.models import step_ports
-from pose3d_ros.estimators.lifter.estimator.streaming import Streaming
 
 from pose3d_ros.backends import Network, NetworkSpec, Port, RuntimeOptions, load_network
 from pose3d_ros.errors import BackendError
-from pose3d_ros.tools.convert import convert
+from pose3d_ros.estimators.lifter.models import step_ports
+from pose3d_ros.estimators.lifter.streaming import Streaming
+from pose3d_ros.tools.convert.export import convert
 
 KERNELS, WIDTH, FIELD = (3,) * 5, 1024, 243
 RUNTIMES = (

@@ -14,10 +14,10 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from pose3d_ros.estimators.lifting_from_the_deep.estimator.estimator import Estimator
-from pose3d_ros.estimators.lifting_from_the_deep.estimator.level_view import down
 
 from pose3d_ros.camera import Camera
+from pose3d_ros.estimators.lifting_from_the_deep.estimator import Estimator
+from pose3d_ros.estimators.lifting_from_the_deep.level_view import down
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.types import Array, Frame, Pose3D, pose_2d

@@ -20,10 +20,10 @@ import numpy as np
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.estimators.metro import Estimator
+from pose3d_ros.networks import metro as parts
 from pose3d_ros.settings.pipeline import PipelineConfig
-from pose3d_ros.tools.convert.families.metro import MetroGraph, write_graph
+from pose3d_ros.tools.families.metro import MetroGraph, write_graph
 from pose3d_ros.types import Array, Frame
-from pose3d_ros.zoo.loading import metro as parts
 
 _FEWEST = 5
 SIZE = (1280, 720)

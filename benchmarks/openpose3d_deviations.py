@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from pose3d_ros.zoo.loading.openpose3d_drawn import draw
-from pose3d_ros.zoo.loading.openpose3d_people import extract
 
 from pose3d_ros.geometry import solve_translation
-from pose3d_ros.zoo.loading import openpose3d as parts
+from pose3d_ros.networks import openpose3d as parts
+from pose3d_ros.networks.openpose3d_drawn import draw
+from pose3d_ros.networks.openpose3d_people import extract
 
 NEAR_CM = 60.0  # a result further than that from everybody has found nobody
 BODY = slice(0, 15)  # without eyes and ears

@@ -13,8 +13,8 @@ import pytest
 import torch
 import yaml
 
-from pose3d_ros.tools.convert import random_weights
-from pose3d_ros.tools.convert.families import metrabs
+from pose3d_ros.tools.convert.checkpoint import random_weights
+from pose3d_ros.tools.families import metrabs
 
 SMALL = (8, tuple((2 if k else 1, 2 if k in (1, 2, 3, 5) else 1, 8, 1) for k in range(6)))
 # fmt: off

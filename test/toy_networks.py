@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pose3d_ros.tools.convert.families import Family
+from pose3d_ros.tools.families import Family
 
 
 class Toy(nn.Module):

@@ -19,8 +19,8 @@ from ..outputs.files import write_text
 from ..pipeline import Pipeline
 from ..settings.pipeline import PRECISIONS, PipelineConfig
 from ..tools.benchmark import WARM_UP_FRAMES, Timing, benchmark, machine
-from ..tools.convert.families import require_packages
 from ..tools.evaluate import Clip, find_clips
+from ..tools.families import require_packages
 from ..tools.throughput import Throughput, throughput
 from ..types import Frame
 from ..zoo import Entry, models_folder, problems, random_name
@@ -126,7 +126,7 @@ def _run_random(
     """Speed of an estimator without its weights: the network is real, its numbers are random."""
     people = [_count(name) for name in _names(args.people)]
     require_packages()
-    from ..tools.convert import install
+    from ..tools.convert.install import install
 
     print(
         f'RANDOM WEIGHTS: {entry.name} is not here; a network of random numbers is timed in its '

@@ -162,7 +162,7 @@ def run_fetch(args: argparse.Namespace) -> int:
 
 def run_convert(args: argparse.Namespace) -> int:
     """Convert models; each is compared with PyTorch before it is stored."""
-    from ..tools.convert.families import require_packages
+    from ..tools.families import require_packages
 
     if args.checkpoint and len(args.names) > 1:
         raise ConfigError('--checkpoint is for one model')
@@ -175,7 +175,7 @@ def run_convert(args: argparse.Namespace) -> int:
     if not entries:
         return 0
     require_packages()
-    from ..tools.convert import install
+    from ..tools.convert.install import install
 
     for entry in entries:
         done = install(

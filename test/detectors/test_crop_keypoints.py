@@ -4,12 +4,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from pose3d_ros.zoo.loading.crops import Picture, look_at
 from shared import DATA
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.detectors.crop_keypoints import create_source
 from pose3d_ros.errors import ConfigError
+from pose3d_ros.networks.crops import Picture, look_at
 from pose3d_ros.settings.pipeline import PipelineConfig
 
 CLIPS = sorted((DATA / 'synthetic').glob('*.npz'))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pose3d_ros.zoo.loading.crops import Picture, look_at, upright
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.detectors.boxes import create_detector
 from pose3d_ros.detectors.crop_keypoints import create_source
 from pose3d_ros.detectors.rtmpose import RTMPose
 from pose3d_ros.errors import ConfigError
+from pose3d_ros.networks.crops import Picture, look_at, upright
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame
 

@@ -13,9 +13,9 @@ from shared import PARITY
 
 from pose3d_ros.detectors.rtmpose import OnnxPeople, RTMPose
 from pose3d_ros.errors import ModelError
+from pose3d_ros.networks import topdown
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame
-from pose3d_ros.zoo.loading import topdown
 
 FOLDER = PARITY / 'lifters' / 'topdown'
 INDEX = FOLDER / 'index_topdown.json'

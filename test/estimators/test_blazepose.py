@@ -14,12 +14,12 @@ import pytest
 from pose3d_ros.camera import Camera
 from pose3d_ros.errors import ModelError
 from pose3d_ros.estimators.blazepose import Estimator
+from pose3d_ros.networks import blazepose as parts
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.resources import resource
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame, JointStatus, Pose3D
 from pose3d_ros.zoo import Model
-from pose3d_ros.zoo.loading import blazepose as parts
 
 TICK_NS = 33_333_333
 

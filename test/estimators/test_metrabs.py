@@ -19,7 +19,7 @@ from pose3d_ros.estimators.metrabs import Estimator
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
-from pose3d_ros.tools.convert import install
+from pose3d_ros.tools.convert.install import install
 from pose3d_ros.types import Frame, JointStatus, PositionSource
 from pose3d_ros.zoo import load_registry
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from pose3d_ros.zoo.loading.crops import CropCamera
 from shared import DATA
 
 from pose3d_ros.camera import Camera
@@ -14,12 +13,13 @@ from pose3d_ros.detectors.crop_keypoints import Keypoints
 from pose3d_ros.errors import ConfigError, ModelError
 from pose3d_ros.estimators import models_of
 from pose3d_ros.estimators.metro import Estimator
+from pose3d_ros.networks import metro as parts
+from pose3d_ros.networks.crops import CropCamera
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
-from pose3d_ros.tools.convert.families.metro import MetroGraph, write_graph
+from pose3d_ros.tools.families.metro import MetroGraph, write_graph
 from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource
-from pose3d_ros.zoo.loading import metro as parts
 
 SKELETON = SKELETONS['coco_cmu_19']
 CLIP = DATA / 'synthetic' / 'jump.npz'

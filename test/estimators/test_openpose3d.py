@@ -10,8 +10,6 @@ pytest.importorskip('onnx', reason='onnx makes the networks of this test')
 
 import onnx
 from onnx import TensorProto, helper
-from pose3d_ros.zoo.loading.openpose3d_drawn import draw, standing
-from pose3d_ros.zoo.loading.openpose3d_people import extract, find_peaks
 from support.drawn_model import write
 
 from pose3d_ros.backends import available
@@ -19,10 +17,12 @@ from pose3d_ros.camera import Camera
 from pose3d_ros.errors import ModelError
 from pose3d_ros.estimators import create
 from pose3d_ros.estimators.openpose3d import _merged, _tiles
+from pose3d_ros.networks import openpose3d as parts
+from pose3d_ros.networks.openpose3d_drawn import draw, standing
+from pose3d_ros.networks.openpose3d_people import extract, find_peaks
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.pipeline import PipelineConfig, from_mapping
 from pose3d_ros.types import Frame, JointStatus, PositionSource
-from pose3d_ros.zoo.loading import openpose3d as parts
 
 SIZE = (1280, 720)
 

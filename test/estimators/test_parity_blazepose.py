@@ -20,12 +20,12 @@ from pose3d_ros.estimators.blazepose import (
     _WORLD_FILTER,
     Estimator,
 )
+from pose3d_ros.networks import blazepose as parts
 from pose3d_ros.people.filters import OneEuro
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame, Pose3D
 from pose3d_ros.zoo import Model
-from pose3d_ros.zoo.loading import blazepose as parts
 
 TICK_NS = 33_333_000  # the published package's clock: so much per frame, whatever the video says
 OPENCV_4 = cv2.__version__.startswith('4.')

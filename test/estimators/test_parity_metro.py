@@ -7,20 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pose3d_ros.placement.placing.solvers import (
+from shared import PARITY, parity_files
+
+from pose3d_ros.camera import Camera
+from pose3d_ros.estimators.metro import graph_joints, load_graph
+from pose3d_ros.networks import metro as parts
+from pose3d_ros.networks.crops import Picture, look_at, look_at_wide, varied
+from pose3d_ros.placement.solvers import (
     by_bone_lengths,
     metrabs_full,
     metrabs_joints,
     metrabs_weak,
 )
-from pose3d_ros.zoo.loading.crops import Picture, look_at, look_at_wide, varied
-from shared import PARITY, parity_files
-
-from pose3d_ros.camera import Camera
-from pose3d_ros.estimators.metro import graph_joints, load_graph
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
-from pose3d_ros.zoo.loading import metro as parts
 
 FOLDER = PARITY / 'metro'
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pose3d_ros.zoo.loading.openpose3d_people import People2D, extract
 from shared import PARITY, parity_files
 
+from pose3d_ros.networks import openpose3d as parts
+from pose3d_ros.networks.openpose3d_people import People2D, extract
 from pose3d_ros.people.filters import OneEuro, OneEuroSettings
-from pose3d_ros.zoo.loading import openpose3d as parts
 
 FOLDER = 'openpose3d'
 PROGRAMS = {'standalone': '', 'demo': '_demo'}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from shared import parity_files
 
+from pose3d_ros.networks import pose_hg_3d as parts
 from pose3d_ros.people.plausibility import geometric_loss
-from pose3d_ros.zoo.loading import pose_hg_3d as parts
 
 FOLDER = 'pose_hg_3d'
 

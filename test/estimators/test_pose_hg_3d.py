@@ -12,10 +12,10 @@ from pose3d_ros.camera import Camera
 from pose3d_ros.cli.loading import needed_models
 from pose3d_ros.errors import ModelError
 from pose3d_ros.estimators import pose_hg_3d as module
+from pose3d_ros.networks import pose_hg_3d as parts
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame, JointStatus, PositionSource
-from pose3d_ros.zoo.loading import pose_hg_3d as parts
 
 onnx = pytest.importorskip('onnx', reason='writes the models that the tests run')
 from onnx import TensorProto, helper

@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pose3d_ros.zoo.loading.crops import (
+
+from pose3d_ros.camera import Camera
+from pose3d_ros.networks.crops import (
     CropCamera,
     Picture,
     look_at,
@@ -12,8 +14,6 @@ from pose3d_ros.zoo.loading.crops import (
     upright,
     varied,
 )
-
-from pose3d_ros.camera import Camera
 
 SIZE = (640, 480)
 K = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from shared import parity_files
 
-from pose3d_ros.zoo.loading import cpm as parts
+from pose3d_ros.networks import cpm as parts
 
 FOLDER = 'lifting_from_the_deep'
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pose3d_ros.zoo.loading.pose_hg_3d_outputs import MAPS, NUMBERS, find_outputs
 
 from pose3d_ros.errors import ModelError
+from pose3d_ros.networks.pose_hg_3d_outputs import MAPS, NUMBERS, find_outputs
 
 onnx = pytest.importorskip('onnx', reason='writes the models that the tests run')
 from onnx import TensorProto, helper
 
-from .test_pose_hg_3d import BODY, FRAME, estimator, maps_of, write_model
+from ..estimators.test_pose_hg_3d import BODY, FRAME, estimator, maps_of, write_model
 
 
 def model(folder: Path, **outputs: tuple) -> Path:

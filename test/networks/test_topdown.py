@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pose3d_ros.zoo.loading import topdown
+from pose3d_ros.networks import topdown
 
 
 def test_crops_have_the_aspect_of_the_network_and_come_back() -> None:

@@ -17,12 +17,12 @@ from pose3d_ros.messages.calibration import info_message
 from pose3d_ros.messages.detections import DETECTIONS
 from pose3d_ros.messages.diagnostics import ERROR, OK, WARN
 from pose3d_ros.messages.standalone import StandaloneTypes
+from pose3d_ros.networks import metro as parts
 from pose3d_ros.node.core import NodeCore
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.node import NodeConfig
-from pose3d_ros.tools.convert.families.metro import MetroGraph, write_graph
+from pose3d_ros.tools.families.metro import MetroGraph, write_graph
 from pose3d_ros.types import PositionSource
-from pose3d_ros.zoo.loading import metro as parts
 
 TYPES = StandaloneTypes()
 S = 1_000_000_000

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pose3d_ros.placement.placing.placing import body_height, place, trunk_depth
 
 from pose3d_ros.camera import Camera
+from pose3d_ros.placement.placing import body_height, place, trunk_depth
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource

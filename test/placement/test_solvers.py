@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pose3d_ros.placement.placing.solvers import by_bone_lengths, by_box, robust_place
 from shared import DATA
 
+from pose3d_ros.placement.solvers import by_bone_lengths, by_box, robust_place
 from pose3d_ros.skeleton import SKELETONS
 
 CLIPS = sorted((DATA / 'synthetic').glob('*.npz'))

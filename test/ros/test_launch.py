@@ -8,7 +8,6 @@ import signal
 
 import pytest
 from harness import BEST_EFFORT, Process, camera_info, image_message, processes_of, stamp_of, within
-from pose3d_ros.estimators.lifter.estimator.estimator import DEFAULTS
 from pose3d_ros.msg import Skeleton3D, Skeleton3DArray
 from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import CompressedImage, Image
@@ -16,6 +15,7 @@ from support.keypoints import array_of, pixels_at
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
+from pose3d_ros.estimators.lifter.estimator import DEFAULTS
 from pose3d_ros.ros.session import message_class
 
 

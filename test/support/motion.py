@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from pose3d_ros.estimators.lifter.estimator.features import COUNT, JOINTS, WINDOW
 
+from pose3d_ros.estimators.lifter.features import COUNT, JOINTS, WINDOW
 from pose3d_ros.tools.training.motion import Take
 
 

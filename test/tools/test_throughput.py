@@ -8,10 +8,10 @@ import pytest
 
 pytest.importorskip('onnx', reason='onnx makes the network of this test')
 
-from pose3d_ros.zoo.loading.openpose3d_drawn import draw
 from support.drawn_model import write
 
 from pose3d_ros.errors import ConfigError
+from pose3d_ros.networks.openpose3d_drawn import draw
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.pipeline import PipelineConfig, from_mapping
 from pose3d_ros.tools.throughput import throughput

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pose3d_ros.errors import ModelError
-from pose3d_ros.tools.convert.families.metro import MetroGraph, write_graph
+from pose3d_ros.tools.families.metro import MetroGraph, write_graph
 from pose3d_ros.zoo.graphdef import Node, read_graph
 
 GRAPH = MetroGraph(('pelv', 'head'), ((0, 1),), (1, 0), 2, width=4)

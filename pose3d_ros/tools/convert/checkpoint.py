@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ...errors import ModelError
-from .families import Family
+from ..families import Family
 
 State = dict[str, Any]
 _LISTED = 8

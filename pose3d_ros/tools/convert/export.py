@@ -18,8 +18,8 @@ from torch import nn
 
 from ...backends import NetworkSpec, Port, RuntimeOptions, load_network
 from ...errors import ConfigError, ModelError
+from ..families import Family, load_family
 from .checkpoint import load_strictly, random_weights, read_checkpoint
-from .families import Family, load_family
 
 FORMATS = ('onnx', 'xml')
 PRECISIONS = ('f32', 'f16')

@@ -347,7 +347,7 @@ def export(net: LifterNet, path: Path, metadata: dict[str, str]) -> None:
     ModelError if numbers differ; then there is no file.
     """
     from ..convert.export import export as write
-    from ..convert.families import Family
+    from ..families import Family
 
     def examples(module: Any, size: Any, rng: Any) -> dict[str, Any]:
         windows = Virtual([Take('', '', _still())], 1, augment=False).draw(1)

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pose3d_ros.estimators.lifter.estimator.blending import blended
 from support.keypoints import CAMERA, SIZE, STANDING
 
+from pose3d_ros.estimators.lifter.blending import blended
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.types import pose_2d
 

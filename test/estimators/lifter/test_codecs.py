@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pose3d_ros.estimators.lifter.estimator import codecs
+from pose3d_ros.estimators.lifter import codecs
 
 
 def test_image_coordinates_are_half_widths_from_the_centre() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pose3d_ros.estimators.lifter.estimator.estimator import models
-from pose3d_ros.estimators.lifter.estimator.features import HINT, JOINTS
-from pose3d_ros.estimators.lifter.estimator.models import View
 from support.keypoints import COCO, SIZE, STANDING
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.errors import ConfigError
+from pose3d_ros.estimators.lifter import models
+from pose3d_ros.estimators.lifter.features import HINT, JOINTS
+from pose3d_ros.estimators.lifter.models import View
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.resources import resource
 from pose3d_ros.settings.pipeline import PipelineConfig
@@ -194,7 +194,7 @@ def small_videopose3d(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip('onnx')
     from pose3d_ros.tools.convert.checkpoint import random_weights
     from pose3d_ros.tools.convert.export import export
-    from pose3d_ros.tools.convert.families import load_family
+    from pose3d_ros.tools.families import load_family
 
     folder = tmp_path_factory.mktemp('videopose3d')
     for role, name in (('window', 'videopose3d_27_semi'), ('step', 'videopose3d_27_semi_step')):
@@ -304,8 +304,8 @@ def small_motionbert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip('onnx')
     from pose3d_ros.tools.convert.checkpoint import random_weights
     from pose3d_ros.tools.convert.export import export
-    from pose3d_ros.tools.convert.families import load_family
-    from pose3d_ros.tools.convert.families._dstformer import DSTformer
+    from pose3d_ros.tools.families import load_family
+    from pose3d_ros.tools.families._dstformer import DSTformer
 
     module = DSTformer(width=32, depth=1, hidden=64, representation=32).eval()
     state = [(key, tuple(v.shape)) for key, v in module.state_dict().items()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pose3d_ros.estimators.lifter.estimator import features
+from pose3d_ros.estimators.lifter import features
 
 
 def window(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import numpy as np
-from pose3d_ros.estimators.lifter.estimator.history import History, held
+
+from pose3d_ros.estimators.lifter.history import History, held
 
 
 def test_history_interpolates_and_begins_anew() -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pose3d_ros.estimators.lifter.estimator.joints import H36M, SOURCES, matrix, to_h36m
 
 from pose3d_ros.errors import ConfigError
+from pose3d_ros.estimators.lifter.joints import H36M, SOURCES, matrix, to_h36m
 from pose3d_ros.skeleton import SKELETONS
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pose3d_ros.estimators.lifter.estimator.joints import (
+from shared import PARITY
+
+from pose3d_ros.estimators.lifter import codecs, protocols, windows
+from pose3d_ros.estimators.lifter.joints import (
     coco_to_openpose,
     posetrack_scores,
     to_h36m,
 )
-from shared import PARITY
-
-from pose3d_ros.estimators.lifter.estimator import codecs, protocols, windows
 
 FOLDER = PARITY / 'lifters'
 CODEC, MODEL, DSTFORMER, END_TO_END = 1e-5, 1e-5, 1e-4, 1e-4
@@ -60,7 +60,7 @@ def test_videopose3d(case: dict[str, Any]) -> None:
     pytest.importorskip('torch')
     import torch
 
-    from pose3d_ros.tools.convert.families import _temporal
+    from pose3d_ros.tools.families import _temporal
 
     data = np.load(FOLDER / case['data'])
     net = load(case, _temporal, causal=case['causal'])
@@ -79,7 +79,7 @@ def test_videopose3d(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize('case', cases('index_nets.json', 'mmpose_simplebaseline'))
 def test_simplebaseline(case: dict[str, Any]) -> None:
     pytest.importorskip('torch')
-    from pose3d_ros.tools.convert.families import _temporal
+    from pose3d_ros.tools.families import _temporal
 
     data = np.load(FOLDER / case['data'])
     statistics = codecs.Statistics(
@@ -95,7 +95,7 @@ def test_simplebaseline(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize('case', cases('index_nets.json', 'mmpose_motionbert'))
 def test_motionbert(case: dict[str, Any]) -> None:
     pytest.importorskip('torch')
-    from pose3d_ros.tools.convert.families import _dstformer
+    from pose3d_ros.tools.families import _dstformer
 
     data = np.load(FOLDER / case['data'])
     net = load(case, _dstformer, heads=case['num_heads'])
@@ -118,7 +118,7 @@ def test_videopose3d_clip(case: dict[str, Any]) -> None:
     pytest.importorskip('torch')
     import torch
 
-    from pose3d_ros.tools.convert.families import _temporal
+    from pose3d_ros.tools.families import _temporal
 
     data = np.load(FOLDER / case['data'])
     net = load(case, _temporal, causal=case['causal'])
@@ -139,7 +139,7 @@ def test_videopose3d_clip(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize('case', cases('index_nets.json', 'motionbert_official_clip'))
 def test_motionbert_clip(case: dict[str, Any]) -> None:
     pytest.importorskip('torch')
-    from pose3d_ros.tools.convert.families import _dstformer
+    from pose3d_ros.tools.families import _dstformer
 
     data = np.load(FOLDER / case['data'])
     net = load(case, _dstformer, heads=case['num_heads'])
@@ -324,7 +324,7 @@ def test_motionbert_protocol(parity_dir: Path) -> None:
 
 def _lifted(lifter: str, checkpoint: str, window: Any, size: Any) -> Any:
     """(17, 3) camera axes of a window (T, 17, 2) of pixels."""
-    from pose3d_ros.tools.convert.families import _dstformer, _temporal
+    from pose3d_ros.tools.families import _dstformer, _temporal
 
     case = {'checkpoint': checkpoint}
     if lifter == 'mb':

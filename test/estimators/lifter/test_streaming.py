@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pose3d_ros.estimators.lifter.estimator.streaming import Streaming, past_columns
+
+from pose3d_ros.estimators.lifter.streaming import Streaming, past_columns
 
 KERNELS, WIDTH = (3, 3, 3), 16
 
@@ -13,7 +14,7 @@ KERNELS, WIDTH = (3, 3, 3), 16
 def networks(causal: bool, trajectory: bool) -> tuple[Any, Any, list[str]]:
     """A whole network, its step as a function of arrays, and the names of its outputs."""
     torch = pytest.importorskip('torch')
-    from pose3d_ros.tools.convert.families._temporal import Lifter, StepLifter
+    from pose3d_ros.tools.families._temporal import Lifter, StepLifter
 
     torch.manual_seed(0)
     whole = Lifter(34, WIDTH, KERNELS, 51, trajectory, causal).eval().requires_grad_(False)

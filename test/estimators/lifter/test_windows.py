@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import numpy as np
-from pose3d_ros.estimators.lifter.estimator.windows import (
+
+from pose3d_ros.estimators.lifter.windows import (
     pad_clip,
     target_in_window,
     window_indices,

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pose3d_ros.estimators.lifting_from_the_deep.estimator.level_view import (
-    LevelView,
-    PitchEstimate,
-    down,
-    level_rotation,
-)
-from pose3d_ros.estimators.lifting_from_the_deep.estimator.posterior import PosteriorLifter
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.cli.loading import needed_models
 from pose3d_ros.errors import ConfigError, ModelError
 from pose3d_ros.estimators.keypoint_people import Person, sources
-from pose3d_ros.estimators.lifting_from_the_deep.estimator import estimator as module
-from pose3d_ros.estimators.lifting_from_the_deep.estimator import prior as lifting
+from pose3d_ros.estimators.lifting_from_the_deep import estimator as module
+from pose3d_ros.estimators.lifting_from_the_deep import prior as lifting
+from pose3d_ros.estimators.lifting_from_the_deep.level_view import (
+    LevelView,
+    PitchEstimate,
+    down,
+    level_rotation,
+)
+from pose3d_ros.estimators.lifting_from_the_deep.posterior import PosteriorLifter
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.resources import resource
 from pose3d_ros.settings.pipeline import PipelineConfig

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from shared import PARITY, parity_files
 
-from pose3d_ros.estimators.lifting_from_the_deep.estimator import prior as lifting
+from pose3d_ros.estimators.lifting_from_the_deep import prior as lifting
 
 FOLDER = 'lifting_from_the_deep'
 LIFTS = parity_files(FOLDER, 'lift_*.npz') + parity_files(FOLDER, 'quirk_*split*.npz')

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pose3d_ros.estimators.lifting_from_the_deep.estimator.posterior import PosteriorLifter, helmert
-from pose3d_ros.estimators.lifting_from_the_deep.estimator.prior import Prior
 
+from pose3d_ros.estimators.lifting_from_the_deep.posterior import PosteriorLifter, helmert
+from pose3d_ros.estimators.lifting_from_the_deep.prior import Prior
 from pose3d_ros.resources import resource
 
 

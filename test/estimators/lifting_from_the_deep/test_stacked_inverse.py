@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pose3d_ros.estimators.lifting_from_the_deep.estimator.stacked_inverse import inverse
+
+from pose3d_ros.estimators.lifting_from_the_deep.stacked_inverse import inverse
 
 
 @pytest.mark.parametrize('size', [1, 2, 9, 10, 11, 17, 23])

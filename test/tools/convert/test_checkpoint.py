@@ -16,7 +16,7 @@ pytest.importorskip('onnx', reason='onnx is an extra: pose3d_ros[convert]')
 from toy_networks import TOY, weights
 
 from pose3d_ros.errors import ModelError
-from pose3d_ros.tools.convert import load_strictly, random_weights, read_checkpoint
+from pose3d_ros.tools.convert.checkpoint import load_strictly, random_weights, read_checkpoint
 
 
 def same(state: dict, other: dict) -> bool:

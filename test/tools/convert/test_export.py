@@ -13,8 +13,9 @@ from toy_networks import TOY, weights
 
 from pose3d_ros.backends import NetworkSpec, Port, RuntimeOptions, load_network
 from pose3d_ros.errors import ConfigError, ModelError
-from pose3d_ros.tools.convert import convert, export, load_strictly
-from pose3d_ros.tools.convert.families import Family
+from pose3d_ros.tools.convert.checkpoint import load_strictly
+from pose3d_ros.tools.convert.export import convert, export
+from pose3d_ros.tools.families import Family
 
 
 def spec(path: Path, size: tuple[int | None, int | None] = (None, None)) -> NetworkSpec:

@@ -14,8 +14,8 @@ from toy_models import entry
 from toy_networks import weights
 
 from pose3d_ros.errors import ModelError
-from pose3d_ros.tools.convert import install
-from pose3d_ros.tools.convert.families import FAMILIES
+from pose3d_ros.tools.convert.install import install
+from pose3d_ros.tools.families import FAMILIES
 from pose3d_ros.zoo import Checkpoint, Entry, FileEntry, fetch, find_model, problems
 
 

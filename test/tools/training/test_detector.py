@@ -6,9 +6,9 @@ import pytest
 pytest.importorskip('torch')
 
 import torch
-from pose3d_ros.estimators.lifter.estimator.features import COUNT, HIDDEN_SET, HINT
 from support.motion import standing
 
+from pose3d_ros.estimators.lifter.features import COUNT, HIDDEN_SET, HINT
 from pose3d_ros.tools.training import detector
 from pose3d_ros.tools.training.detector import INDEX, Source
 from pose3d_ros.tools.training.dice import Dice

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pose3d_ros.estimators.lifting_from_the_deep.estimator.prior import Prior
 
 from pose3d_ros.errors import InputError
+from pose3d_ros.estimators.lifting_from_the_deep.prior import Prior
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.tools.training import pose_prior
 

@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip('torch')
 
-from pose3d_ros.estimators.lifter.estimator.features import COUNT, WINDOW
 from support.motion import walker
 
+from pose3d_ros.estimators.lifter.features import COUNT, WINDOW
 from pose3d_ros.tools.training.virtual import Virtual
 
 

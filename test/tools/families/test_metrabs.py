@@ -15,8 +15,9 @@ from toy_metrabs import COCO, H36M, use_small, write_archive, write_folder
 
 from pose3d_ros.errors import ModelError
 from pose3d_ros.estimators.metrabs import _place
-from pose3d_ros.tools.convert import convert, load_strictly, random_weights, read_checkpoint
-from pose3d_ros.tools.convert.families.metrabs import FAMILY, TABLE, Network
+from pose3d_ros.tools.convert.checkpoint import load_strictly, random_weights, read_checkpoint
+from pose3d_ros.tools.convert.export import convert
+from pose3d_ros.tools.families.metrabs import FAMILY, TABLE, Network
 
 # What the authors' PyTorch program answers with the weights and the image of the test: pixels,
 # millimetres, and placed by their solver for a focal length of 300 pixels.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ....errors import ModelError
+from ...errors import ModelError
 from . import Family, Shape
 from .legacy_modules import read_module
 

@@ -14,8 +14,8 @@ from pose3d_ros.errors import ModelError
 
 torch = pytest.importorskip('torch', reason='the networks are needed for conversion only')
 
-from pose3d_ros.tools.convert import load_strictly, read_checkpoint
-from pose3d_ros.tools.convert.families import load_family
+from pose3d_ros.tools.convert.checkpoint import load_strictly, read_checkpoint
+from pose3d_ros.tools.families import load_family
 
 
 class _Alien(torch.nn.Module):
@@ -49,7 +49,7 @@ def alien_file(tmp_path: Path):
 
 @pytest.mark.parametrize('old', [False, True], ids=['zip', 'old container'])
 def test_pickled_modules_are_read_without_their_program(alien_file, old: bool) -> None:
-    from pose3d_ros.tools.convert.families.legacy_modules import read_module
+    from pose3d_ros.tools.families.legacy_modules import read_module
 
     path, module = alien_file(old)
     found = read_module(path, ('models',))
@@ -71,7 +71,7 @@ class _Harm:
 
 @pytest.mark.parametrize('old', [False, True], ids=['zip', 'old container'])
 def test_nothing_is_executed(tmp_path: Path, old: bool) -> None:
-    from pose3d_ros.tools.convert.families.legacy_modules import read_module
+    from pose3d_ros.tools.families.legacy_modules import read_module
 
     path = tmp_path / 'harm.pth'
     torch.save({'state_dict': _Harm()}, path, _use_new_zipfile_serialization=not old)

@@ -11,8 +11,8 @@ from shared import PARITY
 
 torch = pytest.importorskip('torch', reason='the networks are needed for conversion only')
 
-from pose3d_ros.tools.convert import load_strictly
-from pose3d_ros.tools.convert.families import cpm
+from pose3d_ros.tools.convert.checkpoint import load_strictly
+from pose3d_ros.tools.families import cpm
 
 FOLDER = PARITY / 'lifting_from_the_deep'
 

@@ -14,9 +14,9 @@ from pose3d_ros.errors import ModelError
 
 pytest.importorskip('torch', reason='the networks are needed for conversion only')
 
-from pose3d_ros.tools.convert import load_strictly, read_checkpoint
-from pose3d_ros.tools.convert.families import cpm
-from pose3d_ros.tools.convert.families.tf_checkpoint import read_variables
+from pose3d_ros.tools.convert.checkpoint import load_strictly, read_checkpoint
+from pose3d_ros.tools.families import cpm
+from pose3d_ros.tools.families.tf_checkpoint import read_variables
 
 
 def varint(value: int) -> bytes:

@@ -9,7 +9,7 @@ from pose3d_ros.errors import ModelError
 
 torch = pytest.importorskip('torch', reason='the networks are needed for conversion only')
 
-from pose3d_ros.tools.convert.families.pose_hg_3d_hourglass import FAMILY
+from pose3d_ros.tools.families.pose_hg_3d_hourglass import FAMILY
 
 
 def test_shapes_and_refusal_of_2d_checkpoints() -> None:

@@ -20,7 +20,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from ....errors import ModelError
+from ...errors import ModelError
 from . import Family, Shape
 from ._files import load_restricted
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 import pytest
 
 from pose3d_ros.errors import ConfigError, ModelError
-from pose3d_ros.tools.convert import families as networks
-from pose3d_ros.tools.convert.families import FAMILIES, load_family
+from pose3d_ros.tools.families import FAMILIES, load_family
 from pose3d_ros.zoo import load_registry
 
 
@@ -15,7 +14,7 @@ def test_unknown() -> None:
 
 
 def test_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks, 'find_spec', lambda name: None)
+    monkeypatch.setattr(families, 'find_spec', lambda name: None)
     with pytest.raises(
         ModelError, match=r'needs torch and onnx: pip install "pose3d_ros\[convert\]"'
     ):

@@ -14,8 +14,9 @@ torch = pytest.importorskip('torch', reason='PyTorch is an extra: pose3d_ros[con
 pytest.importorskip('onnx', reason='onnx is an extra: pose3d_ros[convert]')
 
 from pose3d_ros.backends import NetworkSpec, Port, RuntimeOptions, available, load_network
-from pose3d_ros.tools.convert import convert, load_strictly, random_weights
-from pose3d_ros.tools.convert.families.openpose3d import FAMILY, Network
+from pose3d_ros.tools.convert.checkpoint import load_strictly, random_weights
+from pose3d_ros.tools.convert.export import convert
+from pose3d_ros.tools.families.openpose3d import FAMILY, Network
 
 CASES = parity_files('openpose3d', 'network_io_*.npz')
 

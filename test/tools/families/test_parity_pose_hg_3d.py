@@ -15,9 +15,10 @@ from pose3d_ros.errors import ModelError
 
 torch = pytest.importorskip('torch', reason='the networks are needed for conversion only')
 
-from pose3d_ros.tools.convert import convert, load_strictly
-from pose3d_ros.tools.convert.families import load_family
-from pose3d_ros.tools.convert.families.pose_hg_3d import Network, resnet_of
+from pose3d_ros.tools.convert.checkpoint import load_strictly
+from pose3d_ros.tools.convert.export import convert
+from pose3d_ros.tools.families import load_family
+from pose3d_ros.tools.families.pose_hg_3d import Network, resnet_of
 
 FOLDER = 'pose_hg_3d'
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import ModelError
+from ...errors import ModelError
 
 _MAGIC = 0xDB4775248B80FB57
 _TYPES = {1: '<f4', 2: '<f8', 3: '<i4', 9: '<i8', 4: 'u1', 19: '<f2'}

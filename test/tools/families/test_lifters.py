@@ -11,8 +11,8 @@ pytest.importorskip('torch')
 pytest.importorskip('onnx')
 
 from pose3d_ros.errors import ModelError
-from pose3d_ros.tools.convert import load_strictly, read_checkpoint
-from pose3d_ros.tools.convert.families import load_family
+from pose3d_ros.tools.convert.checkpoint import load_strictly, read_checkpoint
+from pose3d_ros.tools.families import load_family
 from pose3d_ros.zoo.registry import load_registry
 
 LAYOUTS = PARITY.parent / 'reference' / 'state_dicts'
@@ -37,7 +37,7 @@ def test_published_layouts_fit(name: str) -> None:
     raw = json.loads(path.read_text(encoding='utf-8'))['state_dict']
     for item in load_registry()[name].converted.values():
         family = load_family(item.family)
-        from pose3d_ros.tools.convert.families import _dstformer, _temporal
+        from pose3d_ros.tools.families import _dstformer, _temporal
 
         renamed = _dstformer.renamed if item.family == 'motionbert' else _temporal.renamed
         state = {

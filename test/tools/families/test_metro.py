@@ -10,10 +10,10 @@ from shared import parity_files
 
 from pose3d_ros.errors import ModelError
 from pose3d_ros.estimators.metro import load_graph
+from pose3d_ros.networks import metro as parts
 from pose3d_ros.settings.pipeline import PipelineConfig
-from pose3d_ros.tools.convert.families.metro import MetroGraph, write_graph
+from pose3d_ros.tools.families.metro import MetroGraph, write_graph
 from pose3d_ros.zoo.graphdef import RANDOM_MARK, read_graph
-from pose3d_ros.zoo.loading import metro as parts
 
 RANDOM = PipelineConfig(precision='f32', allow_random_weights=True)
 IMAGES = np.random.default_rng(1).uniform(0, 1, (2, 256, 256, 3)).astype(np.float32)

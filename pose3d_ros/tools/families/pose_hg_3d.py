@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ....errors import ModelError
+from ...errors import ModelError
 from . import Family, Shape
 
 SIDE = 256

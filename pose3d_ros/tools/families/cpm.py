@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ....errors import ModelError
+from ...errors import ModelError
 from . import Family, Shape
 from .tf_checkpoint import read_variables
 

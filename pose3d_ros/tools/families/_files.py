@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ....errors import ModelError
+from ...errors import ModelError
 
 
 def load_restricted(path: Path) -> Mapping[str, Any]:

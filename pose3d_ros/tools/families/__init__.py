@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ....errors import ConfigError, ModelError
+from ...errors import ConfigError, ModelError
 
 Shape = tuple[int, ...]
 
