@@ -4,6 +4,7 @@ from __future__ import annotations
 import pytest
 
 from pose3d_ros.errors import ConfigError, ModelError
+from pose3d_ros.tools import families
 from pose3d_ros.tools.families import FAMILIES, load_family
 from pose3d_ros.zoo import load_registry
 
