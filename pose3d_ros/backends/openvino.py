@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _PRECISION = {'f32': 'f32', 'bf16': 'bf16', 'f16': 'f16', 'int8': 'f32'}
 _CAPABILITY = {'bf16': 'BF16', 'f16': 'FP16', 'int8': 'INT8'}
+_WITHOUT_LOW_PRECISION = ('sse41', 'avx', 'avx2', 'avx2_vnni')
 _WEIGHTED = ('Convolution', 'GroupConvolution', 'MatMul')
 _SMALL = 1 << 17  # weights of a matrix below which eight bits save nothing worth an error
 _GROUP = 32  # values that share a scale, of what is multiplied with weights of eight bits
@@ -388,10 +390,7 @@ def _precision(device: str, wanted: str) -> str:
     """What to compute in; `mixed` becomes the low precision of the device, f32 if it has none."""
     first = device.split(':')[-1].split(',')[0] if ':' in device else device
     first = 'CPU' if first == 'AUTO' else first
-    try:
-        able = _core().get_property(first, 'OPTIMIZATION_CAPABILITIES')
-    except RuntimeError:
-        able = ['FP32']
+    able = _capabilities(first)
     if wanted == 'mixed':
         return next((low for low in ('bf16', 'f16') if _CAPABILITY[low] in able), 'f32')
     if wanted != 'f32' and _CAPABILITY[wanted] not in able:
@@ -399,6 +398,19 @@ def _precision(device: str, wanted: str) -> str:
             f'device {device} does not compute in {wanted}; it offers {", ".join(able)}'
         )
     return wanted
+
+
+def _capabilities(device: str) -> list[str]:
+    """Number formats that a device computes in, in OpenVINO's words."""
+    try:
+        able = list(_core().get_property(device, 'OPTIMIZATION_CAPABILITIES'))
+    except RuntimeError:
+        return ['FP32']
+    # The CPU's kernels keep to this variable of oneDNN's; what OpenVINO lists does not.
+    limit = os.environ.get('ONEDNN_MAX_CPU_ISA') or os.environ.get('DNNL_MAX_CPU_ISA', '')
+    if device == 'CPU' and limit.lower() in _WITHOUT_LOW_PRECISION:
+        able = [name for name in able if name not in ('BF16', 'FP16')]
+    return able
 
 
 def _first_line(error: BaseException) -> str:

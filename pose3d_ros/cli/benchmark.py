@@ -260,9 +260,10 @@ def text(timings: list[Timing], here: dict[str, Any], clip: str, rounds: int) ->
 
 
 def _title(timing: Timing) -> str:
-    device, precision = timing.device, timing.precision
-    parts = (timing.backend, device or timing.config.device, precision or timing.config.precision)
-    return ' '.join(part for part in parts if part)
+    device, wanted = timing.device or timing.config.device, timing.config.precision
+    title = ' '.join(part for part in (timing.backend, device, timing.precision or wanted) if part)
+    # `mixed` is f32 on a device that computes in nothing lower.
+    return title if timing.precision in ('', wanted) else f'{title} (set: {wanted})'
 
 
 def _cell(numbers: dict[str, float] | None) -> str:

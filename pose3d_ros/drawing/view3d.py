@@ -106,7 +106,7 @@ def placed(poses: Sequence[Pose3D]) -> list[tuple[Pose3D, Array]]:
     middle = [
         float(np.nanmean(p.pixels[:, 0])) if np.isfinite(p.pixels).any() else 0 for p in poses
     ]
-    rank = np.argsort(np.argsort(middle))
+    rank = np.argsort(np.argsort(middle, kind='stable'))
     out = []
     for k, pose in enumerate(poses):
         points = pose.xyz @ np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])

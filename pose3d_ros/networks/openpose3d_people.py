@@ -119,6 +119,7 @@ def _refined_peaks(heatmaps: Array) -> Peaks:
     candidates = (heatmaps >= _WARM / _OVER) & (heatmaps >= _SUMMIT * around)
     joint, row, column = np.unravel_index(np.flatnonzero(candidates), candidates.shape)
     blocks = _enlarged_cells(heatmaps, joint, row, column)
+    _share_borders(blocks, candidates.shape, joint, row, column)
     middle = blocks[:, 1:-1, 1:-1]
     peak = middle >= np.float32(_WARM)
     peak &= middle > blocks[:, 1:-1, :-2]
@@ -159,6 +160,28 @@ def _enlarged_cells(maps: Array, k: Array, row: Array, column: Array) -> Array:
     blocks[row == 0, 0] = 0
     blocks[row == height - 1, -1] = 0
     return blocks
+
+
+def _share_borders(
+    blocks: Array, shape: tuple[int, ...], k: Array, row: Array, column: Array
+) -> None:
+    """Give each border pixel the value that it has in the neighbouring cell's own block.
+
+    A matrix product rounds by the place of a column, so the two differ in the last bit: of two
+    equal pixels on either side of a border each would be lower than the other, and none a peak.
+    """
+    place = np.full((shape[0], shape[1] + 2, shape[2] + 2), -1, np.int32)
+    place[k, row + 1, column + 1] = np.arange(len(blocks))
+    inner = slice(1, -1)
+    for dy, dx, ours, theirs in (
+        (1, 0, (inner, 0), (inner, -2)),
+        (1, 2, (inner, -1), (inner, 1)),
+        (0, 1, (0, inner), (-2, inner)),
+        (2, 1, (-1, inner), (1, inner)),
+    ):
+        neighbour = place[k, row + dy, column + dx]
+        both = np.flatnonzero(neighbour >= 0)
+        blocks[(both, *ours)] = blocks[(neighbour[both], *theirs)]
 
 
 @lru_cache(maxsize=1)
@@ -503,7 +526,7 @@ def _with_hidden_necks(peaks: Peaks, pairs: _Pairs, pafs: Array) -> Peaks:
     score = np.where((score > 0).all(axis=0), score.mean(axis=0), 0)
     added = []
     gone: set[int] = set()
-    for k in np.argsort(-score).tolist():
+    for k in np.argsort(-score, kind='stable').tolist():
         if score[k] > 0 and not gone & {int(a[k]), int(b[k])}:
             gone |= {int(a[k]), int(b[k])}
             added.append(k)

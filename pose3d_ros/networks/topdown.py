@@ -38,7 +38,7 @@ def nms(boxes: Array, scores: Array, threshold: float) -> list[int]:
     """Indices of the boxes kept, best first. A box has one more pixel than its difference."""
     x1, y1, x2, y2 = boxes.T
     areas = (x2 - x1 + 1) * (y2 - y1 + 1)
-    order = np.argsort(scores)[::-1]
+    order = np.argsort(-scores, kind='stable')
     kept = []
     while len(order):
         best, rest = order[0], order[1:]

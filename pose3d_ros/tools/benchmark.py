@@ -48,6 +48,7 @@ class Timing:
             'backend': self.backend,
             'device': self.device or self.config.device,
             'precision': self.precision or self.config.precision,
+            'precision_setting': self.config.precision,
             'threads': self.config.threads,
         }
         if self.failure:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 ov = pytest.importorskip('openvino')
 from openvino import opset8 as ops
+from support.processor import has_bf16
 
 from pose3d_ros.backends import (
     NetworkSpec,
@@ -147,8 +149,7 @@ def test_mixed_keeps_the_heads_exact(spec: NetworkSpec) -> None:
     exact = load_network(spec, RuntimeOptions())
     mixed = load_network(spec, replace(RuntimeOptions(), precision='mixed'))
     assert exact.precision == 'f32'
-    able = ov.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
-    assert mixed.precision == ('mixed' if 'BF16' in able else 'f32')
+    assert mixed.precision == ('mixed' if has_bf16() else 'f32')
     for batch in (1, 3):
         images = np.repeat(IMAGE, batch, axis=0)
         a, b = exact({'image': images}), mixed({'image': images})
@@ -207,6 +208,21 @@ def test_precision_that_the_device_lacks(spec: NetworkSpec) -> None:
         load_network(spec, replace(RuntimeOptions(), precision='f16'))
 
 
+@pytest.mark.parametrize('variable', ['ONEDNN_MAX_CPU_ISA', 'DNNL_MAX_CPU_ISA'])
+def test_a_limited_processor(
+    spec: NetworkSpec, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.delenv('ONEDNN_MAX_CPU_ISA', raising=False)
+    monkeypatch.setenv(variable, 'AVX2')
+    assert load_network(spec, RuntimeOptions(precision='mixed')).precision == 'f32'
+    with pytest.raises(BackendError, match='bf16'):
+        load_network(spec, RuntimeOptions(precision='bf16'))
+
+
+@pytest.mark.skipif(
+    os.environ.get('ONEDNN_MAX_CPU_ISA', '').upper() == 'AVX2',
+    reason='OpenVINO asks for VNNI if the processor has it, and the limited oneDNN cannot',
+)
 @pytest.mark.parametrize('stored', ['f32', 'f16'])
 @pytest.mark.parametrize('transposed', [False, True])
 def test_weights_of_matrix_products_in_eight_bits(

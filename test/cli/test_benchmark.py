@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 
+from support.processor import has_bf16
+
 from pose3d_ros.cli.main import main
 from pose3d_ros.resources import resource
 from pose3d_ros.tools.benchmark import WARM_UP_FRAMES
@@ -17,7 +19,10 @@ def test_table_and_json(blazepose_model, tmp_path, capsys):
     assert 'landmarks' in text
     content = json.loads(path.read_text())
     assert content['machine']['cpu']
-    assert [r['precision'] for r in content['results']] == ['f32', 'mixed']
+    low = 'mixed' if has_bf16() else 'f32'
+    assert [r['precision_setting'] for r in content['results']] == ['f32', 'mixed']
+    assert [r['precision'] for r in content['results']] == ['f32', low]
+    assert ('f32 (set: mixed)' in text) == (low == 'f32')
     for result in content['results']:
         stages = sum(stage['mean'] for stage in result['stages_ms'].values())
         assert 0 < stages <= result['total_ms']['mean'] * 1.01

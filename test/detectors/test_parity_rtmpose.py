@@ -61,11 +61,18 @@ def test_raw_yolox(case: dict[str, Any]) -> None:
     )
     np.testing.assert_allclose(boxes, data['boxes'], atol=1e-3)
     np.testing.assert_array_equal(kinds, data['classes'])
-    boxes, scores, _ = topdown.yolox_people(
+    boxes, scores, kinds = topdown.yolox_people(
         data['raw'][0], size, ratio, second['score_thr'], second['nms_thr']
     )
-    kept = boxes[scores > second['nms_thr']]
-    np.testing.assert_allclose(kept, data['boxes_thr03'], atol=1e-3)
+    kept = scores > second['nms_thr']
+    boxes, scores, kinds = boxes[kept], scores[kept], kinds[kept]
+    assert boxes.shape == data['boxes_thr03'].shape
+    # Equal scores of a class stand in the order in which the recording machine sorted them.
+    edges = np.flatnonzero((np.diff(scores) != 0) | (np.diff(kinds) != 0)) + 1
+    for ours, theirs in zip(np.split(boxes, edges), np.split(data['boxes_thr03'], edges)):
+        apart = np.abs(ours[:, None] - theirs).max(axis=2)
+        assert apart.min(axis=1).max() < 1e-3
+        assert len(set(apart.argmin(axis=1).tolist())) == len(ours)
 
 
 @pytest.mark.parametrize('case', cases('rtmo'))

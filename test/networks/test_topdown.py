@@ -27,3 +27,12 @@ def test_letterbox_keeps_the_aspect() -> None:
 def test_suppression_keeps_the_best() -> None:
     boxes = np.array([[0.0, 0, 10, 10], [1, 1, 11, 11], [50, 50, 60, 60]])
     assert topdown.nms(boxes, np.array([0.5, 0.9, 0.7]), 0.3) == [1, 2]
+
+
+def test_equal_scores_keep_their_order() -> None:
+    count = 1000  # so many that an unstable sort mixes them
+    left = 20.0 * np.arange(count)
+    boxes = np.stack([left, left * 0, left + 10, left * 0 + 10], axis=1)
+    scores = np.where(np.arange(count) % 3 == 0, 0.9, 0.5).astype(np.float32)
+    kept = topdown.nms(boxes, scores, 0.3)
+    assert kept == sorted(range(count), key=lambda k: (k % 3 != 0, k))

@@ -184,7 +184,7 @@ class PosteriorLifter:
         flat = cost.ravel()
         chosen = np.flatnonzero(flat < flat.min() + _UNLIKELY)
         if len(chosen) > self.hypotheses:
-            chosen = chosen[flat[chosen].argsort()[: self.hypotheses]]
+            chosen = chosen[flat[chosen].argsort(kind='stable')[: self.hypotheses]]
         chance = np.exp(flat.min() - flat[chosen])
         return chosen, chance / chance.sum()
 
