@@ -98,6 +98,7 @@ class FrameRunner:
     publish: takes the results. wanted: whether somebody is interested in a camera's results.
     gave_up: called in the worker, once, after max_failures failures in a row; nothing is
     processed from then on until start(). clock: the node's, nanoseconds.
+    timer: seconds of a clock that never goes back, for rates and durations.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class FrameRunner:
         decode: Callable[[Arrival], Frame],
         publish: Callable[[Result], None],
         clock: Callable[[], int] = time.time_ns,
+        timer: Callable[[], float] = time.monotonic,
         wanted: Callable[[str], bool] = lambda source: True,
         gave_up: Callable[[str], None] = lambda reason: None,
         log: Log = lambda level, line: logging.getLogger(__name__).log(level, line),
@@ -119,6 +121,7 @@ class FrameRunner:
         self._decode = decode
         self._publish = publish
         self._clock = clock
+        self._timer = timer
         self._wanted = wanted
         self._on_gave_up = gave_up
         self._log = log
@@ -177,7 +180,7 @@ class FrameRunner:
 
     def offer(self, source: str, payload: Any) -> None:
         """Hand over an image; it may replace one that waits."""
-        now = time.monotonic()
+        now = self._timer()
         arrival = Arrival(source, payload, self._clock(), now)
         with self._ready:
             stats = self._source(source)
@@ -224,7 +227,7 @@ class FrameRunner:
 
     def report(self) -> Report:
         """Statistics as of now."""
-        now = time.monotonic()
+        now = self._timer()
         with self._ready:
             sources = {}
             for name, stats in self._stats.items():
@@ -354,7 +357,7 @@ class FrameRunner:
                 self._process([frame], [arrival], partial(self._pipeline.process_batch, [frame]))
 
     def _decoded(self, arrival: Arrival) -> Frame | None:
-        begin = time.monotonic()
+        begin = self._timer()
         stats = self._stats[arrival.source]
         try:
             if not self._wanted(arrival.source):
@@ -380,7 +383,7 @@ class FrameRunner:
             stats.size = frame.size
             self._took('transport', (arrival.received_ns - frame.stamp_ns) * 1e-9)
             self._took('wait', begin - arrival.monotonic_s)
-            self._took('decode image', time.monotonic() - begin)
+            self._took('decode image', self._timer() - begin)
         return frame
 
     def _process(
@@ -402,7 +405,7 @@ class FrameRunner:
                 self._took(stage, milliseconds * 1e-3)
         for frame, arrival, poses in zip(frames, arrivals, people):
             gone = lost.get(frame.source, [])
-            begin = time.monotonic()
+            begin = self._timer()
             try:
                 due = earlier.get(frame.source, [])
                 for late, found in due:
@@ -413,7 +416,7 @@ class FrameRunner:
             except Exception as error:
                 self._failed(error)
                 continue
-            now = time.monotonic()
+            now = self._timer()
             with self._ready:
                 self._in_a_row = 0
                 stats = self._stats[arrival.source]
@@ -427,7 +430,7 @@ class FrameRunner:
         return True
 
     def _took(self, part: str, seconds: float) -> None:
-        self._latency.setdefault(part, Window()).add(time.monotonic(), 1e3 * seconds)
+        self._latency.setdefault(part, Window()).add(self._timer(), 1e3 * seconds)
 
     def _failed(self, error: Exception) -> None:
         line = str(error) if isinstance(error, Pose3DError) else f'{type(error).__name__}: {error}'
