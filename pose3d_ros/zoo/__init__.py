@@ -6,7 +6,7 @@
 """
 
 from .fetch import fetch
-from .registry import Checkpoint, Entry, FileEntry, Wheel, load_registry
+from .registry import Checkpoint, Entry, FileEntry, Npm, Wheel, load_registry
 from .store import Model, find_model, how_to_get, models_folder, problems, random_name
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     'Entry',
     'FileEntry',
     'Model',
+    'Npm',
     'Wheel',
     'fetch',
     'find_model',

