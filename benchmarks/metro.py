@@ -11,6 +11,7 @@ python benchmarks/metro.py --strides 32,16 --precisions f32,bf16
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,8 +23,11 @@ from pose3d_ros.camera import Camera
 from pose3d_ros.estimators.metro import Estimator
 from pose3d_ros.networks import metro as parts
 from pose3d_ros.settings.pipeline import PipelineConfig
-from pose3d_ros.tools.families.metro import MetroGraph, write_graph
 from pose3d_ros.types import Array, Frame
+
+sys.path.append(str(Path(__file__).parents[1] / 'test'))
+
+from support.metro_graph import MetroGraph, write_graph
 
 _FEWEST = 5
 SIZE = (1280, 720)

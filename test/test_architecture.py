@@ -40,11 +40,8 @@ TESTED_ELSEWHERE = {
     'estimators/lifter/streams.py': 'estimators/lifter/test_estimator.py',
     'estimators/lifting_from_the_deep/level_view.py': 'test_estimator.py beside it',
     'estimators/lifting_from_the_deep/prior.py': 'test_estimator.py beside it',
-    'networks/blazepose.py': 'estimators/test_parity_blazepose.py',
-    'networks/metro.py': 'estimators/test_parity_metro.py',
-    'networks/openpose3d.py': 'estimators/test_parity_openpose3d.py',
     'networks/openpose3d_drawn.py': 'estimators/test_openpose3d.py',
-    'networks/openpose3d_people.py': 'estimators/test_parity_openpose3d.py',
+    'networks/openpose3d_people.py': 'published/test_openpose3d.py',
     'outputs/__init__.py': 'a protocol',
     'outputs/pictures.py': 'outputs/test_video.py',
     'outputs/viewer.py': 'cli/test_run.py',
@@ -185,7 +182,10 @@ def has_code(path: Path) -> bool:
 
 
 def mirror(path: Path) -> list[Path]:
-    """The tests of a module: test/<package>/test_<module>.py, or several that begin so."""
+    """The tests of a module: test/<package>/test_<module>.py, or several that begin so.
+
+    Comparisons with a published program, test/published/test_<module>.py, count too.
+    """
     relative = path.relative_to(PACKAGE)
     tests = ROOT / 'test' / relative.parent
     if relative.name == '__init__.py':
@@ -193,7 +193,7 @@ def mirror(path: Path) -> list[Path]:
     return [
         *tests.glob(f'test_{relative.stem}.py'),
         *tests.glob(f'test_{relative.stem}_*.py'),
-        *tests.glob(f'test_parity_{relative.stem}*.py'),
+        *(ROOT / 'test' / 'published').glob(f'test_{relative.stem}.py'),
     ]
 
 

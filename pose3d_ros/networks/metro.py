@@ -114,36 +114,6 @@ def _powers(grid: int) -> Array:
     return np.stack([np.ones_like(x), x, y, z, x**2, y**2, z**2])
 
 
-def to_millimetres(unit: Array, stride: int, *, metrabs: bool = False, side: int = 256) -> Array:
-    """(..., 3) mm about the cube's corner of expected positions in 0..1.
-
-    MeTRo's last cell is a pixel off, and its weights were trained so; MeTRAbs' is not.
-    """
-    last = _last(stride, side, metrabs)
-    scale = np.array([last, last, side]) * (BOX_MM / side)
-    shift = np.array([1, 1, 0]) * (stride // 2 * BOX_MM / side)
-    return np.asarray(unit * scale + shift)
-
-
-def to_pixels(unit: Array, stride: int, *, metrabs: bool = False, side: int = 256) -> Array:
-    """(..., 2) pixels of the crop of expected positions in 0..1."""
-    return np.asarray(unit[..., :2] * _last(stride, side, metrabs) + stride // 2)
-
-
-def _last(stride: int, side: int, metrabs: bool) -> int:
-    return (side - 1) - (side - 1) % stride - (0 if metrabs else 1)
-
-
-def soft_argmax_2d(maps: Array) -> Array:
-    """(N, J, 2) expected x, y in 0..1 of (N, G, G, J) logits."""
-    cells = np.exp(maps - maps.max(axis=(1, 2), keepdims=True), dtype=np.float32)
-    total = cells.sum(axis=(1, 2), dtype=np.float64)
-    axis = np.linspace(0, 1, maps.shape[1])
-    x = np.einsum('nkj,k->nj', cells.sum(axis=1), axis) / total
-    y = np.einsum('nkj,k->nj', cells.sum(axis=2), axis) / total
-    return np.stack([x, y], axis=-1)
-
-
 def confidence(variance: Array, grid: int) -> Array:
     """(..., J) 0..1 of variances (..., J, 3) in the unit cube: 1 for a point, 0 for a flat volume.
 

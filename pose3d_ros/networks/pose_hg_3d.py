@@ -37,13 +37,7 @@ H36M_EDGES = np.array(
     [(3, 2), (2, 1), (1, 0), (0, 4), (4, 5), (5, 6), (0, 7), (7, 8), (8, 10), (16, 15), (15, 14),
      (14, 8), (8, 11), (11, 12), (12, 13)]
 )  # fmt: skip
-MPII_EDGES = np.array(
-    [(0, 1), (1, 2), (2, 6), (6, 3), (3, 4), (4, 5), (10, 11), (11, 12), (12, 8), (8, 13), (13, 14),
-     (14, 15), (6, 8), (8, 9)]
-)  # fmt: skip
 TOTAL_MM = 4000.0  # of H36M_EDGES
-ICCV_MM = 4072.3544  # of MPII_EDGES
-HOURGLASS_MM = 4296.99233013  # of MPII_EDGES
 
 
 def affine(centre: Array, side: float, size: int, angle: float = 0.0) -> Array:
@@ -175,34 +169,7 @@ def sized(xyz: Array, edges: Array, total: float) -> Array:
     return np.asarray(xyz * factor[:, None, None])
 
 
-def h36m_mm(xyz: Array, total: float = TOTAL_MM) -> Array:
-    """(N, 17, 3) mm about the pelvis of (N, 16, 3) in any unit."""
-    return sized(to_h36m(xyz), H36M_EDGES, total)
-
-
-def mpii_mm(xyz: Array, total: float) -> Array:
-    """(N, 16, 3) mm about the pelvis; joint 7 halfway between pelvis and neck."""
-    out = sized(xyz - xyz[:, PELVIS, None], MPII_EDGES, total)
-    out[:, SPINE_IN_MPII] = (out[:, PELVIS] + out[:, NECK]) / 2
-    return out
-
-
 def hourglass_joints(points: Array, depth: Array) -> Array:
     """(N, 16, 3) pixels of the crop of cells (N, 16, 2) and regressed depths (N, 16) in -1..1."""
     z = (depth + 1) / 2 * CELLS
     return np.asarray(np.concatenate([points, z[..., None]], axis=2) * (SIDE / CELLS))
-
-
-def training_target(h36m_px: Array, h36m_mm: Array) -> Array:
-    """(N, 16, 3) pixels and depth in pixels, as the published evaluation at ICCV makes them.
-
-    h36m_px: (N, 17, 2). h36m_mm: (N, 17, 3).
-    """
-    px, mm = h36m_px[:, H36M_OF_MPII].astype(float), h36m_mm[:, H36M_OF_MPII].astype(float)
-    px[:, SPINE_IN_MPII] = (px[:, 12] + px[:, 13]) / 2
-    mm[:, SPINE_IN_MPII] = (mm[:, 12] + mm[:, 13]) / 2
-    mm -= mm[:, SPINE_IN_MPII, None]
-    a, b = MPII_EDGES.T
-    flat = np.linalg.norm(px[:, a] - px[:, b], axis=2).sum(axis=1)
-    scale = flat / np.linalg.norm(mm[:, a, :2] - mm[:, b, :2], axis=2).sum(axis=1)
-    return np.asarray(np.concatenate([px, mm[..., 2:] * scale[:, None, None]], axis=2))

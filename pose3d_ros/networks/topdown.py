@@ -18,10 +18,6 @@ Size = tuple[int, int]
 MEAN_RGB = np.array([123.675, 116.28, 103.53], np.float32)
 STD_RGB = np.array([58.395, 57.12, 57.375], np.float32)
 PADDING = 1.25
-COCO_SIGMAS = np.array(
-    [.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107, .087, .087,
-     .089, .089]
-)  # fmt: skip
 
 
 def letterbox(image: Array, size: Size) -> tuple[Array, float]:
@@ -139,28 +135,7 @@ def simcc(x: Array, y: Array, mean_score: bool = False) -> tuple[Array, Array]:
     return place / 2, scores
 
 
-def heatmap_peaks(maps: Array) -> tuple[Array, Array]:
-    """(K, 2) input pixels and (K,) scores of maps (K, H, W) of a quarter of the input's size."""
-    joints, height, width = maps.shape
-    flat = maps.reshape(joints, -1)
-    at, scores = flat.argmax(axis=1), flat.max(axis=1)
-    place = np.stack([at % width, at // width], axis=1).astype(np.float32)
-    for k, (px, py) in enumerate(place.astype(int)):
-        if 1 < px < width - 1 and 0 < py < height:
-            place[k, 0] += 0.25 * np.sign(maps[k, py, px + 1] - maps[k, py, px - 1])
-        if 1 < py < height - 1 and 0 < px < width:
-            place[k, 1] += 0.25 * np.sign(maps[k, py + 1, px] - maps[k, py - 1, px])
-    place[scores <= 0] = -1
-    return place * 4, scores
-
-
 def to_image(points: Array, size: Size, centre: Array, extent: Array) -> Array:
     """(..., K, 2) crop pixels back in the image."""
     moved: Array = points / np.array(size) * extent[..., None, :]
     return moved + (centre - extent / 2)[..., None, :]
-
-
-def oks(a: Array, b: Array, area: float, sigmas: Array = COCO_SIGMAS) -> float:
-    """Similarity of two sets of keypoints (K, 2) of bodies of that area."""
-    square = ((a[:, :2] - b[:, :2]) ** 2).sum(axis=1)
-    return float(np.exp(-square / (2 * (2 * sigmas) ** 2 * (area + np.spacing(1)))).mean())

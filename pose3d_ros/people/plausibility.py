@@ -19,41 +19,11 @@ Array = NDArray[Any]
 
 # Thigh over shin and upper arm over forearm of the average body, mm.
 _LEG, _ARM = 456.0086 / 452.1255, 284.1253 / 249.7726
-_LEG_WEIGHT, _ARM_WEIGHT = 1.0085885098415446, 1.1375361376887123
-# Groups of bones (joints of mpii_16) and the factors that make their lengths equal.
-GROUPS: tuple[tuple[tuple[tuple[int, int], float], ...], ...] = (
-    (((0, 1), _LEG_WEIGHT), ((1, 2), 1.0), ((3, 4), 1.0), ((4, 5), _LEG_WEIGHT)),
-    (((10, 11), _ARM_WEIGHT), ((11, 12), 1.0), ((13, 14), 1.0), ((14, 15), _ARM_WEIGHT)),
-    (((2, 6), 1.0), ((3, 6), 1.0)),
-    (((12, 8), 1.0), ((13, 8), 1.0)),
-)
 # The same limbs by meaning, for any convention: bone, factor.
 _LIMBS = (
     (('hip', 'knee', 1.0), ('knee', 'ankle', _LEG)),
     (('shoulder', 'elbow', 1.0), ('elbow', 'wrist', _ARM)),
 )
-
-
-def geometric_loss(xyz: Array, visible: Array) -> Array:
-    """(N,) the geometric constraint loss of the paper, for joints (N, 16, 3) of mpii_16.
-
-    In the paper x, y are labels in sides of the crop and z is predicted. visible: (N, 16), bones
-    count when both ends are over 0.5. Sum over the groups of the variance of the bones' scaled
-    lengths, halved; 0 is perfect. The unit is the square of that of xyz.
-    """
-    total = np.zeros(len(xyz))
-    seen = np.asarray(visible) > 0.5
-    for group in GROUPS:
-        a, b = np.array([bone for bone, _ in group]).T
-        factor = np.array([weight for _, weight in group])
-        length = factor * np.linalg.norm(xyz[:, a] - xyz[:, b], axis=2)
-        used = seen[:, a] & seen[:, b]
-        count = used.sum(axis=1)
-        safe = np.maximum(count, 1)
-        mean = np.where(used, length, 0.0).sum(axis=1) / safe
-        square = np.where(used, (length - mean[:, None]) ** 2, 0.0).sum(axis=1)
-        total += square / (2 * safe)
-    return total
 
 
 def bone_quality(pose: Pose3D) -> float:

@@ -8,7 +8,6 @@ number per pose, so that the caller chooses the mean over frames.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -66,22 +65,10 @@ def pa_mpjpe(predicted: Array, truth: Array) -> Array:
     return out.reshape(shape[:-2])
 
 
-def mpjve(predicted: Array, truth: Array) -> Array:
-    """(T-1,) mean per-joint velocity error, metres per frame (Pavllo et al., CVPR 2019)."""
-    return mpjpe(np.diff(np.asarray(predicted, float), axis=0), np.diff(truth, axis=0))
-
-
 def pck(predicted: Array, truth: Array, threshold: float = 0.15) -> Array:
     """Share of joints nearer than the threshold (3DPCK at 150 mm, Mehta et al., 3DV 2017)."""
     errors = joint_errors(predicted, truth)
     return mean_over_joints(np.where(np.isfinite(errors), errors < threshold, np.nan))
-
-
-def auc(predicted: Array, truth: Array, thresholds: Sequence[float] | None = None) -> Array:
-    """Mean of PCK over thresholds, by default 0 to 150 mm in 31 steps (Mehta et al., 3DV 2017)."""
-    steps = np.linspace(0, 0.15, 31) if thresholds is None else np.asarray(thresholds)
-    mean: Array = np.mean([pck(predicted, truth, float(step)) for step in steps], axis=0)
-    return mean
 
 
 def coverage(errors: Array, covariance: Array, sigmas: float = 1.0) -> float:

@@ -20,8 +20,9 @@ from pose3d_ros.messages.skeletons import INFO_TYPE
 
 
 def test_boxes_of_another_node(network, tmp_path):
+    from support.metro_graph import MetroGraph, write_graph
+
     from pose3d_ros.networks import metro as parts
-    from pose3d_ros.tools.families.metro import MetroGraph, write_graph
 
     known = parts.JOINTS[19]
     graph = tmp_path / 'toy.pb'

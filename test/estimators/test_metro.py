@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from shared import DATA
+from support.metro_graph import MetroGraph, write_graph
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.detectors.crop_keypoints import Keypoints
@@ -18,7 +19,6 @@ from pose3d_ros.networks.crops import CropCamera
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
-from pose3d_ros.tools.families.metro import MetroGraph, write_graph
 from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource
 
 SKELETON = SKELETONS['coco_cmu_19']

@@ -139,7 +139,8 @@ def test_parity_takes_the_whole_picture(standing):
     cells, _ = parts.peaks(maps_of(BODY))
     depth = np.zeros((1, 16))
     depth[0, 10:] = 0.1
-    expected = parts.h36m_mm(parts.joints(cells, depth)) / 1000
+    relative = parts.to_h36m(parts.joints(cells, depth))
+    expected = parts.sized(relative, parts.H36M_EDGES, parts.TOTAL_MM) / 1000
     np.testing.assert_allclose(pose.xyz, expected[0], atol=1e-6)
     assert pose.covariance is None
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from support.blobs import draw
 from support.keypoints import CAMERA, COCO, array_of, pixels_at
+from support.metro_graph import MetroGraph, write_graph
 
 from pose3d_ros.messages import image_message, make_header
 from pose3d_ros.messages.calibration import info_message
@@ -21,7 +22,6 @@ from pose3d_ros.networks import metro as parts
 from pose3d_ros.node.core import NodeCore
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.node import NodeConfig
-from pose3d_ros.tools.families.metro import MetroGraph, write_graph
 from pose3d_ros.types import PositionSource
 
 TYPES = StandaloneTypes()

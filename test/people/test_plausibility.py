@@ -9,7 +9,7 @@ import pytest
 from support.blobs import draw
 
 from pose3d_ros.outputs.tables import pose_from_record, pose_record
-from pose3d_ros.people.plausibility import bone_quality, geometric_loss
+from pose3d_ros.people.plausibility import bone_quality
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
@@ -64,17 +64,3 @@ def test_the_pipeline_states_it_when_asked(tmp_path) -> None:
         assert math.isnan(pose.bone_quality) is not asked
         again = pose_from_record(pose_record(pose))
         assert math.isnan(again.bone_quality) is not asked
-
-
-def test_loss_ignores_bones_with_an_unseen_end() -> None:
-    rng = np.random.default_rng(1)
-    xyz = rng.normal(size=(2, 16, 3))
-    seen = np.ones((2, 16))
-    both = geometric_loss(xyz, seen)
-    assert (both > 0).all()
-    np.testing.assert_allclose(geometric_loss(2 * xyz, seen), 4 * both)
-    seen[1] = 0
-    assert geometric_loss(xyz, seen)[1] == 0
-    seen[1, 2:] = 1
-    xyz[1, :2] = 1e6
-    assert geometric_loss(xyz, seen)[1] < 100

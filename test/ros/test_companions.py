@@ -97,8 +97,9 @@ def test_no_keypoints_and_an_unknown_convention(start, peer):
 
 def test_boxes_of_another_node(start, peer, tmp_path):
     messages = pytest.importorskip('vision_msgs.msg')
+    from support.metro_graph import MetroGraph, write_graph
+
     from pose3d_ros.networks import metro as parts
-    from pose3d_ros.tools.families.metro import MetroGraph, write_graph
 
     known = parts.JOINTS[19]
     graph = tmp_path / 'toy.pb'

@@ -45,18 +45,10 @@ def test_pa_mpjpe_does_not_forgive_a_mirrored_body(truth):
     assert (metrics.pa_mpjpe(truth * [-1, 1, 1], truth) > 0.1).all()
 
 
-def test_pck_and_auc_count_joints(truth):
+def test_pck_counts_joints(truth):
     predicted = truth.copy()
     predicted[:, 0] += [0.2, 0, 0]
     assert metrics.pck(predicted, truth) == pytest.approx(12 / 13)
-    # The joint at 0.2 m is beyond every threshold, the exact ones within all but the first (0).
-    assert metrics.auc(predicted, truth) == pytest.approx(12 / 13 * 30 / 31)
-
-
-def test_mpjve_sees_motion_not_place(truth):
-    assert metrics.mpjve(truth + 1.0, truth) == pytest.approx(0)
-    drift = truth + np.arange(20)[:, None, None] * [0, 0, 0.01]
-    assert metrics.mpjve(drift, truth) == pytest.approx(0.01)
 
 
 def test_coverage_of_a_right_covariance():
@@ -120,4 +112,3 @@ def test_parity_lifters_official_losses():
         assert metrics.n_mpjpe(predicted, truth).mean() == pytest.approx(
             d['vp3d_n_mpjpe'], rel=1e-6
         )
-        assert metrics.mpjve(predicted, truth).mean() == pytest.approx(d['vp3d_velocity'], rel=1e-6)

@@ -8,10 +8,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support.metro_graph import MetroGraph, write_graph
 from toy_models import WEIGHTS, Server, entry
 
 from pose3d_ros.errors import ConfigError, ModelError
-from pose3d_ros.tools.families.metro import MetroGraph, write_graph
 from pose3d_ros.zoo import FileEntry, fetch, find_model, load_registry, problems
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.metro_graph import MetroGraph, write_graph
 
 from pose3d_ros.errors import ModelError
-from pose3d_ros.tools.families.metro import MetroGraph, write_graph
 from pose3d_ros.zoo.graphdef import Node, read_graph
 
 GRAPH = MetroGraph(('pelv', 'head'), ((0, 1),), (1, 0), 2, width=4)

@@ -95,26 +95,3 @@ def to_h36m(points: Array, source: str) -> Array:
         touched = np.einsum('jk,...kc->...jc', (weights != 0).astype(float), missing.astype(float))
         out = np.where(touched > 0, np.nan, out)
     return out
-
-
-def posetrack_scores(scores: Array) -> Array:
-    """(..., 17) scores as MotionBERT makes them from PoseTrack's: those of means are the lowest."""
-    out = to_h36m(scores[..., None], 'posetrack_motionbert')[..., 0]
-    out[..., PELVIS] = np.minimum(scores[..., 11], scores[..., 12])
-    out[..., SPINE] = np.minimum(out[..., PELVIS], out[..., THORAX])
-    return out
-
-
-OPENPOSE_18_OF_COCO = (0, -1, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
-
-
-def coco_to_openpose(points: Array, scores: Array) -> tuple[Array, Array]:
-    """(..., 18, 2) and (..., 18) of COCO's 17; the neck is the middle of the shoulders, with the
-    lower score of the two.
-    """
-    neck = points[..., [5, 6], :].mean(axis=-2, keepdims=True)
-    both = scores[..., [5, 6]].min(axis=-1, keepdims=True)
-    points = np.concatenate([points, neck], axis=-2)
-    scores = np.concatenate([scores, both], axis=-1)
-    order = [17 if k < 0 else k for k in OPENPOSE_18_OF_COCO]
-    return points[..., order, :], scores[..., order]

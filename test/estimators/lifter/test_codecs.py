@@ -22,7 +22,3 @@ def test_a_person_is_moved_to_the_mean_place() -> None:
     found = codecs.norm_pose(points, np.array([100.0, 100.0, 200.0, 300.0]))
     np.testing.assert_allclose(found.mean(axis=0), [528, 427])
     assert np.ptp(found[:, 1]) == 400
-
-
-def test_an_empty_clip_has_no_scale() -> None:
-    assert not codecs.crop_scale(np.zeros((5, 17, 3))).any()

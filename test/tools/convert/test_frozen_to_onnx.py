@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.metro_graph import MetroGraph, write_graph
 
 from pose3d_ros.errors import ModelError
 from pose3d_ros.estimators.metro import load_graph
 from pose3d_ros.networks import metro as parts
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.tools.convert.frozen_to_onnx import convert
-from pose3d_ros.tools.families.metro import MetroGraph, write_graph
 
 HERE = find_spec('tf2onnx') is not None and find_spec('tensorflow') is not None
 JOINTS = parts.JOINTS[19]

@@ -21,6 +21,7 @@ from pose3d_ros.placement.solvers import (
 )
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
+from published import metro_cube
 
 FOLDER = PARITY / 'metro'
 
@@ -59,8 +60,8 @@ def test_decoding(path: Path) -> None:
     volume = recorded['net_output'].astype(np.float32)
     unit, variance = parts.soft_argmax(volume)
     assert np.abs(unit - recorded['coords01']).max() < 1e-5
-    assert np.abs(parts.to_pixels(unit, stride) - recorded['coords_image_px']).max() < 0.001
-    found = parts.to_millimetres(unit, stride)
+    assert np.abs(metro_cube.to_pixels(unit, stride) - recorded['coords_image_px']).max() < 0.001
+    found = metro_cube.to_millimetres(unit, stride)
     assert np.abs(found - recorded['coords_metric_mm']).max() < 0.01
     relative = found - found[:, -1:]
     assert np.abs(relative - recorded['rootrel_internal_mm']).max() < 0.01
@@ -91,7 +92,7 @@ def test_graphs(path: Path) -> None:
     # The tensor inside the graph is the one that decodes to the graph's own result.
     volume = parts.channels_last(found['volume'])
     unit, _ = parts.soft_argmax(volume)
-    own = parts.to_millimetres(unit, 256 // volume.shape[1])
+    own = metro_cube.to_millimetres(unit, 256 // volume.shape[1])
     own = (own - own[:, -1:])[:, list(joints.internal)]
     assert np.abs(own - recorded['output_mm']).max() < 0.05
 

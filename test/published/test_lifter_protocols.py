@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pose3d_ros.estimators.lifter import protocols
+from published import lifter_protocols as protocols
 
 
 def test_alignments_undo_what_they_should() -> None:

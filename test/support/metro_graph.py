@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...zoo.graphdef import RANDOM_MARK
+from pose3d_ros.zoo.graphdef import RANDOM_MARK
 
 Array = NDArray[Any]
 

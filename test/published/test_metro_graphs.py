@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from shared import parity_files
+from support.metro_graph import MetroGraph, write_graph
 
 from pose3d_ros.errors import ModelError
 from pose3d_ros.estimators.metro import load_graph
 from pose3d_ros.networks import metro as parts
 from pose3d_ros.settings.pipeline import PipelineConfig
-from pose3d_ros.tools.families.metro import MetroGraph, write_graph
 from pose3d_ros.zoo.graphdef import RANDOM_MARK, read_graph
+from published import metro_cube
 
 RANDOM = PipelineConfig(precision='f32', allow_random_weights=True)
 IMAGES = np.random.default_rng(1).uniform(0, 1, (2, 256, 256, 3)).astype(np.float32)
@@ -34,7 +35,7 @@ def result(path: Path, what: MetroGraph) -> tuple[np.ndarray, np.ndarray]:
     if what.first_release:
         joints = (joints - joints[:, -1:])[:, list(what.gather)]
     unit, _ = parts.soft_argmax(parts.channels_last(found['volume']))
-    own = parts.to_millimetres(unit, what.stride)
+    own = metro_cube.to_millimetres(unit, what.stride)
     return joints, (own - own[:, -1:])[:, list(what.gather)]
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the published lifters are judged and shown by their own programs, for comparisons.
 
-The package's own numbers come from `metrics`; these pool and align as the tables of the papers do.
+The package's own numbers come from `tools.metrics`; these pool and align as the papers' tables do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geometry import procrustes
+from pose3d_ros.geometry import procrustes
 
 Array = NDArray[Any]
 

@@ -10,7 +10,7 @@ import pytest
 from shared import parity_files
 
 from pose3d_ros.networks import pose_hg_3d as parts
-from pose3d_ros.people.plausibility import geometric_loss
+from published import pose_hg_3d_variants as variants
 
 FOLDER = 'pose_hg_3d'
 
@@ -41,11 +41,11 @@ def test_decoding_of_the_resnets(path: Path) -> None:
         xyz = parts.joints(cells, parts.depth_at(depth, cells))
         np.testing.assert_allclose(xyz, data[name], atol=1e-6)
     xyz = parts.joints(cells, parts.depth_at(data['depth'], cells))
-    found = parts.h36m_mm(xyz)
+    found = variants.h36m_mm(xyz)
     known = np.isfinite(found).all(axis=(1, 2))
     np.testing.assert_allclose(found[known], data['joints_h36m17_mm'][known], atol=0.01)
     assert known.sum() >= len(known) - (data['kinds'] == 'flat').sum()
-    iccv = parts.mpii_mm(xyz, parts.ICCV_MM)
+    iccv = variants.mpii_mm(xyz, variants.ICCV_MM)
     known &= np.isfinite(iccv).all(axis=(1, 2))
     np.testing.assert_allclose(iccv[known], data['joints_mpii16_mm_iccv_variant'][known], atol=0.01)
     pixels = parts.to_image(cells, data['center'], data['scale'])
@@ -63,7 +63,7 @@ def test_average_with_the_mirrored_crop(path: Path) -> None:
     cells, _ = parts.peaks(heatmap)
     xyz = parts.joints(cells, parts.depth_at(depth, cells))
     np.testing.assert_allclose(xyz, data['flip_avg_joints3d_norm_mpii16'], atol=1e-6)
-    found = parts.h36m_mm(xyz)
+    found = variants.h36m_mm(xyz)
     known = np.isfinite(found).all(axis=(1, 2))
     np.testing.assert_allclose(found[known], data['flip_avg_joints_h36m17_mm'][known], atol=0.01)
 
@@ -76,7 +76,7 @@ def test_decoding_of_the_hourglass(path: Path) -> None:
     for swapped, name in ((False, 'lua'), (True, 'pytorch_branch')):
         points = parts.quarter_shift(data['heatmap'], cells, swapped=swapped)
         xyz = parts.hourglass_joints(points, data['reg'])
-        found = parts.mpii_mm(xyz, parts.HOURGLASS_MM)
+        found = variants.mpii_mm(xyz, variants.HOURGLASS_MM)
         np.testing.assert_allclose(found, data[f'joints_mpii16_mm_{name}'], atol=0.01)
         error = np.linalg.norm(found - truth, axis=2).mean()
         assert error == pytest.approx(float(data[f'mpjpe_{name}']), abs=0.01)
@@ -115,7 +115,7 @@ def test_turned_crop(path: Path) -> None:
 @files('h36m_targets*.npz')
 def test_training_targets(path: Path) -> None:
     data = read(path)
-    found = parts.training_target(data['h36m17_px'], data['h36m17_mm'])
+    found = variants.training_target(data['h36m17_px'], data['h36m17_mm'])
     np.testing.assert_allclose(found, data['mpii16_uvd'], atol=1e-2)
 
 
@@ -123,5 +123,19 @@ def test_training_targets(path: Path) -> None:
 def test_geometric_loss(path: Path) -> None:
     data = read(path)
     xyz = np.concatenate([data['xy'], data['depth']], axis=2).astype(float)
-    found = geometric_loss(xyz, data['visible'][..., 0])
+    found = variants.geometric_loss(xyz, data['visible'][..., 0])
     np.testing.assert_allclose(found, data['var_loss'], rtol=1e-4, atol=1e-6)
+
+
+def test_loss_ignores_bones_with_an_unseen_end() -> None:
+    rng = np.random.default_rng(1)
+    xyz = rng.normal(size=(2, 16, 3))
+    seen = np.ones((2, 16))
+    both = variants.geometric_loss(xyz, seen)
+    assert (both > 0).all()
+    np.testing.assert_allclose(variants.geometric_loss(2 * xyz, seen), 4 * both)
+    seen[1] = 0
+    assert variants.geometric_loss(xyz, seen)[1] == 0
+    seen[1, 2:] = 1
+    xyz[1, :2] = 1e6
+    assert variants.geometric_loss(xyz, seen)[1] < 100

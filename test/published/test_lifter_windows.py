@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pose3d_ros.estimators.lifter.windows import (
+from published.lifter_windows import (
     pad_clip,
     target_in_window,
     window_indices,
