@@ -11,7 +11,7 @@ from support.keypoints import COCO, SIZE, STANDING
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.errors import ConfigError
-from pose3d_ros.estimators.lifter import models
+from pose3d_ros.estimators.lifter.estimator import models
 from pose3d_ros.estimators.lifter.features import HINT, JOINTS
 from pose3d_ros.estimators.lifter.models import View
 from pose3d_ros.pipeline import Pipeline
