@@ -12,10 +12,13 @@ pytest.importorskip('onnx', reason='onnx is an extra: pose3d_ros[convert]')
 
 from toy_metrabs import use_small, write_archive
 
+from pose3d_ros.backends import fake
 from pose3d_ros.camera import Camera
 from pose3d_ros.errors import ModelError
 from pose3d_ros.estimators import models_of
 from pose3d_ros.estimators.metrabs import Estimator
+from pose3d_ros.networks import metro as parts
+from pose3d_ros.networks.crops import look_at_wide, upright, varied
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
@@ -58,54 +61,54 @@ def truth(index: int) -> tuple[np.ndarray, Camera, np.ndarray]:
     return xyz.astype(float), camera, np.array([x0, y0, x1 - x0, y1 - y0, 0.9])
 
 
-class Oracle:
-    """Gives each crop the true points, as a perfect network would; wrong: 2D points elsewhere."""
+def perfect(xyz: np.ndarray, camera: Camera, box: np.ndarray, count: int = 1, wrong: int = 0):
+    """A network that gives each view of the person in the box the true points.
 
-    backend, device, precision = 'test', 'CPU', 'f32'
+    wrong: so many of the 2D points lie anywhere.
+    """
+    truth = np.concatenate([xyz, xyz[:17]])
+    mirror = [*COCO.mirror, *range(19, 36)]
+    variants = parts.variants(count, mirror=False)
 
-    def __init__(self, estimator: Estimator, xyz: np.ndarray, wrong: int = 0) -> None:
-        self.points = np.concatenate([xyz, xyz[:17]])
-        self.wrong = wrong
-        self.side, self.people, make = estimator._side, [], estimator._maker.people
-
-        def people(*arguments, **named):
-            self.people = make(*arguments, **named)
-            return self.people
-
-        estimator._maker.people = people
-
-    def __call__(self, inputs):
+    def points(inputs):
         rng = np.random.default_rng(0)
-        shape = (len(inputs['image']), 36)
+        number, _, side, _ = inputs['image'].shape
+        shape = (number, 36)
         out = {
             'points2d': np.zeros((*shape, 2)),
             'points3d': np.zeros((*shape, 3)),
             'margin': np.zeros(shape),
             'variance': np.full((*shape, 3), 1e-3),
         }
-        mirror = [*COCO.mirror, *range(19, 36)]
-        for k, view in enumerate(v for person in self.people for v in person.views):
-            points = self.points @ view.R.T
+        plain = look_at_wide(camera, box, side)
+        for k, variant in enumerate(variants[:number]):
+            view = varied(plain, angle=variant.angle, scale=variant.scale, mirror=variant.mirror)
+            points = truth @ view.R.T
             if view.mirrored:
                 points = points[mirror]
             out['points3d'][k] = 1000 * points - points[5] * 1000 + (900.0, 1100.0, 1000.0)
             pixels = points @ view.K.T
             pixels = pixels[:, :2] / pixels[:, 2:]
-            pixels[: self.wrong] = rng.uniform(24, self.side - 24, (self.wrong, 2))
+            pixels[:wrong] = rng.uniform(24, side - 24, (wrong, 2))
             out['points2d'][k] = pixels
-            out['margin'][k] = np.minimum(pixels - 24, self.side - 24 - pixels).min(axis=1)
+            out['margin'][k] = np.minimum(pixels - 24, side - 24 - pixels).min(axis=1)
         return out
+
+    return points
 
 
 def oracle(folder: Path, *, wrong: int = 0, depth=None, camera=True, cut=0, **options):
     xyz, calibration, box = truth(60)
-    pipeline = Pipeline(config(folder, **options))
-    pipeline.estimator._network = Oracle(pipeline.estimator, xyz, wrong)
     width, height = calibration.size
     image = np.full((height - cut, width, 3), 80, np.uint8)
     if cut:
         calibration = calibration.cropped(0, 0, width, height - cut)
-        box[3] = min(box[3], height - cut - box[1])
+        box[3] = min(box[3], height - cut - 0.5 - box[1])
+    shown = calibration if camera else upright(box, (width, height))
+    network = perfect(xyz, shown, box, options.get('augmentations', 1), wrong)
+    with fake.serving(folder / 'metrabs' / 'pose.xml', network):
+        pipeline = Pipeline(config(folder, **options))
+    assert pipeline.info.backend == 'fake'
     frame = Frame(
         image, stamp_ns=1, camera=calibration if camera else None, boxes=box[None], depth=depth
     )

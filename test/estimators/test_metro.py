@@ -7,15 +7,16 @@ import cv2
 import numpy as np
 import pytest
 from shared import DATA
+from support.exact_joints import Exact
 from support.metro_graph import MetroGraph, write_graph
 
+from pose3d_ros.backends import fake
 from pose3d_ros.camera import Camera
-from pose3d_ros.detectors.crop_keypoints import Keypoints
 from pose3d_ros.errors import ConfigError, ModelError
 from pose3d_ros.estimators import models_of
 from pose3d_ros.estimators.metro import Estimator
 from pose3d_ros.networks import metro as parts
-from pose3d_ros.networks.crops import CropCamera
+from pose3d_ros.networks.crops import look_at, varied
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
@@ -24,6 +25,7 @@ from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource
 SKELETON = SKELETONS['coco_cmu_19']
 CLIP = DATA / 'synthetic' / 'jump.npz'
 clip = pytest.mark.skipif(not CLIP.is_file(), reason=f'no clip {CLIP}')
+EXACT = 'support.exact_joints:Exact'
 NAMES = {'neck': ('left_shoulder', 'right_shoulder')}
 
 
@@ -57,66 +59,43 @@ def truth(index: int) -> tuple[np.ndarray, np.ndarray, Camera, np.ndarray]:
     return xyz.astype(float), camera.project(xyz), camera, np.array([x0, y0, x1 - x0, y1 - y0, 0.9])
 
 
-class Oracle:
-    """Gives each crop the true joints: what a perfect network would see there."""
+def oracle(path: Path, xyz: np.ndarray, camera: Camera, box: np.ndarray, **options) -> Pipeline:
+    """With a perfect network: it gives each view of the person in the box the true joints."""
+    plain = look_at(camera, box, 256)
+    views = [
+        varied(plain, angle=view.angle, scale=view.scale, mirror=view.mirror)
+        for view in parts.variants(options.get('augmentations', 1), options.get('mirror', False))
+    ]
+    mirror = list(SKELETON.mirror)
 
-    backend, device, precision = 'test', 'CPU', 'f32'
-
-    def __init__(self, estimator: Estimator, xyz: np.ndarray) -> None:
-        self.xyz = xyz
-        self.views: list[CropCamera] = []
-        cut = estimator._crops
-
-        def crops(frames, boxes):
-            people = cut(frames, boxes)
-            self.views = [view for person in people for view in person.views]
-            return people
-
-        estimator._crops = crops
-
-    def __call__(self, inputs):
-        mirror = list(SKELETON.mirror)
-        out = []
-        for view in self.views:
-            joints = (self.xyz - self.xyz[0]) @ view.R.T
-            out.append(joints[mirror] if view.mirrored else joints)
+    def joints(inputs):
+        out = [(xyz - xyz[0]) @ view.R.T for view in views[: len(inputs['image'])]]
+        out = [one[mirror] if view.mirrored else one for one, view in zip(out, views)]
         # The exported root is not zero in these files.
         return {'joints': np.array(out) * 1000 + (30.0, -20.0, 10.0)}
 
-
-class Pixels:
-    """Knows where the joints are in the image."""
-
-    skeleton = SKELETON
-
-    def __init__(self, pixels: np.ndarray) -> None:
-        self.pixels = pixels
-
-    def find(self, people):
-        return [Keypoints(self.pixels, np.ones(19), 0.95) for _ in people]
+    with fake.serving(path, joints):
+        return Pipeline(config(path, **options))
 
 
-def oracle(graph: Path, index: int, *, keypoints: bool = True, depth=None, **options) -> (
+def seen_by_an_oracle(graph: Path, *, keypoints: bool = True, depth=None, **options) -> (
     tuple[Pose3D, np.ndarray, np.ndarray]
 ):  # fmt: skip
     """The pose that comes out of a perfect network, and the truth."""
-    xyz, pixels, camera, box = truth(index)
-    pipeline = Pipeline(config(graph, **options))
-    estimator = pipeline.estimator
-    estimator._network = Oracle(estimator, xyz)
-    if keypoints:
-        estimator._keypoints = Pixels(pixels)
-        estimator._shared = [(j, [j]) for j in range(19)]
+    xyz, Exact.pixels, camera, box = truth(60)
+    source = {'keypoints': EXACT} if keypoints else {}
+    pipeline = oracle(graph, xyz, camera, box, **source, **options)
     image = np.full((camera.size[1], camera.size[0], 3), 80, np.uint8)
     frame = Frame(image, stamp_ns=1, camera=camera, boxes=box[None], depth=depth)
     (pose,) = pipeline.process(frame)
-    return pose, xyz, pixels
+    assert pipeline.info.backend == 'fake'
+    return pose, xyz, Exact.pixels
 
 
 @clip
 @pytest.mark.parametrize('options', [{}, {'mirror': True}, {'augmentations': 5}], ids=str)
 def test_a_perfect_network_gives_the_true_place(graph: Path, options) -> None:
-    pose, xyz, pixels = oracle(graph, 60, **options)
+    pose, xyz, pixels = seen_by_an_oracle(graph, **options)
     assert pose.position_source == PositionSource.METRIC
     assert pose.placed_by == 'perspective'
     assert np.abs(pose.xyz - xyz).max() < 0.01
@@ -130,7 +109,7 @@ def test_a_perfect_network_gives_the_true_place(graph: Path, options) -> None:
      ('metrabs_weak', 0.4)],
 )  # fmt: skip
 def test_every_way_of_placing_leads_to_the_truth(graph: Path, method: str, tolerance) -> None:
-    pose, xyz, _ = oracle(graph, 60, place_by=method)
+    pose, xyz, _ = seen_by_an_oracle(graph, place_by=method)
     assert pose.placed_by == method
     assert pose.position_source == PositionSource.METRIC
     assert np.linalg.norm(pose.root - xyz[2]) < tolerance
@@ -140,11 +119,11 @@ def test_every_way_of_placing_leads_to_the_truth(graph: Path, method: str, toler
 def test_without_pixels_a_depth_image_and_then_the_box_place_people(graph: Path) -> None:
     xyz, _, camera, _ = truth(60)
     depth = np.full(camera.size[::-1], xyz[2, 2] - 0.09, np.float32)
-    pose, _, _ = oracle(graph, 60, keypoints=False, depth=depth)
+    pose, _, _ = seen_by_an_oracle(graph, keypoints=False, depth=depth)
     assert pose.placed_by == 'depth'
     assert pose.position_source == PositionSource.DEPTH
     assert np.linalg.norm(pose.root - xyz[2]) < 0.25
-    pose, _, _ = oracle(graph, 60, keypoints=False)
+    pose, _, _ = seen_by_an_oracle(graph, keypoints=False)
     assert pose.placed_by == 'box'
     assert pose.position_source == PositionSource.ASSUMED
     assert np.linalg.norm(pose.root - xyz[2]) < 0.3 * xyz[2, 2]
@@ -153,7 +132,7 @@ def test_without_pixels_a_depth_image_and_then_the_box_place_people(graph: Path)
 
 @clip
 def test_a_known_height_scales_people_and_is_told(graph: Path) -> None:
-    pose, xyz, _ = oracle(graph, 60, body_height_m=1.0)
+    pose, xyz, _ = seen_by_an_oracle(graph, body_height_m=1.0)
     assert pose.position_source == PositionSource.ASSUMED
     assert pose.root[2] < 0.8 * xyz[2, 2]
 
@@ -172,15 +151,11 @@ def test_without_calibration_people_are_relative(graph: Path) -> None:
 
 @clip
 def test_joints_outside_the_image_are_inferred(graph: Path) -> None:
-    xyz, pixels, camera, box = truth(60)
-    height = int(pixels[[7, 13], 1].min()) - 10  # above the knees
-    pipeline = Pipeline(config(graph))
-    estimator = pipeline.estimator
-    estimator._network = Oracle(estimator, xyz)
-    estimator._keypoints = Pixels(pixels)
-    estimator._shared = [(j, [j]) for j in range(19)]
-    box[3] = height - box[1]
+    xyz, Exact.pixels, camera, box = truth(60)
+    height = int(Exact.pixels[[7, 13], 1].min()) - 10  # above the knees
+    box[3] = height - 0.5 - box[1]
     cut = camera.cropped(0, 0, camera.size[0], height)
+    pipeline = oracle(graph, xyz, cut, box, keypoints=EXACT)
     frame = Frame(np.zeros((height, camera.size[0], 3), np.uint8), camera=cut, boxes=box[None])
     (pose,) = pipeline.process(frame)
     outside = [
@@ -224,9 +199,17 @@ def test_many_people_in_one_batch(graph: Path) -> None:
 
 
 def test_nobody_no_network(graph: Path) -> None:
-    pipeline = Pipeline(config(graph))
-    pipeline.estimator._network = None
+    runs: list[int] = []
+
+    def joints(inputs):
+        runs.append(len(inputs['image']))
+        return {'joints': np.zeros((len(inputs['image']), 19, 3))}
+
+    with fake.serving(graph, joints):
+        pipeline = Pipeline(config(graph))
+    runs.clear()
     assert pipeline.process(Frame(np.zeros((48, 64, 3), np.uint8))) == []
+    assert runs == []
 
 
 def test_settings_that_contradict_or_name_nothing(graph: Path) -> None:
