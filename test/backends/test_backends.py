@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,8 @@ def test_runtime_that_does_not_read_the_format(tmp_path: Path) -> None:
 
 
 def test_no_runtime_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, 'find_spec', lambda name: None)
+    for package in ('openvino', 'onnxruntime'):
+        monkeypatch.setitem(sys.modules, package, None)
     assert backends.available() == []
     with pytest.raises(BackendError, match='pip install'):
         load_network(spec(tmp_path / 'a.tflite'), RuntimeOptions())

@@ -2,6 +2,7 @@
 import os
 import resource
 import signal
+import sys
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ def encoder(request, monkeypatch):
     if request.param == 'av':
         pytest.importorskip('av')
     else:
-        monkeypatch.setattr('pose3d_ros.outputs.video.find_spec', lambda name: None)
+        monkeypatch.setitem(sys.modules, 'av', None)
     return request.param
 
 

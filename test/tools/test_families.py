@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from pose3d_ros.errors import ConfigError, ModelError
-from pose3d_ros.tools import families
 from pose3d_ros.tools.families import FAMILIES, load_family
 from pose3d_ros.zoo import load_registry
 
@@ -15,7 +16,8 @@ def test_unknown() -> None:
 
 
 def test_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(families, 'find_spec', lambda name: None)
+    for package in ('torch', 'onnx'):
+        monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(
         ModelError, match=r'needs torch and onnx: pip install "pose3d_ros\[convert\]"'
     ):
