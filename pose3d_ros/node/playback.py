@@ -19,11 +19,13 @@ def play(
     stopped: Callable[[], bool] = lambda: False,
     wait: Callable[[float], object] = time.sleep,
     clock: Callable[[], int] = time.time_ns,
+    timer: Callable[[], float] = time.monotonic,
 ) -> int:
     """Send the frames of a source in time; returns how many.
 
     rate_hz: replaces the source's own pace; 0: as fast as possible. A frame that is late is sent at
-    once and the pace goes on from there. clock: gives the stamps, nanoseconds.
+    once and the pace goes on from there. clock: gives the stamps, nanoseconds; timer: seconds that
+    never go back, as `wait` lets them pass.
     """
     sent = 0
     due: float | None = None
@@ -34,10 +36,10 @@ def play(
         if source.kind != 'camera' or rate_hz is not None:
             step = _step(rate_hz, frame, last_ns, source)
             last_ns = frame.stamp_ns
-            now = time.monotonic()
+            now = timer()
             due = now if due is None else max(due + step, now - step)
-            while due > time.monotonic() and not stopped():
-                wait(min(0.1, max(0.0, due - time.monotonic())))
+            while due > timer() and not stopped():
+                wait(min(0.1, max(0.0, due - timer())))
         if stopped():
             break
         send(frame, clock())

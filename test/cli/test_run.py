@@ -177,7 +177,8 @@ def test_interrupt_keeps_whole_files(images, tmp_path, number):
     )
     part = out / 'a.part.jsonl'
     deadline = time.monotonic() + 60
-    while not (part.is_file() and part.stat().st_size > 20_000) and time.monotonic() < deadline:
+    while not (part.is_file() and part.stat().st_size > 20_000):
+        assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(number)
     text, _ = process.communicate(timeout=60)

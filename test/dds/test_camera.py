@@ -30,6 +30,12 @@ distortion_coefficients: {data: [0.1, 0, 0, 0, 0]}
 """
 
 
+def place_of(message):
+    """Which frame of the clip an image is: the blob moves two pixels with each."""
+    bright = decode_image(message)[60].mean(axis=1)
+    return round((np.average(np.arange(160), weights=bright) - 60) / 2)
+
+
 @pytest.fixture
 def video(tmp_path):
     path = tmp_path / 'clip.mp4'
@@ -64,7 +70,7 @@ def test_video_as_a_camera(network, video):
     spin_until(node, lambda: min(map(len, (images, reliable, jpegs, infos))) > 25)
     received, image = images[-1]
     assert (image.width, image.height, image.header.frame_id) == (160, 120, 'front_optical')
-    assert 0 <= received - stamp_of(image.header) < 1e9
+    assert received >= stamp_of(image.header)
     # All of a frame carry the same stamp.
     stamps = [{stamp_of(m.header) for _, m in got} for got in (images, jpegs, infos)]
     assert len(stamps[0] & stamps[1] & stamps[2]) > 5
@@ -74,11 +80,16 @@ def test_video_as_a_camera(network, video):
         assert np.abs(difference).mean() < 3
     assert infos[-1][1].k[0] == 150
     assert infos[-1][1].d[0] == pytest.approx(0.1)
-    # At the video's own pace.
-    steps = np.diff([stamp_of(m.header) for _, m in images[5:]]) * 1e-9
-    assert np.median(steps) == pytest.approx(0.04, abs=0.01)
+    # At the video's own pace: a frame that is late may be followed by the next at once.
+    check_pace(images, 0.04)
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
+    assert process.wait(30) == 0
+
+
+def check_pace(got, step_s):
+    stamps = [stamp_of(message.header) for _, message in got]
+    assert stamps == sorted(set(stamps))
+    assert (stamps[-1] - stamps[0]) * 1e-9 > (len(stamps) - 3) * step_s
 
 
 def test_rate_and_end(network, video):
@@ -86,14 +97,13 @@ def test_rate_and_end(network, video):
     images = listen(node, '/image', IMAGE, Profile(depth=100))
     process = network.run('camera', video, '--rate', '100', '--wait', '20')
     spin_until(node, lambda: process.poll() is not None)
-    for _ in range(10):
-        node.spin_once(0.01)
     assert process.returncode == 0
     assert '20 images sent' in process.log.read_text()
-    # The first ones may go before the peers have met.
-    assert len(images) >= 15
-    steps = np.diff([stamp_of(m.header) for _, m in images]) * 1e-9
-    assert np.median(steps) == pytest.approx(0.01, abs=0.005)
+    # All but the first, which may go before the peers have met, in their order.
+    spin_until(node, lambda: images and place_of(images[-1][1]) == 19)
+    places = [place_of(message) for _, message in images]
+    assert places == list(range(20))[-len(places) :]
+    check_pace(images, 0.01)
 
 
 def test_best_effort_camera(network, video):

