@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import shutil
 import sys
 import tempfile
@@ -31,6 +32,8 @@ from .store import (
     sha256,
     stored_problem,
 )
+
+log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_S = 600.0
 SHORT_TIMEOUT_S = 5.0
@@ -300,7 +303,11 @@ def _locked(root: Path, name: str) -> Iterator[None]:
     path = root / f'.{name}.lock'
     lock = filelock.FileLock(path)
     try:
-        lock.acquire(timeout=LOCK_TIMEOUT_S)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            log.warning('model %s: another process is fetching it; waiting for that', name)
+            lock.acquire(timeout=LOCK_TIMEOUT_S)
     except filelock.Timeout:
         raise ModelError(
             f'model {name}: another process has been fetching it for {LOCK_TIMEOUT_S:.0f} s '

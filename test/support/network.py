@@ -71,7 +71,7 @@ class Network:
                 process.send_signal(signal.SIGINT)
         for process in self._processes:
             try:
-                process.wait(10)
+                process.wait(30)
             except subprocess.TimeoutExpired as error:
                 # Where it hangs, by the grace of faulthandler.
                 process.send_signal(signal.SIGABRT)

@@ -187,15 +187,22 @@ def test_models_folder_is_a_file(tmp_path: Path, server: Server) -> None:
         fetch(web_entry(server), tmp_path / 'models')
 
 
-def test_two_processes_at_once(tmp_path: Path, server: Server) -> None:
+def test_three_processes_at_once(
+    tmp_path: Path, server: Server, capfd: pytest.CaptureFixture[str]
+) -> None:
     toy = web_entry(server)
     gate = server.gates.setdefault('/net.onnx', threading.Event())
     spawn = get_context('spawn').Process
     children = [spawn(target=fetch, args=(toy, tmp_path)) for _ in range(3)]
     for child in children:
         child.start()
-    _wait(lambda: server.asked['/net.onnx'] >= 1)
-    time.sleep(0.5)  # the others reach the lock
+    output: list[str] = []
+
+    def waiting() -> int:
+        output.append(capfd.readouterr().err)
+        return ''.join(output).count('another process is fetching it; waiting for that')
+
+    _wait(lambda: server.asked['/net.onnx'] >= 1 and waiting() == 2)
     assert problems(toy, tmp_path / 'toy')
     gate.set()
     for child in children:
