@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from pose3d_ros.cli.loading import make_pipeline
-from pose3d_ros.messages import MarkerBuilder, SkeletonBuilder
+from pose3d_ros.messages import MarkerBuilder, MarkerFrame, SkeletonBuilder
 from pose3d_ros.messages.standalone import StandaloneTypes
 from pose3d_ros.resources import resource
 from pose3d_ros.settings.node import NodeConfig
@@ -59,7 +59,8 @@ def main() -> int:
             size=frame.size,
             convention=pipeline.skeleton.name,
         )
-        markers.array(poses, stamp_ns=frame.stamp_ns, frame_id=frame.frame_id, config=config)
+        place = MarkerFrame(frame.stamp_ns, frame.frame_id, camera=frame.camera)
+        markers.array(poses, place, config)
     settled = samples[WARM_UP_FRAMES // 1000 :]
     if len(settled) < 2:
         raise SystemExit(f'--frames must be over {2 * WARM_UP_FRAMES}')

@@ -4,7 +4,7 @@
 
 Counted are the pipeline apart from its networks (crop, decode, tracking, smoothing, placement) and
 the messages and markers of the node. Their serialisation, which is the standalone node's own, is
-told beside the sum. The frames come from a bundled
+told beside the sum; markers are made serialised. The frames come from a bundled
 clip; five people are strips of it side by side in 640x480.
 
     python benchmarks/overhead.py
@@ -21,7 +21,7 @@ import numpy as np
 
 from pose3d_ros.cli.loading import make_pipeline
 from pose3d_ros.cli.options import table
-from pose3d_ros.messages import MarkerBuilder, SkeletonBuilder
+from pose3d_ros.messages import MarkerBuilder, MarkerFrame, SkeletonBuilder
 from pose3d_ros.messages.standalone import StandaloneTypes
 from pose3d_ros.resources import resource
 from pose3d_ros.settings.node import NodeConfig
@@ -99,12 +99,10 @@ def measure(shown: list[Frame], people: int, rounds: int) -> dict[str, np.ndarra
                 convention=pipeline.skeleton.name,
             )
             times.append(time.perf_counter())
-            drawn = markers.array(
-                poses, stamp_ns=frame.stamp_ns, frame_id=frame.frame_id, config=config
-            )
+            place = MarkerFrame(frame.stamp_ns, frame.frame_id, camera=frame.camera)
+            markers.array(poses, place, config)
             times.append(time.perf_counter())
             types.serialize(array, 'pose3d_ros/msg/Skeleton3DArray')
-            types.serialize(drawn, 'visualization_msgs/msg/MarkerArray')
             times.append(time.perf_counter())
             if index < WARM_UP_FRAMES:
                 continue

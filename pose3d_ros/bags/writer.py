@@ -23,7 +23,7 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from ..errors import ConfigError
-from ..messages import MarkerBuilder, SkeletonBuilder, TransformBuilder, image_message
+from ..messages import MarkerBuilder, MarkerFrame, SkeletonBuilder, TransformBuilder, image_message
 from ..messages.calibration import info_message
 from ..messages.images import compressed_message
 from ..messages.standalone import StandaloneTypes
@@ -115,11 +115,19 @@ class BagFile:
         return connection
 
     def put(
-        self, topic: str, type_name: str, message: Message, time_ns: int, *, latched: bool = False
+        self,
+        topic: str,
+        type_name: str,
+        message: Message | bytes,
+        time_ns: int,
+        *,
+        latched: bool = False,
     ) -> None:
-        """Write a message of our own."""
+        """Write a message of our own, which may be serialised already."""
         connection = self.connect(topic, type_name, latched=latched)
-        self.put_raw(connection, self.types.serialize(message, type_name), time_ns)
+        if not isinstance(message, bytes):
+            message = self.types.serialize(message, type_name)
+        self.put_raw(connection, message, time_ns)
 
     def put_raw(self, connection: Connection, data: bytes | memoryview, time_ns: int) -> None:
         """Write a serialised message."""
@@ -199,7 +207,8 @@ class ResultTopics:
         put = self._bag.put
         put(f'{self._prefix}/skeletons', 'pose3d_ros/msg/Skeleton3DArray', array, time_ns)
         if self._config.publish_markers:
-            markers = self._markers.array(poses, config=self._config, **stamp)
+            place = MarkerFrame(frame.stamp_ns, frame.frame_id, camera=frame.camera)
+            markers = self._markers.array(poses, place, self._config)
             put(f'{self._prefix}/markers', 'visualization_msgs/msg/MarkerArray', markers, time_ns)
         if self._config.publish_tf:
             found = self._transforms.transforms(poses, config=self._config, lost=lost, **stamp)

@@ -110,11 +110,14 @@ class Publisher:
         self._writer, self._sample, self._types, self._type = writer, sample, types, name
         self.failures = 0
 
-    def publish(self, message: Message) -> None:
-        """Serialise and write; a reader that keeps nothing up does not end the node."""
-        raw = bytes(self._types.serialize(message, self._type))
+    def publish(self, message: Message | bytes) -> None:
+        """Serialise, unless that is done, and write; a reader that keeps nothing up does not end
+        the node.
+        """
+        if not isinstance(message, bytes):
+            message = bytes(self._types.serialize(message, self._type))
         try:
-            self._writer.write(self._sample(raw))
+            self._writer.write(self._sample(message))
         except DDSException as error:
             self.failures += 1
             if error.code != DDSException.DDS_RETCODE_TIMEOUT:

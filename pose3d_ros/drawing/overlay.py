@@ -7,7 +7,8 @@ colour of the track id. What the model did not see (inferred, or of low confiden
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +26,8 @@ Colour = tuple[int, int, int]
 LEFT: Colour = (40, 130, 250)
 RIGHT: Colour = (245, 150, 30)
 OUTLINE: Colour = (35, 30, 30)
+UNTRACKED: Colour = (150, 150, 150)
+"""Of people without a track id."""
 PALETTE: tuple[Colour, ...] = (
     (92, 184, 92),
     (168, 90, 190),
@@ -44,7 +47,7 @@ _MINOR = {'eye', 'ear', 'mouth', 'pinky', 'index', 'thumb', 'heel'}
 
 def track_colour(track_id: int) -> Colour:
     """BGR colour of a track id; grey for people without one."""
-    return PALETTE[(track_id - 1) % len(PALETTE)] if track_id > 0 else (150, 150, 150)
+    return PALETTE[(track_id - 1) % len(PALETTE)] if track_id > 0 else UNTRACKED
 
 
 @lru_cache(maxsize=64)
@@ -61,6 +64,17 @@ def bones(skeleton: Skeleton) -> tuple[tuple[int, int, str, bool], ...]:
         minor = bool((words[a] | words[b]) & _MINOR)
         out.append((a, b, side, minor))
     return tuple(out)
+
+
+@lru_cache(maxsize=64)
+def neck(skeleton: Skeleton) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Two pairs of joints between whose means a line joins head and body; None if a bone does."""
+    joints = skeleton.by_meaning
+    pairs = ('left_shoulder', 'right_shoulder'), ('left_ear', 'right_ear')
+    if 'mid_shoulder' in joints or any(name not in joints for pair in pairs for name in pair):
+        return None
+    (a, b), (c, d) = ([joints[name] for name in pair] for pair in pairs)
+    return (a, b), (c, d)
 
 
 def sure_joints(pose: Pose3D) -> Array:
@@ -148,13 +162,31 @@ def _circle(canvas: Array, centre: tuple[int, int], radius: float, colour: Colou
     cv2.circle(canvas, centre, round(radius * (1 << _SHIFT)), colour, -1, cv2.LINE_AA, _SHIFT)
 
 
+def label(
+    parts: Collection[str],
+    *,
+    track_id: int,
+    distance_m: float,
+    height_m: float = math.nan,
+    score: float = math.nan,
+) -> str:
+    """What is written beside a person: those of id, distance, height and score that are known."""
+    words = []
+    if 'id' in parts and track_id:
+        words.append(f'#{track_id}')
+    if 'distance' in parts and math.isfinite(distance_m):
+        words.append(f'{distance_m:.1f} m')
+    if 'height' in parts and math.isfinite(height_m):
+        words.append(f'{height_m:.2f} m tall')
+    if 'score' in parts and math.isfinite(score):
+        words.append(f'{score:.2f}')
+    return '  '.join(words)
+
+
 def label_of(pose: Pose3D) -> str:
     """Id and, if known, distance from the camera."""
-    parts = [f'#{pose.track_id}'] if pose.track_id else []
-    distance = float(np.linalg.norm(pose.root))
-    if pose.absolute and np.isfinite(distance):
-        parts.append(f'{distance:.1f} m')
-    return '  '.join(parts)
+    distance = float(np.linalg.norm(pose.root)) if pose.absolute else math.nan
+    return label(('id', 'distance'), track_id=pose.track_id, distance_m=distance)
 
 
 def _draw_label(canvas: Array, pose: Pose3D) -> None:

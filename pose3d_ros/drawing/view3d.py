@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..types import Pose3D
-from .overlay import Colour, bones, label_of, side_colour, sure_joints, track_colour
+from .overlay import Colour, bones, label_of, neck, side_colour, sure_joints, track_colour
 
 Array = NDArray[Any]
 
@@ -246,11 +246,10 @@ class _Painter:
 
 def neck_of(pose: Pose3D, points: Array) -> Array | None:
     """(2, 3) a line that joins a head to a body where the convention has none, or None."""
-    joints = pose.skeleton.by_meaning
-    pairs = ('left_shoulder', 'right_shoulder'), ('left_ear', 'right_ear')
-    if 'mid_shoulder' in joints or any(name not in joints for pair in pairs for name in pair):
+    pairs = neck(pose.skeleton)
+    if pairs is None:
         return None
-    ends = np.array([points[[joints[name] for name in pair]].mean(axis=0) for pair in pairs])
+    ends = points[np.array(pairs)].mean(axis=1)
     return ends if np.isfinite(ends).all() else None
 
 

@@ -13,13 +13,14 @@ from .images import (
     decode_image,
     image_message,
 )
-from .markers import MarkerBuilder
+from .markers import MarkerBuilder, MarkerFrame
 from .skeletons import SkeletonBuilder
 from .transforms import TransformBuilder
 from .types import Types, make_header, stamp_of
 
 __all__ = [
     'MarkerBuilder',
+    'MarkerFrame',
     'SkeletonBuilder',
     'TransformBuilder',
     'Types',

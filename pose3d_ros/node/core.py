@@ -18,6 +18,7 @@ import numpy as np
 from ..drawing.overlay import overlay
 from ..messages import (
     MarkerBuilder,
+    MarkerFrame,
     SkeletonBuilder,
     TransformBuilder,
     Types,
@@ -44,6 +45,7 @@ OUTPUTS = {
     'debug_image': 'sensor_msgs/msg/Image',
 }
 NODE_NAME = 'pose3d_estimator'
+_LEVEL_UP = np.array([0.0, -1.0, 0.0])
 IMAGE_TYPES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
 
 
@@ -63,8 +65,8 @@ class Shell(Protocol):
     def listeners(self, camera: str, output: str) -> int:
         """Subscribers of one of OUTPUTS."""
 
-    def publish(self, camera: str, output: str, message: Message) -> None:
-        """Send a message of one of OUTPUTS."""
+    def publish(self, camera: str, output: str, message: Message | bytes) -> None:
+        """Send a message of one of OUTPUTS, which may be serialised already."""
 
     def broadcast(self, transforms: list[Message]) -> None:
         """Send geometry_msgs/TransformStamped in one message."""
@@ -314,6 +316,7 @@ class NodeCore:
         camera = self._cameras[name]
         lost = camera.lost + result.lost
         poses, frame_id = result.poses, frame.frame_id
+        rotation, translation = np.eye(3), np.zeros(3)
         if config.target_frame and config.target_frame != frame_id:
             try:
                 rotation, translation = self._shell.lookup(
@@ -342,9 +345,15 @@ class NodeCore:
             )
             self._shell.publish(name, 'skeletons', message)
         if self._listens(name, 'markers', config):
-            self._shell.publish(
-                name, 'markers', camera.markers.array(poses, config=config, **stamp)
+            place = MarkerFrame(
+                frame.stamp_ns,
+                frame_id,
+                rotation,
+                translation,
+                up=_LEVEL_UP if frame.gravity is None else -frame.gravity,
+                camera=frame.camera,
             )
+            self._shell.publish(name, 'markers', camera.markers.array(result.poses, place, config))
         if config.publish_tf:
             transforms = camera.transforms.transforms(poses, config=config, lost=lost, **stamp)
             if transforms:

@@ -29,6 +29,8 @@ ROS_PARAMETERS = (
     'diagnostic_updater',
 )
 
+MARKER_TEXTS = ('id', 'distance', 'height', 'score')
+
 _TABLE_BEGIN, _TABLE_END = '<!-- settings -->', '<!-- end of settings -->'
 
 
@@ -122,7 +124,19 @@ class NodeConfig(PipelineConfig):
         0.5, 'markers disappear when not renewed for so long; 0: never', low=0, high=60, live=True
     )
     marker_scale_m: float = setting(0.04, 'diameter of a joint', low=0.001, high=1, live=True)
-    marker_text: bool = setting(True, 'write id and score above each person', live=True)
+    marker_text: str = setting(
+        'id,distance,height',
+        'what is written above each person, of id, distance, height (of body_height_m) and score, '
+        'comma-separated; empty: nothing',
+        live=True,
+    )
+    marker_uncertainty: str = setting(
+        'root',
+        'ellipsoids of one standard deviation: root: one around each person; joints: around every '
+        'joint; none',
+        choices=('none', 'root', 'joints'),
+        live=True,
+    )
     publish_debug_image: bool = setting(
         True, 'offer ~/debug_image, the image with skeletons (drawn when subscribed)', live=True
     )
@@ -160,11 +174,19 @@ class NodeConfig(PipelineConfig):
                 )
         if len(set(names)) < len(names):
             raise ConfigError(f'cameras: a name stands twice in {self.cameras!r}')
+        for part in self.marker_text_parts:
+            if part not in MARKER_TEXTS:
+                raise ConfigError(f'marker_text: {part!r} is none of {", ".join(MARKER_TEXTS)}')
 
     @property
     def camera_names(self) -> tuple[str, ...]:
         """Names of the cameras; one empty name for a single camera."""
         return tuple(name.strip() for name in self.cameras.split(','))
+
+    @property
+    def marker_text_parts(self) -> tuple[str, ...]:
+        """What marker_text chooses."""
+        return tuple(part.strip() for part in self.marker_text.split(',') if part.strip())
 
 
 def without_ros_parameters(values: Mapping[str, Any]) -> dict[str, Any]:

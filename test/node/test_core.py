@@ -54,7 +54,8 @@ class Node:
             'markers': 'visualization_msgs/msg/MarkerArray',
             'debug_image': 'sensor_msgs/msg/Image',
         }[output]
-        got = TYPES.deserialize(TYPES.serialize(message, name), name)
+        data = message if isinstance(message, bytes) else TYPES.serialize(message, name)
+        got = TYPES.deserialize(data, name)
         self.sent.append((camera, output, got))
 
     def broadcast(self, transforms):
