@@ -29,7 +29,6 @@ OURS = re.compile(r'pose3d_ros\.')
 # Modules without a test file of their name, and where they are tested instead.
 TESTED_ELSEWHERE = {
     'cli/options.py': 'cli/test_run.py, cli/test_main.py',
-    'drawing/plot.py': 'drawing/test_overlay.py',
     'drawing/view3d.py': 'drawing/test_overlay.py',
     'errors.py': 'raised in the tests of every layer',
     'estimators/__init__.py': 'test_pipeline.py, settings/test_pipeline.py',
@@ -150,7 +149,7 @@ def test_the_core_runs_without_optional_packages(module: str) -> None:
     found = subprocess.run(
         [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
-    optional = {'onnxruntime', 'cyclonedds', 'rosbags', 'matplotlib', 'rerun', 'rclpy', 'torch'}
+    optional = {'onnxruntime', 'cyclonedds', 'rosbags', 'rerun', 'rclpy', 'torch'}
     assert optional.isdisjoint(found)
 
 

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(args.output)
     files = {
         'save_video': (folder / f'{clip.name}.mp4', 'annotated video'),
-        'save_image': (folder / f'{clip.name}.png', 'picture with a 3D plot'),
+        'save_image': (folder / f'{clip.name}.png', 'picture with a 3D view'),
         'save_bag': (folder / f'{clip.name}.mcap', 'ROS 2 bag: ros2 bag play, Foxglove'),
         'save_json': (folder / f'{clip.name}.jsonl', 'all poses'),
     }

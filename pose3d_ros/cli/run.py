@@ -83,7 +83,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--save-image',
         metavar='FILE.png',
-        help='picture: skeletons in the image beside a 3D plot, of the frame that shows most of '
+        help='picture: skeletons in the image beside a 3D view, of the frame that shows most of '
         'the people; for several unrelated images a folder, with one picture of each',
     )
     group.add_argument(

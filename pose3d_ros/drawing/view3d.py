@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A quick 3D view of skeletons, fast enough for every frame of a video.
 
-People stand on a floor with lines every half metre, seen from beside and above the camera, which is
-drawn where it is. Display axes: x right, y forward (the camera's z), z up (minus the camera's y).
+People stand on a floor with lines every half metre and a height scale, seen from beside and above
+the camera, which is drawn where it is. Display axes: x right, y forward (the camera's z), z up
+(minus the camera's y).
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +34,7 @@ _AZIMUTH, _ELEVATION = np.radians(32.0), np.radians(20.0)
 _SUPERSAMPLING = 2
 _HEIGHT_M = 1.9
 _EASE = 0.15
+_MOST_STEPS = 24
 
 
 class View3D:
@@ -57,7 +61,7 @@ class View3D:
         if self._bounds is None:
             return _shrink(canvas, self.size)
         painter = _Painter(canvas, self._bounds, float(self._floor or 0.0))
-        painter.grid(absolute)
+        painter.grid()
         for pose, points in people:
             painter.shadow(pose, points)
         if absolute:
@@ -94,6 +98,25 @@ class View3D:
         if self._wanted is not None:
             shown = self._wanted if self._bounds is None else self._bounds
             self._bounds = shown + _EASE * (self._wanted - shown)
+
+
+def _grid_step(span: float) -> float:
+    """Half a metre, or so much more that two dozen steps span a scene of that size in metres."""
+    step = 0.5
+    for factor in itertools.cycle((2, 2.5, 2)):
+        if span / step <= _MOST_STEPS:
+            break
+        step *= factor
+    return step
+
+
+def _multiples(low: float, high: float, step: float) -> Array:
+    """Multiples of a step from low to high."""
+    return np.asarray(step * np.arange(math.ceil(low / step), math.floor(high / step) + 1))
+
+
+def _is_multiple(value: float, step: float) -> bool:
+    return bool(abs(value / step - round(value / step)) < 1e-6)
 
 
 def _floor_step(feet: float, floor: float) -> float:
@@ -141,7 +164,7 @@ class _Painter:
         flat = self.flat(corners)
         low, high = flat.min(axis=0), flat.max(axis=0)
         size = np.array([canvas.shape[1], canvas.shape[0]], float)
-        self.scale = float((0.9 * size / (high - low)).min())
+        self.scale = float((0.88 * size / (high - low)).min())
         self.shift = size / 2 - self.scale * (low + high) / 2
         self.pixels_per_m = self.scale / self.range
 
@@ -164,30 +187,39 @@ class _Painter:
             path = np.rint(flat * 16).astype(np.int32)
             cv2.polylines(self.canvas, [path], False, colour, px, cv2.LINE_AA, 4)
 
-    def grid(self, absolute: bool) -> None:
-        """Floor lines every half metre; whole metres of depth and side are labelled."""
+    def grid(self) -> None:
+        """Floor lines and a height scale, every half metre, coarser where the scene is large."""
         x0, x1, y0, y1 = self.bounds
-        for x in np.arange(np.ceil(2 * x0), np.floor(2 * x1) + 1) / 2:
-            self.line(self._on_floor((x, y0), (x, y1)), GRID if x % 1 else GRID_MAIN, 0)
-        for y in np.arange(np.ceil(2 * y0), np.floor(2 * y1) + 1) / 2:
-            self.line(self._on_floor((x0, y), (x1, y)), GRID if y % 1 else GRID_MAIN, 0)
-        gap = 0.18
-        for y in np.arange(np.ceil(y0), np.floor(y1) + 1):
-            self.text(f'{y:g} m', (x1 + gap, y))
-        for x in np.arange(np.ceil(x0), np.floor(x1) + 1):
-            self.text(f'{x:g}', (x, y0 - gap))
-        if absolute:
-            self.text('x right, m', ((x0 + x1) / 2, y0 - 2.6 * gap))
+        step, gap = _grid_step(max(x1 - x0, y1 - y0)), 0.18
+        for x in _multiples(x0, x1, step):
+            main = _is_multiple(x, 2 * step)
+            self.line(self._on_floor((x, y0), (x, y1)), GRID_MAIN if main else GRID, 0)
+            if main:
+                self.text(f'{x:g}', (x, y0 - gap, self.floor))
+        for y in _multiples(y0, y1, step):
+            main = _is_multiple(y, 2 * step)
+            self.line(self._on_floor((x0, y), (x1, y)), GRID_MAIN if main else GRID, 0)
+            if main:
+                self.text(f'{y:g}', (x1 + gap, y, self.floor))
+        self.text('x right, m', ((x0 + x1) / 2, y0 - 2.6 * gap, self.floor))
+        self.text('z forward, m', (x1 + 3 * gap, (y0 + y1) / 2, self.floor))
+        top = self.floor + _HEIGHT_M
+        self.line(np.array([(x1, y1, self.floor), (x1, y1, top)]), GRID_MAIN, 0)
+        for z in _multiples(self.floor + 0.25, top, 0.5):
+            self.line(np.array([(x1, y1, z), (x1 + gap / 3, y1, z)]), GRID_MAIN, 0)
+            self.text(f'{z + 0.0:g}', (x1 + 1.3 * gap, y1, z))
+        self.text('-y up, m', (x1, y1, top + 0.7 * gap))
 
     def _on_floor(self, *points: tuple[float, float]) -> Array:
         return np.array([(x, y, self.floor) for x, y in points])
 
-    def text(self, text: str, place: tuple[float, float], colour: Colour = TEXT) -> None:
-        """Text centred at a place on the floor."""
-        x, y = self.flat(self._on_floor(place))[0]
-        scale = self.canvas.shape[0] / 1250
+    def text(self, text: str, place: tuple[float, float, float], colour: Colour = TEXT) -> None:
+        """Text centred at a place, as far as it fits into the picture."""
+        x, y = self.flat(np.array([place]))[0]
+        height, width = self.canvas.shape[:2]
+        scale = height / 1250
         (w, h), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-        where = (round(x - w / 2), round(y + h / 2))
+        where = (round(min(x - w / 2, width - w - h)), round(y + h / 2))
         cv2.putText(
             self.canvas, text, where, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA
         )

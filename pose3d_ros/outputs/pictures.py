@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures: the image with its skeletons beside a 3D plot."""
+"""Pictures: the image with its skeletons beside the 3D view."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..drawing.overlay import sure_joints
-from ..drawing.plot import side_by_side
+from ..drawing.overlay import overlay, sure_joints
+from ..drawing.view3d import View3D
 from ..errors import OutputError
-from ..types import Frame, Pose3D
+from ..types import Array, Frame, Pose3D
 from .files import PartFile, write_bytes, writing
 
 
@@ -71,6 +71,21 @@ def save_picture(path: str | Path, frame: Frame, poses: Sequence[Pose3D]) -> Pat
     if not good:
         raise OutputError(f'cannot write {path}: the picture cannot be encoded')
     return write_bytes(path, content.tobytes())
+
+
+def side_by_side(frame: Frame, poses: Sequence[Pose3D]) -> Array:
+    """(H, W, 3) BGR picture: the image with its skeletons, at least 480 high, and the 3D view."""
+    factor = max(1.0, 480 / min(frame.image.shape[:2]))
+    image = frame.image if factor == 1 else cv2.resize(frame.image, None, fx=factor, fy=factor)
+    left = overlay(image, scaled(poses, factor))
+    height, width = left.shape[:2]
+    size = round(min(max(1.15 * height, 0.8 * width), 1.4 * width)), height
+    return np.hstack([left, View3D(size).draw(poses, frame.camera)])
+
+
+def scaled(poses: Sequence[Pose3D], factor: float) -> list[Pose3D]:
+    """The poses in an image magnified by a factor, pixel centres kept in place."""
+    return [pose.replace(pixels=factor * (pose.pixels + 0.5) - 0.5) for pose in poses]
 
 
 def _encoded_suffix(path: Path) -> str:

@@ -47,7 +47,6 @@ def run(*arguments):
 
 
 def test_video_to_every_kind_of_file(video, tmp_path, capsys):
-    pytest.importorskip('matplotlib')
     out = tmp_path / 'out'
     code = run(
         *(video, '--camera', CAMERA, '--save-json', out / 'a.jsonl', '--save-csv', out / 'a.csv'),

@@ -4,16 +4,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from support.blobs import body
-from support.blobs import draw as blob_image
 from support.poses import person, random_person
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.drawing import overlay as draw
-from pose3d_ros.drawing import plot
-from pose3d_ros.drawing.plot import plot_3d, scaled, side_by_side
+from pose3d_ros.drawing import view3d
 from pose3d_ros.drawing.view3d import BACKGROUND, View3D, camera_outline, neck_of, placed
 from pose3d_ros.skeleton import SKELETONS, get_skeleton
-from pose3d_ros.types import Frame, JointStatus, PositionSource
+from pose3d_ros.types import JointStatus, PositionSource
 
 IMAGE = np.full((480, 640, 3), 90, np.uint8)
 CAMERA = Camera(K=np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), size=(640, 480))
@@ -156,42 +154,14 @@ def test_camera_outline_has_the_field_of_view():
     assert width == pytest.approx(640 / 500)
 
 
-def test_plot_has_equal_axes_with_units():
-    figure = pytest.importorskip('matplotlib.figure')
-    axes = figure.Figure().add_subplot(projection='3d')
-    plot_3d(axes, [person(1, (0.3, 0, 3))], CAMERA)
-    spans = [np.ptp(lim) for lim in (axes.get_xlim(), axes.get_ylim(), axes.get_zlim())]
-    box = axes.get_box_aspect() if hasattr(axes, 'get_box_aspect') else axes._box_aspect
-    if box is None:
-        box = axes._box_aspect
-    assert np.ptp(np.asarray(spans) / box) < 1e-6
-    assert 'm]' in axes.get_xlabel()
-    # The person and the camera are inside.
-    assert axes.get_ylim()[0] < 0 < 3 < axes.get_ylim()[1]
-
-
-@pytest.mark.parametrize('with_matplotlib', [True, False])
-def test_side_by_side(monkeypatch, with_matplotlib):
-    if with_matplotlib:
-        pytest.importorskip('matplotlib')
-    else:
-        monkeypatch.setattr('pose3d_ros.drawing.plot.find_spec', lambda name: None)
-    frame = Frame(blob_image([(320, 240, 300)]), camera=CAMERA)
-    picture = side_by_side(frame, [standing()])
-    assert picture.shape[0] == 480
-    assert picture.shape[1] > 1100
-    assert near(picture[:, 640:], (255, 255, 255), 12).mean() > 0.5
-    assert near(picture[:, 640:], draw.LEFT, 40).sum() > 50
-
-
-def test_small_images_are_magnified_with_their_joints():
-    (pose,) = scaled([person()], 2)
-    assert pose.pixels == pytest.approx(2 * person().pixels + 0.5)
-    pytest.importorskip('matplotlib')
-    assert side_by_side(Frame(np.zeros((60, 80, 3), np.uint8)), []).shape[0] == 480
-
-
 @pytest.mark.parametrize('span', [5.0, 14.0, 2000.0])
-def test_ticks_of_the_plot_do_not_crowd(span: float) -> None:
-    pytest.importorskip('matplotlib')
-    assert 3 <= len(plot._ticks(span).tick_values(0, span)) <= 14
+def test_lines_of_the_floor_do_not_crowd(span: float) -> None:
+    step = view3d._grid_step(span)
+    assert 9 <= span / step <= 24
+    np.testing.assert_allclose(view3d._multiples(-0.7, 1.2, 0.5), [-0.5, 0, 0.5, 1])
+
+
+def test_a_far_person_is_drawn_as_well() -> None:
+    view = View3D((320, 240))
+    empty = View3D((320, 240)).draw([], CAMERA)
+    assert (view.draw([person(1, (0, 0, 1500))], CAMERA) != empty).any()

@@ -10,8 +10,10 @@ import pytest
 from support.blobs import draw
 from support.poses import person
 
+from pose3d_ros.camera import Camera
+from pose3d_ros.drawing.overlay import LEFT
 from pose3d_ros.errors import OutputError
-from pose3d_ros.outputs.pictures import Pictures, save_picture
+from pose3d_ros.outputs.pictures import Pictures, save_picture, scaled, side_by_side
 from pose3d_ros.outputs.video import AnnotatedVideo
 from pose3d_ros.sources import open_source, read_image
 from pose3d_ros.types import Frame
@@ -126,6 +128,22 @@ def test_a_picture_for_each_image(tmp_path):
         writer.write(index, Frame(draw([]), source=name), [])
     writer.close()
     assert sorted(os.listdir(tmp_path / 'out')) == ['000000_one.png', '000001_two.png']
+
+
+def test_side_by_side():
+    camera = Camera(K=np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), size=(640, 480))
+    frame = Frame(draw([(320, 240, 300)]), camera=camera)
+    picture = side_by_side(frame, [person(1, (0, 0, 3))])
+    assert picture.shape == (480, 1192, 3)
+    view = picture[:, 640:].astype(int)
+    assert (view.min(axis=2) > 240).mean() > 0.5
+    assert (np.abs(view - LEFT).max(axis=2) < 40).sum() > 50
+
+
+def test_small_images_are_magnified_with_their_joints():
+    (pose,) = scaled([person()], 2)
+    assert pose.pixels == pytest.approx(2 * person().pixels + 0.5)
+    assert side_by_side(Frame(np.zeros((60, 80, 3), np.uint8)), []).shape[0] == 480
 
 
 def test_formats_of_pictures(tmp_path):
