@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..types import Pose3D
-from .overlay import Colour, bones, label_of, neck, side_colour, sure_joints, track_colour
+from .style import Colour, bones, confident_joints, label_of, neck, side_colour, track_colour
 
 Array = NDArray[Any]
 
@@ -240,7 +240,7 @@ class _Painter:
 
     def person(self, pose: Pose3D, points: Array) -> None:
         """Bones as outlined lines, the far ones first."""
-        seen = sure_joints(pose)
+        confident = confident_joints(pose)
         away = (points - self.centre) @ self.axes[2]
         lines = [
             bone for bone in bones(pose.skeleton) if np.isfinite(away[[bone[0], bone[1]]]).all()
@@ -250,7 +250,7 @@ class _Painter:
             self.line(neck, side_colour('mid', pose.track_id), 0.03)
         for a, b, side, minor in sorted(lines, key=lambda bone: -(away[bone[0]] + away[bone[1]])):
             colour = side_colour(side, pose.track_id)
-            if not (seen[a] and seen[b]):
+            if not (confident[a] and confident[b]):
                 colour = _mix(colour, BACKGROUND, 0.55)
             width = 0.022 if minor else 0.042
             if not minor:

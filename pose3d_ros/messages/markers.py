@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..camera import Camera
-from ..drawing.overlay import LEFT, PALETTE, RIGHT, SURE, UNTRACKED, Colour, bones, label, neck
+from ..drawing.style import CONFIDENT, LEFT, PALETTE, RIGHT, UNTRACKED, Colour, bones, label, neck
 from ..settings.node import NodeConfig
 from ..skeleton import Skeleton
 from ..types import Array, JointStatus, Pose3D
@@ -153,7 +153,7 @@ class _People:
         self.xyz = local @ frame.rotation.T + frame.translation
         self.finite = np.isfinite(self.xyz).all(axis=2)
         self.pale = np.stack([pose.status for pose in poses]) != JointStatus.MEASURED
-        self.pale |= np.stack([pose.confidence for pose in poses]) < SURE
+        self.pale |= np.stack([pose.confidence for pose in poses]) < CONFIDENT
         self.entries = np.array(
             [(p.track_id - 1) % len(PALETTE) if p.track_id > 0 else len(PALETTE) for p in poses]
         )

@@ -9,7 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..drawing.overlay import overlay, sure_joints
+from ..drawing.overlay import overlay
+from ..drawing.style import confident_joints
 from ..drawing.view3d import View3D
 from ..errors import OutputError
 from ..types import Array, Frame, Pose3D
@@ -59,9 +60,9 @@ class Pictures:
 def _worth(poses: Sequence[Pose3D]) -> tuple[float, ...]:
     if not poses:
         return (0.0,)
-    seen = np.mean([sure_joints(pose).mean() for pose in poses])
+    shown = np.mean([confident_joints(pose).mean() for pose in poses])
     wide = [np.nanmean(np.linalg.norm(pose.xyz - pose.root, axis=1)) for pose in poses]
-    return float(len(poses)), round(float(seen), 1), float(np.mean(wide))
+    return float(len(poses)), round(float(shown), 1), float(np.mean(wide))
 
 
 def save_picture(path: str | Path, frame: Frame, poses: Sequence[Pose3D]) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..drawing.overlay import bones, label_of, side_colour, sure_joints
+from ..drawing.style import bones, confident_joints, label_of, side_colour
 from ..errors import ConfigError
 from ..types import Frame, Pose3D
 from .files import PartFile, writing
@@ -67,14 +67,14 @@ class RerunViewer:
 
     def _person(self, name: str, pose: Pose3D) -> None:
         rr = self._rr
-        seen = sure_joints(pose)
+        confident = confident_joints(pose)
         lines, flat, colours = [], [], []
         for a, b, side, _ in bones(pose.skeleton):
             if np.isfinite(pose.xyz[[a, b]]).all():
                 blue, green, red = side_colour(side, pose.track_id)
                 lines.append(pose.xyz[[a, b]])
                 flat.append(pose.pixels[[a, b]])
-                colours.append((red, green, blue, 255 if seen[a] and seen[b] else 90))
+                colours.append((red, green, blue, 255 if confident[a] and confident[b] else 90))
         good = np.flatnonzero(np.isfinite(pose.xyz).all(axis=1))
         self._stream.log(
             f'camera/{name}/bones', rr.LineStrips3D(lines, colors=colours, radii=0.012)

@@ -6,7 +6,7 @@ import pytest
 from support.poses import person, random_person
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.drawing import overlay
+from pose3d_ros.drawing import style
 from pose3d_ros.drawing.view3d import neck_of
 from pose3d_ros.errors import ConfigError
 from pose3d_ros.messages import MarkerBuilder, MarkerFrame
@@ -112,15 +112,15 @@ def test_colours_are_those_of_the_debug_image():
     people = [person(k) for k in range(1, 11)]
     viewer.frame([*people, person(0)])
     for pose in people:
-        own = rgb(overlay.track_colour(pose.track_id))
+        own = rgb(style.track_colour(pose.track_id))
         np.testing.assert_allclose(
             colours(viewer.shown['joints', pose.track_id]), [own] * 17, atol=1e-6
         )
         lines = colours(viewer.shown['bones', pose.track_id])[::2]
-        for colour, (_, _, side, _) in zip(lines, overlay.bones(pose.skeleton)):
-            wanted = rgb(overlay.side_colour(side, pose.track_id))
+        for colour, (_, _, side, _) in zip(lines, style.bones(pose.skeleton)):
+            wanted = rgb(style.side_colour(side, pose.track_id))
             np.testing.assert_allclose(colour, wanted, atol=1e-6)
-    nobody = rgb(overlay.track_colour(0))
+    nobody = rgb(style.track_colour(0))
     np.testing.assert_allclose(colours(viewer.shown['joints', -11])[0], nobody, atol=1e-6)
 
 
@@ -134,15 +134,15 @@ def test_colours_are_those_of_the_debug_image():
 )
 def test_what_is_guessed_is_paler(guess):
     viewer = Viewer()
-    viewer.frame([person(1), person(1 + len(overlay.PALETTE), **guess)])
+    viewer.frame([person(1), person(1 + len(style.PALETTE), **guess)])
     for ns in ('joints', 'bones'):
         strong = colours(viewer.shown[ns, 1])
-        pale = colours(viewer.shown[ns, 1 + len(overlay.PALETTE)])
+        pale = colours(viewer.shown[ns, 1 + len(style.PALETTE)])
         assert (np.ptp(pale, axis=1) < 0.5 * np.ptp(strong, axis=1)).all()
     unknown = person(3, confidence=np.full(17, np.nan))
     viewer.frame([unknown])
     np.testing.assert_allclose(
-        colours(viewer.shown['joints', 3])[0], rgb(overlay.track_colour(3)), atol=1e-6
+        colours(viewer.shown['joints', 3])[0], rgb(style.track_colour(3)), atol=1e-6
     )
 
 
@@ -211,7 +211,7 @@ def test_another_frame():
     assert {marker.header.frame_id for marker in viewer.shown.values()} == {'odom'}
     assert all(marker.frame_locked for marker in viewer.shown.values())
     # The distance is that from the camera, as in the debug image.
-    assert viewer.shown['text', 1].text == overlay.label_of(pose)
+    assert viewer.shown['text', 1].text == style.label_of(pose)
     assert viewer.shown['text', 1].pose.position.z == pytest.approx(joints[:, 2].max() + 0.25)
     arrow = points(viewer.shown['velocity', 1])
     np.testing.assert_allclose(arrow[1] - arrow[0], [-1, 0, 0], atol=1e-12)
@@ -282,7 +282,7 @@ def test_every_convention(name):
     pose = random_person(np.random.default_rng(0), name)
     viewer.frame([pose, person(2)])
     assert viewer.people() == {1, 2}
-    joined = overlay.neck(pose.skeleton) is not None
+    joined = style.neck(pose.skeleton) is not None
     assert len(viewer.shown['bones', 1].points) == 2 * (len(pose.skeleton.edges) + joined)
     # The rings of people of two skeletons are two markers.
     rings = [len(marker.points) for (ns, _), marker in viewer.shown.items() if ns == 'floor']

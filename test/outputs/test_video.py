@@ -11,7 +11,7 @@ from support.blobs import draw
 from support.poses import person
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.drawing.overlay import LEFT
+from pose3d_ros.drawing.style import LEFT
 from pose3d_ros.errors import OutputError
 from pose3d_ros.outputs.pictures import Pictures, save_picture, scaled, side_by_side
 from pose3d_ros.outputs.video import AnnotatedVideo
