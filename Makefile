@@ -1,4 +1,4 @@
-# `make demo` and `make test` set up everything that they need in this folder, in .venv.
+# `make demo` and `make test` set up everything that they need in this folder, in .venv and .venv-ros.
 # PYTHON=python3.12 chooses another Python, VENV=folder another place for the environment.
 
 VENV ?= .venv
@@ -10,7 +10,7 @@ BIN := env -u PYTHONPATH $(VENV)/bin
 
 help:
 	@echo 'make demo       set up, run the bundled video through BlazePose, results in output/'
-	@echo 'make test       set up, check style and types, run all tests (those of ROS 2 if it is there)'
+	@echo 'make test       set up, check style and types, run all tests (in a ROS 2 from PyPI too)'
 	@echo 'make lint       style and types only'
 	@echo 'make benchmark  latency of each stage'
 	@echo 'make clean      remove what was made here, the virtual environment too'
@@ -30,7 +30,7 @@ demo: setup
 test: setup
 	@failed=; \
 	$(MAKE) --no-print-directory lint || failed="$$failed style-and-types"; \
-	.ci/ros || failed="$$failed ros"; \
+	VENV='$(VENV)' .ci/ros || failed="$$failed ros"; \
 	$(BIN)/python -m pytest || failed="$$failed pytest"; \
 	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
@@ -47,4 +47,4 @@ benchmark: setup
 	$(BIN)/pose3d benchmark
 
 clean:
-	rm -rf $(VENV) build dist output *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-ros build dist output *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -19,15 +19,14 @@ from ..node.core import IMAGE_TYPES, OUTPUTS, NodeCore, input_topic, output_topi
 from ..node.inputs import Topic
 from ..node.monitor import GapCounter
 from ..node.signals import Signals
+from ..node.transforms import TF, TransformBuffer
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Array
 from .participant import DdsNode, Publisher, Subscription
-from .qos import LATCHED, RESULT, SENSOR_DATA, TRANSFORMS, Profile
-from .transforms import TransformBuffer
+from .qos import LATCHED, RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS, Profile
 
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
-TF = 'tf2_msgs/msg/TFMessage'
 
 _log = logging.getLogger('pose3d')
 
@@ -71,9 +70,9 @@ class StandaloneNode:
         )
         self._outputs: dict[tuple[str, str], Publisher] = {}
         self._tf: Publisher | None = None
-        self._buffer = (
-            TransformBuffer(node) if config.target_frame or config.gravity_frame else None
-        )
+        self._buffer = TransformBuffer()
+        if config.target_frame or config.gravity_frame:
+            self._listen_to_transforms()
         self._images: dict[str, Subscription] = {}
         self._gaps: dict[str, GapCounter] = {}
         self._topics: dict[str, str] = {}
@@ -139,7 +138,6 @@ class StandaloneNode:
         self, target: str, source: str, stamp_ns: int, timeout_s: float
     ) -> tuple[Array, Array]:
         """Rotation and translation from source to target; LookupError if unknown."""
-        assert self._buffer is not None
         return self._buffer.lookup(target, source, stamp_ns, timeout_s)
 
     def _subscribe(self, camera: str, image_type: str, suffix: str) -> None:
@@ -187,6 +185,18 @@ class StandaloneNode:
             _log.warning('%s', error)
             return
         self._core.companion(name, camera, message)
+
+    def _listen_to_transforms(self) -> None:
+        def take(raw: bytes, *, static: bool) -> None:
+            try:
+                message = self._node.types.deserialize(raw, TF)
+            except InputError as error:
+                _log.warning('%s', error)
+                return
+            self._buffer.take(message, static=static)
+
+        self._node.subscribe('/tf', TF, TRANSFORMS, partial(take, static=False))
+        self._node.subscribe('/tf_static', TF, STATIC_TRANSFORMS, partial(take, static=True))
 
     def _ensure_tf(self, config: NodeConfig) -> None:
         if config.publish_tf and self._tf is None:

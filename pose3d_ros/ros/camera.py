@@ -14,20 +14,21 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from tf2_ros import StaticTransformBroadcaster
 
 from ..camera import Camera
 from ..errors import Pose3DError
 from ..messages.calibration import info_message
 from ..messages.images import compressed_message, image_message
 from ..node.playback import play
+from ..node.transforms import TF
 from ..resources import resource
 from ..sources import OPTICAL_FRAME, open_source
 from ..types import Array, Frame
-from .session import message_class
+from .endpoints import static_transforms_qos
+from .messages import message_class, message_class_for
 from .spinning import run
-from .transforms import quaternions
 
 DEMO_CLIP = 'two_people.mp4'
 PARAMETERS = {
@@ -66,7 +67,6 @@ class CameraNode(Node):
         self._source = open_source(source, camera=camera, frame_id=values['frame_id'])
         self._rate_hz = values['rate_hz'] or None
         self._loop = values['loop']
-        self._static = StaticTransformBroadcaster(self)
         if values['world_frame'] and path.with_suffix('.npz').is_file():
             self._place(path.with_suffix('.npz'), values['world_frame'], values['frame_id'])
         made = partial(
@@ -118,9 +118,10 @@ class CameraNode(Node):
                 return
             rotation, translation = values['R_cam_world'], values['t_cam_world']
         # x_cam = R x_world + t; the transform wanted is the camera's pose in the world.
-        self._static.sendTransform(
-            transform(self, rotation.T, -rotation.T @ translation, parent, child)
-        )
+        kind = message_class_for('world_frame', TF)
+        pose = transform(self, rotation.T, -rotation.T @ translation, parent, child)
+        self._static = self.create_publisher(kind, '/tf_static', static_transforms_qos())
+        self._static.publish(kind(transforms=[pose]))
 
     def destroy_node(self) -> None:
         """End the playback, then the node."""
@@ -133,9 +134,7 @@ def transform(
     node: Node, rotation: Array, translation: Array, parent: str, child: str
 ) -> TransformStamped:
     """TransformStamped of now, of a rotation (3, 3) and a translation (3,) m."""
-    matrix = np.eye(4)
-    matrix[:3, :3] = rotation
-    q = quaternions().quaternion_from_matrix(matrix)
+    q = quaternion(rotation)
     made = TransformStamped()
     made.header.stamp = node.get_clock().now().to_msg()
     made.header.frame_id, made.child_frame_id = parent, child
@@ -143,6 +142,20 @@ def transform(
     t.x, t.y, t.z = (float(v) for v in translation)
     r.x, r.y, r.z, r.w = (float(v) for v in q)
     return made
+
+
+def quaternion(rotation: Array) -> Array:
+    """x, y, z, w of a rotation (3, 3), by tf_transformations where it works.
+
+    Distributions ship a transforms3d below it that cannot be imported with NumPy 2.
+    """
+    try:
+        from tf_transformations import quaternion_from_matrix
+    except (ImportError, AttributeError):
+        return np.asarray(Rotation.from_matrix(rotation).as_quat())
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation
+    return np.asarray(quaternion_from_matrix(matrix))
 
 
 def main(stop: threading.Event) -> int:

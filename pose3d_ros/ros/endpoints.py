@@ -67,6 +67,16 @@ def latched_qos() -> QoSProfile:
     )
 
 
+def transforms_qos() -> QoSProfile:
+    """For /tf, as tf2 has it."""
+    return QoSProfile(depth=100)
+
+
+def static_transforms_qos() -> QoSProfile:
+    """For /tf_static, as tf2 has it."""
+    return QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
 def describe_qos(qos: QoSProfile) -> str:
     """The policies that users stumble over, in words."""
     parts = [qos.reliability.name.lower().replace('_', ' '), f'depth {qos.depth}']

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -18,10 +19,10 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
 from ..errors import Pose3DError
-from ..messages.diagnostics import ERROR, OK, Status
+from ..messages.diagnostics import ERROR, OK, Status, diagnostic_array
 from ..node.core import NODE_NAME
 from ..settings.node import NodeConfig
-from .diagnostics import Diagnostics
+from .messages import message_class
 from .parameters import Parameters
 from .session import Session
 from .spinning import run
@@ -54,12 +55,9 @@ class EstimatorNode(LifecycleNode):
         self._failing = self.create_guard_condition(self._on_gave_up)
         self.create_service(SetBool, '~/enable', self._on_enable)
         self.create_service(Trigger, '~/reset_tracking', self._on_reset_tracking)
-        self._diagnostics = Diagnostics(
-            self,
-            self.get_parameter('diagnostics_period_s').value,
-            self._lifecycle_status,
-            lambda: [] if self._session is None else self._session.statuses(),
-        )
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        period_s = self.get_parameter('diagnostics_period_s').value
+        self.create_timer(period_s, self._diagnose, clock=self._steady)
         self._jump_handle = self.get_clock().create_jump_callback(
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False
@@ -92,16 +90,15 @@ class EstimatorNode(LifecycleNode):
         result = super().on_activate(state)
         try:
             self._loaded.activate()
-            self._diagnostics.begin()
         except Exception as error:
-            self._deactivate()
+            self._loaded.deactivate()
             super().on_deactivate(state)
             return self._failure('cannot activate', error)
         return self._reached('active', result)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, publish one empty array and remove the markers."""
-        self._deactivate()
+        self._loaded.deactivate()
         result = self._reached('inactive', super().on_deactivate(state))
         if self._gave_up:
             self._problem = self._gave_up
@@ -116,7 +113,7 @@ class EstimatorNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of everything, from any state."""
         if self._state == 'active':
-            self._deactivate()
+            self._loaded.deactivate()
         self._release()
         self._once(FINALIZED_S, self._ended)
         return self._reached('finalized', super().on_shutdown(state))
@@ -124,7 +121,7 @@ class EstimatorNode(LifecycleNode):
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """After too many failed images: let go of everything, ready to be configured again."""
         if self._state == 'active':
-            self._deactivate()
+            self._loaded.deactivate()
         self._release()
         self._state = 'unconfigured'
         super().on_error(state)
@@ -154,6 +151,7 @@ class EstimatorNode(LifecycleNode):
 
     def _reached(self, state: str, result: TransitionCallbackReturn) -> TransitionCallbackReturn:
         self._state, self._problem = state, ''
+        self._diagnose()
         return result
 
     def _failure(self, what: str, error: Exception) -> TransitionCallbackReturn:
@@ -165,11 +163,8 @@ class EstimatorNode(LifecycleNode):
             )
         self._problem = f'{what}: {line}'
         self.get_logger().error(self._problem)
+        self._diagnose()
         return FAILURE
-
-    def _deactivate(self) -> None:
-        self._diagnostics.end()
-        self._loaded.deactivate()
 
     def _release(self) -> None:
         if self._session is not None:
@@ -215,6 +210,20 @@ class EstimatorNode(LifecycleNode):
         if self._session is not None:
             self.get_logger().info('time went backwards: tracks and filters are forgotten')
             self._session.time_jumped_back()
+
+    def _diagnose(self) -> None:
+        """Publish the state of the life cycle and, while the node is active, all the others."""
+        statuses = [self._lifecycle_status()]
+        if self._state == 'active':
+            statuses += self._loaded.statuses()
+        self._diagnostics.publish(
+            diagnostic_array(
+                message_class,
+                statuses,
+                stamp_ns=self.get_clock().now().nanoseconds,
+                node=self.get_fully_qualified_name(),
+            )
+        )
 
     def _lifecycle_status(self) -> Status:
         return Status(

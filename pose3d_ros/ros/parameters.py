@@ -22,6 +22,7 @@ from ..errors import ConfigError
 from ..estimators import ESTIMATORS, defaults_of, options_of
 from ..settings.node import ROS_PARAMETERS, NodeConfig, fixed_changes
 from ..settings.pipeline import Setting, Value, settings_of
+from .messages import check_messages
 
 # Read once, when the node is made.
 STRUCTURAL = ('autostart', 'diagnostics_period_s')
@@ -81,7 +82,9 @@ class Parameters:
         prefix = f'{values["estimator"]}.'
         options = {n[len(prefix) :]: v for n, v in values.items() if n.startswith(prefix)}
         plain = {n: v for n, v in values.items() if '.' not in n}
-        return NodeConfig(**plain, options=options)
+        config = NodeConfig(**plain, options=options)
+        check_messages(config)
+        return config
 
     def _declare_options(self, estimator: str) -> None:
         """Raises ConfigError or ImportError if the estimator cannot be loaded."""

@@ -8,35 +8,32 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from rclpy.serialization import deserialize_message
 
-from ..errors import ConfigError, InputError
+from ..errors import InputError
 from ..messages.diagnostics import Status
 from ..messages.skeletons import INFO_TYPE
 from ..node.core import IMAGE_TYPES, OUTPUTS, NodeCore, input_topic, output_topic
+from ..node.transforms import TF, TransformBuffer
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Array, Frame
-from .endpoints import Endpoint, Endpoints, describe_qos, latched_qos, result_qos, sensor_qos
+from .endpoints import (
+    Endpoint,
+    Endpoints,
+    describe_qos,
+    latched_qos,
+    result_qos,
+    sensor_qos,
+    static_transforms_qos,
+    transforms_qos,
+)
 from .images import image_decoder
-from .transforms import Broadcasts, TransformSource
-
-
-def message_class(name: str) -> type[Any]:
-    """The generated class of a message, as of 'std_msgs/msg/Header'."""
-    package, _, kind = name.split('/')
-    try:
-        made: type[Any] = getattr(import_module(f'{package}.msg'), kind)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f'{name} is not installed: apt install ros-$ROS_DISTRO-{package.replace("_", "-")}'
-        ) from error
-    return made
+from .messages import message_class, message_class_for
 
 
 class Session:
@@ -54,14 +51,15 @@ class Session:
         self._outputs: dict[tuple[str, str], Endpoint] = {}
         self._inputs: dict[str, Endpoint] = {}
         self._companions: dict[str, dict[str, str]] = {}
-        self._transforms: TransformSource | None = None
-        self._broadcasts = Broadcasts(node)
+        self._transforms = TransformBuffer()
+        self._listener = Endpoints(node)
+        self._broadcaster: Any = None
         pipeline = Pipeline(config)
         _warm_up(pipeline)
         try:
             self._open(config)
             if config.target_frame or config.gravity_frame:
-                self._transforms = TransformSource(node)
+                self._listen_to_transforms()
             self._image_type = message_class(IMAGE_TYPES[config.image_transport])
             self.core = NodeCore(
                 config,
@@ -74,8 +72,8 @@ class Session:
                 unpack=self._unpack,
                 decode=image_decoder(node.get_logger().warning),
             )
-            for topic in self.core.companions.values():
-                message_class(topic.kind)  # fails here rather than at activation
+            for name, topic in self.core.companions.items():
+                message_class_for(f'the topic {name}', topic.kind)  # rather than at activation
         except Exception:
             self.close()
             raise
@@ -89,8 +87,21 @@ class Session:
         self._info = next(iter(self._endpoints.values())).publisher(
             message_class(INFO_TYPE), '~/estimator_info', latched_qos()
         )
-        if config.publish_tf:
-            self._broadcasts.prepare()
+        self._prepare_broadcasts(config)
+
+    def _listen_to_transforms(self) -> None:
+        kind, take = message_class(TF), self._transforms.take
+        listen = self._listener.subscription
+        listen(kind, '/tf', partial(take, static=False), transforms_qos())
+        listen(kind, '/tf_static', partial(take, static=True), static_transforms_qos())
+
+    def _prepare_broadcasts(self, config: NodeConfig) -> None:
+        """Make the publisher of transforms when it is first wanted; in the executor's thread."""
+        if config.publish_tf and self._broadcaster is None:
+            # No lifecycle publisher: one that is made while the node is active would be mute.
+            self._broadcaster = self._node.create_publisher(
+                message_class(TF), '/tf', transforms_qos()
+            )
 
     def activate(self) -> None:
         """Start the worker, subscribe, tell what is running; publishers are enabled already."""
@@ -147,21 +158,20 @@ class Session:
         for endpoints in self._endpoints.values():
             endpoints.destroy(publishers=False)
             endpoints.destroy(publishers=True)
-        if self._transforms is not None:
-            self._transforms.close()
-        self._broadcasts.close()
+        self._listener.destroy(publishers=False)
+        if self._broadcaster is not None:
+            self._node.destroy_publisher(self._broadcaster)
+            self._broadcaster = None
 
     def configure(self, config: NodeConfig) -> None:
         """Take over live settings."""
-        if config.publish_tf:
-            self._broadcasts.prepare()
+        self._prepare_broadcasts(config)
         self.core.configure(config)
 
     def time_jumped_back(self) -> None:
         """Forget all that has a time."""
         self.core.reset()
-        if self._transforms is not None:
-            self._transforms.clear()
+        self._transforms.clear()
 
     def statuses(self) -> list[Status]:
         """Diagnostics of the core, with what is known of topics here."""
@@ -184,14 +194,14 @@ class Session:
 
     def broadcast(self, transforms: list[Any]) -> None:
         """Send to /tf."""
-        self._broadcasts.send(transforms)
+        broadcaster = self._broadcaster
+        if broadcaster is not None:
+            broadcaster.publish(message_class(TF)(transforms=transforms))
 
     def lookup(
         self, target: str, source: str, stamp_ns: int, timeout_s: float
     ) -> tuple[Array, Array]:
         """Transform at that time; LookupError if there is none."""
-        if self._transforms is None:
-            raise LookupError(f'nothing is known of {target}')
         return self._transforms.lookup(target, source, stamp_ns, timeout_s)
 
     def _unpack(self, data: bytes, kind: str) -> Any:

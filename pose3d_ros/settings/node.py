@@ -22,12 +22,7 @@ from ..estimators import ESTIMATORS, defaults_of, options_of
 from .pipeline import PipelineConfig, Setting, Value, setting, settings_of
 
 # Parameters that ROS itself puts into every node's file; they are no settings of ours.
-ROS_PARAMETERS = (
-    'use_sim_time',
-    'qos_overrides',
-    'start_type_description_service',
-    'diagnostic_updater',
-)
+ROS_PARAMETERS = ('use_sim_time', 'qos_overrides', 'start_type_description_service')
 
 MARKER_TEXTS = ('id', 'distance', 'height', 'score')
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -44,9 +45,27 @@ from pose3d_ros.ros.environment import join_virtual_environment
 join_virtual_environment()
 
 import rclpy
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from harness import Peer, Running, find_blazepose
 
 _numbers = count(1)
+
+
+def is_installed(name: str) -> bool:
+    """Whether there is a ROS package, or a command, of that name."""
+    try:
+        get_package_prefix(name)
+    except PackageNotFoundError:
+        return shutil.which(name) is not None
+    return True
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs more of ROS than is here."""
+    needed = [name for mark in item.iter_markers('needs') for name in mark.args]
+    lacking = [name for name in needed if not is_installed(name)]
+    if lacking:
+        pytest.skip(f'not installed: {", ".join(lacking)}')
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -93,3 +112,31 @@ def blazepose() -> None:
     problem = find_blazepose()
     if problem:
         pytest.skip(problem)
+
+
+@pytest.fixture
+def spy(monkeypatch):
+    """An estimator that keeps the frames that it gets; its name is spy.estimator."""
+    from dataclasses import dataclass
+    from types import ModuleType
+
+    from support import blobs
+
+    from pose3d_ros.settings.pipeline import setting
+
+    @dataclass(frozen=True)
+    class Options:
+        detector: str = setting('topic', 'where boxes come from')
+
+    kept = []
+
+    class Estimator(blobs.Estimator):
+        def estimate(self, frames):
+            kept.extend(frames)
+            return super().estimate(frames)
+
+    for name in ('spy', 'spy.estimator'):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    sys.modules['spy.estimator'].Estimator = Estimator
+    sys.modules['spy.estimator'].Options = Options
+    return kept

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from ament_index_python.packages import get_package_prefix
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import TransformStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from pose3d_ros.msg import Skeleton3DArray
@@ -26,6 +27,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from support.blobs import draw
+from tf2_msgs.msg import TFMessage
 
 from pose3d_ros.ros.node import EstimatorNode
 from pose3d_ros.ros.spinning import Spinner
@@ -191,6 +193,16 @@ class Peer(Node):
         request = SetParameters.Request(parameters=parameters)
         results = self.call(SetParameters, f'{self.target}/set_parameters', request).results
         return all(r.successful for r in results), ' '.join(r.reason for r in results if r.reason)
+
+    def place(self, parent: str, camera: str, x: float = 0.0) -> None:
+        """Broadcast, for good, a camera at x of that frame that looks along its x axis."""
+        made = TransformStamped(child_frame_id=camera)
+        made.header.frame_id = parent
+        made.transform.translation.x = x
+        made.transform.rotation.x, made.transform.rotation.y = -0.5, 0.5
+        made.transform.rotation.z, made.transform.rotation.w = -0.5, 0.5
+        qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.create_publisher(TFMessage, '/tf_static', qos).publish(TFMessage(transforms=[made]))
 
     def diagnostics(self) -> dict[str, Any]:
         """A dictionary that always holds this node's latest statuses."""

@@ -52,6 +52,7 @@ def test_files_that_come_with_the_package_are_found():
     assert (SHARE / 'config' / 'pose3d.rviz').is_file()
 
 
+@pytest.mark.needs('ros2pkg', 'ros2run')
 def test_executables():
     found = subprocess.run(
         [shutil.which('ros2'), 'pkg', 'executables', 'pose3d_ros'],
@@ -130,7 +131,7 @@ def main():
 """
 
 
-@pytest.mark.skipif(not shutil.which('colcon'), reason='there is no colcon')
+@pytest.mark.needs('colcon', 'ros2run')
 @pytest.mark.skipif('POSE3D_SKIP_BUILDS' in os.environ, reason='no builds within `colcon test`')
 def test_dependent_packages_in_a_merged_and_linked_workspace(tmp_path):
     cpp, python = tmp_path / 'src' / 'uses_cpp', tmp_path / 'src' / 'uses_python'

@@ -11,7 +11,7 @@ from pose3d_ros.msg import EstimatorInfo, Skeleton3D, Skeleton3DArray
 from sensor_msgs.msg import CompressedImage, Image
 from support.keypoints import COCO, array_of, pixels_at
 
-from pose3d_ros.ros.session import message_class
+from pose3d_ros.ros.messages import message_class
 
 FOCAL = 600.0  # that of support.keypoints
 

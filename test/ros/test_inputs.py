@@ -349,35 +349,6 @@ def test_the_newest_image_wins(start, peer, monkeypatch):
     )
 
 
-@pytest.fixture
-def spy(monkeypatch):
-    """An estimator that keeps the frames that it gets; its name is spy.estimator."""
-    import sys
-    from dataclasses import dataclass
-    from types import ModuleType
-
-    from support import blobs
-
-    from pose3d_ros.settings.pipeline import setting
-
-    @dataclass(frozen=True)
-    class Options:
-        detector: str = setting('topic', 'where boxes come from')
-
-    kept = []
-
-    class Estimator(blobs.Estimator):
-        def estimate(self, frames):
-            kept.extend(frames)
-            return super().estimate(frames)
-
-    for name in ('spy', 'spy.estimator'):
-        monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    sys.modules['spy.estimator'].Estimator = Estimator
-    sys.modules['spy.estimator'].Options = Options
-    return kept
-
-
 def test_boxes_of_a_detector_in_another_node(start, peer, spy):
     messages = pytest.importorskip('vision_msgs.msg')
     start(estimator='spy.estimator', always_on=True).wait()
@@ -397,16 +368,9 @@ def test_boxes_of_a_detector_in_another_node(start, peer, spy):
 
 
 def test_gravity_by_the_transforms(start, peer, spy):
-    from geometry_msgs.msg import TransformStamped
-    from tf2_ros import StaticTransformBroadcaster
-
     start(estimator='spy.estimator', always_on=True, gravity_frame='odom', tf_timeout_s=0.0).wait()
-    place = TransformStamped()
-    place.header.frame_id, place.child_frame_id = 'odom', 'camera_optical_frame'
     # A camera that looks along x, upright: down is along its y.
-    place.transform.rotation.x, place.transform.rotation.y = -0.5, 0.5
-    place.transform.rotation.z, place.transform.rotation.w = -0.5, 0.5
-    StaticTransformBroadcaster(peer).sendTransform(place)
+    peer.place('odom', 'camera_optical_frame')
     camera = peer.camera()
     camera.until(lambda: spy and spy[-1].gravity is not None)
     assert spy[-1].gravity == pytest.approx([0, 1, 0], abs=1e-6)

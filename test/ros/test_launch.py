@@ -16,7 +16,9 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from pose3d_ros.estimators.lifter.estimator import DEFAULTS
-from pose3d_ros.ros.session import message_class
+from pose3d_ros.ros.messages import message_class
+
+pytestmark = pytest.mark.needs('launch_ros', 'ros2launch')
 
 
 @pytest.fixture

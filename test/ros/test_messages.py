@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from harness import BEST_EFFORT, OPTICAL, PERSON, camera_info, image_message, stamp_of
 from pose3d_ros.msg import Skeleton3D, Skeleton3DArray
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 from support.blobs import draw
@@ -152,9 +153,7 @@ def test_transforms_of_people(start, peer):
 
 def rotated(q, vector):
     """A vector turned by a quaternion."""
-    import tf_transformations
-
-    return (tf_transformations.quaternion_matrix([q.x, q.y, q.z, q.w])[:3, :3] @ vector).tolist()
+    return Rotation.from_quat([q.x, q.y, q.z, q.w]).apply(vector).tolist()
 
 
 def test_transforms_are_opt_in_and_live(start, peer):
@@ -184,9 +183,6 @@ def test_transforms_use_few_names_for_many_people(start, peer):
 
 
 def test_target_frame(start, peer):
-    from geometry_msgs.msg import TransformStamped
-    from tf2_ros import StaticTransformBroadcaster
-
     start(target_frame='map').wait()
     got, camera, latest = peer.skeletons(), peer.camera(), peer.diagnostics()
     camera.until(
@@ -195,13 +191,7 @@ def test_target_frame(start, peer):
     assert got == []
     assert 'map' in latest['transform'].message
 
-    place = TransformStamped()
-    place.header.frame_id, place.child_frame_id = 'map', OPTICAL
-    place.transform.translation.x = 10.0
-    # The optical frame of a camera that looks along x of the map.
-    place.transform.rotation.x, place.transform.rotation.y = -0.5, 0.5
-    place.transform.rotation.z, place.transform.rotation.w = -0.5, 0.5
-    StaticTransformBroadcaster(peer).sendTransform(place)
+    peer.place('map', OPTICAL, x=10.0)
     camera.until(lambda: got, info=camera_info())
     assert got[-1].header.frame_id == 'map'
     assert stamp_of(got[-1]) in camera.sent

@@ -8,16 +8,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-pytest.importorskip('cyclonedds')
-
-from support.network import spin_until
-
-from pose3d_ros.dds.qos import STATIC_TRANSFORMS, TRANSFORMS
-from pose3d_ros.dds.transforms import TransformBuffer
 from pose3d_ros.messages import make_header
+from pose3d_ros.node.transforms import TF, TransformBuffer
 
 S = 1_000_000_000
-TF = 'tf2_msgs/msg/TFMessage'
 
 
 def pose(x, y, z, degrees=0.0):
@@ -106,11 +100,16 @@ def test_a_circle_is_not_followed_for_ever():
         buffer.lookup('c', 'a', 0)
 
 
-def test_over_the_wire(network):
-    sender, receiver = network.node('sender'), network.node('receiver')
-    static = sender.publisher('/tf_static', TF, STATIC_TRANSFORMS)
-    moving = sender.publisher('/tf', TF, TRANSFORMS)
-    types = sender.types
+def test_images_without_a_frame():
+    with pytest.raises(LookupError, match='set the parameter camera_frame'):
+        TransformBuffer().lookup('map', '', 0)
+
+
+def test_messages():
+    pytest.importorskip('rosbags')
+    from pose3d_ros.messages.standalone import StandaloneTypes
+
+    types = StandaloneTypes()
 
     def message(parent, child, x, stamp_ns, w=1.0):
         transform = types('geometry_msgs/msg/TransformStamped')(
@@ -120,17 +119,16 @@ def test_over_the_wire(network):
         transform.transform.rotation.w = w
         return types(TF)(transforms=[transform])
 
-    # Before anybody listens: static ones are kept for those who come later.
-    static.publish(message('base', 'cam', 1.0, 0))
-    buffer = TransformBuffer(receiver)
-    spin_until([sender, receiver], lambda: moving.listeners() and 'cam' in buffer._edges)
-    moving.publish(message('map', 'base', 10.0, 5 * S))
-    moving.publish(message('map', 'base', 99.0, 5 * S, w=0.0))  # no rotation: ignored
-    moving.publish(message('map', 'base', 20.0, 6 * S))
-    spin_until([sender, receiver], lambda: len(buffer._edges.get('base', _None).stamps) == 2)
+    buffer = TransformBuffer()
+    buffer.take(message('base', '/cam', 1.0, 0), static=True)
+    buffer.take(message('/map', 'base', 10.0, 5 * S), static=False)
+    buffer.take(message('map', 'base', 99.0, 5 * S, w=0.0), static=False)  # no rotation: ignored
+    buffer.take(message('map', 'base', np.nan, 5 * S), static=False)
+    buffer.take(message('map', 'base', 20.0, 6 * S), static=False)
     _, translation = buffer.lookup('map', 'cam', 5 * S + S // 2)
     assert translation[0] == pytest.approx(16.0)
-
-
-class _None:
-    stamps = ()
+    # What moved is forgotten, what is fixed is not.
+    buffer.clear()
+    with pytest.raises(LookupError, match="no transform from 'base' to 'map'"):
+        buffer.lookup('map', 'cam', 5 * S + S // 2)
+    assert buffer.lookup('base', 'cam', 9 * S)[1][0] == 1.0

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where frames are, listened to on /tf and /tf_static: what tf2 is under ROS."""
+"""Where frames are, by the messages of /tf and /tf_static: the same for all shells."""
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from bisect import bisect_left, insort
@@ -12,16 +11,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
-from ..errors import InputError
 from ..messages import stamp_of
+from ..messages.types import Message
 from ..types import Array
-from .participant import DdsNode
-from .qos import STATIC_TRANSFORMS, TRANSFORMS
 
 TF = 'tf2_msgs/msg/TFMessage'
 KEEP_NS = 10_000_000_000
-
-_log = logging.getLogger('pose3d')
 
 Pose = tuple[Array, Array]
 """Translation (3,) metres and quaternion x, y, z, w of a child in its parent."""
@@ -64,13 +59,9 @@ class _Edge:
 class TransformBuffer:
     """Transforms of the last seconds, and the way from one frame to another."""
 
-    def __init__(self, node: DdsNode | None = None) -> None:
+    def __init__(self) -> None:
         self._edges: dict[str, _Edge] = {}
         self._changed = threading.Condition()
-        if node is not None:
-            self._types = node.types
-            node.subscribe('/tf', TF, TRANSFORMS, self._on_tf)
-            node.subscribe('/tf_static', TF, STATIC_TRANSFORMS, self._on_static)
 
     def set(self, parent: str, child: str, pose: Pose, stamp_ns: int | None = None) -> None:
         """Take in a transform; without a stamp it holds for ever."""
@@ -91,6 +82,8 @@ class TransformBuffer:
 
         Waits for it at most so long; LookupError says what is missing.
         """
+        if not source:
+            raise LookupError('images have no frame_id; set the parameter camera_frame')
         end = time.monotonic() + timeout_s
         with self._changed:
             while True:
@@ -135,18 +128,8 @@ class TransformBuffer:
             rotation, translation = turn @ rotation, turn @ translation + pose[0]
         return rotation, translation
 
-    def _on_tf(self, raw: bytes) -> None:
-        self._take(raw, static=False)
-
-    def _on_static(self, raw: bytes) -> None:
-        self._take(raw, static=True)
-
-    def _take(self, raw: bytes, *, static: bool) -> None:
-        try:
-            message = self._types.deserialize(raw, TF)
-        except InputError as error:
-            _log.warning('%s', error)
-            return
+    def take(self, message: Message, *, static: bool) -> None:
+        """Take in a tf2_msgs/TFMessage of /tf, or of /tf_static; from any thread."""
         for item in message.transforms:
             t, q = item.transform.translation, item.transform.rotation
             quaternion = np.array([q.x, q.y, q.z, q.w])
@@ -157,3 +140,10 @@ class TransformBuffer:
             stamp_ns = None if static else stamp_of(item.header)
             parent, child = item.header.frame_id.lstrip('/'), item.child_frame_id.lstrip('/')
             self.set(parent, child, pose, stamp_ns)
+
+    def clear(self) -> None:
+        """Forget what moves: time went backwards."""
+        with self._changed:
+            for edge in self._edges.values():
+                edge.stamps.clear()
+                edge.poses.clear()
