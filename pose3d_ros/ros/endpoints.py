@@ -7,10 +7,12 @@ it becomes a warning when it happens and an error in the diagnostics for as long
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import (
     DurabilityPolicy,
@@ -167,6 +169,14 @@ class Endpoints:
             else:
                 self._node.destroy_subscription(endpoint.handle)
             self._endpoints.remove(endpoint)
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until reliable subscribers have all that was published, at most so long."""
+        end = time.monotonic() + timeout_s
+        for endpoint in self._endpoints:
+            if endpoint.publishes and endpoint.handle.get_subscription_count():
+                left = max(0.0, end - time.monotonic())
+                endpoint.handle.wait_for_all_acked(Duration(seconds=left))
 
     def problems(self) -> list[str]:
         """Incompatible peers that are there now."""

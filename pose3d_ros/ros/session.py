@@ -35,6 +35,9 @@ from .endpoints import (
 from .images import image_decoder
 from .messages import message_class, message_class_for
 
+FLUSH_S = 0.5
+"""How long the last messages may take to those who listen, all together."""
+
 
 class Session:
     """The Shell around a NodeCore, made of a lifecycle node's endpoints."""
@@ -152,6 +155,9 @@ class Session:
             endpoints.destroy(publishers=False)
         if not self.core.deactivate():
             self._node.get_logger().error('the worker is still busy with an image')
+        # The process may end now, and what it has not sent by then with it.
+        for endpoints in self._endpoints.values():
+            endpoints.flush(FLUSH_S / len(self._endpoints))
 
     def close(self) -> None:
         """Destroy everything that was made."""
