@@ -221,7 +221,7 @@ def pose3d_worker(precision: str, cores: int, max_people: int, K):
 
     def process(index: int, image) -> bool:
         frame = Frame(image, round(index * 1e9 / 30), 'camera', camera)
-        return bool(pipeline.process(frame))
+        return bool(pipeline.process(frame).people)
 
     info = pipeline.info
     return f'{info.backend} {info.device} {info.precision}', pipeline.reset, process

@@ -111,9 +111,8 @@ def judge(pipeline: Pipeline, frames: list[tuple[Frame, Array]]) -> tuple[float,
     for frame, exact in frames:
         assert frame.gravity is not None
         pitch = math.atan2(frame.gravity[2], frame.gravity[1]) + PITCH_RMS * random.normal()
-        (poses,) = pipeline.process_batch(
-            [Frame(IMAGE, camera=CAMERA, gravity=down(pitch), keypoints=frame.keypoints)]
-        )
+        seen = Frame(IMAGE, camera=CAMERA, gravity=down(pitch), keypoints=frame.keypoints)
+        poses = pipeline.process(seen).people
         for pose in poses:
             found.append(pose.xyz)
             truth.append(exact[: len(H36M)])

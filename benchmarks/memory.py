@@ -51,7 +51,7 @@ def main() -> int:
             gc.collect()
             samples.append(resident_mb())
             print(f'{count:6d} frames  {samples[-1]:7.1f} MB', flush=True)
-        poses = pipeline.process(frame)
+        poses = pipeline.process(frame).people
         skeletons.array(
             poses,
             stamp_ns=frame.stamp_ns,

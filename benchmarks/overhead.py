@@ -89,7 +89,8 @@ def measure(shown: list[Frame], people: int, rounds: int) -> dict[str, np.ndarra
         pipeline.reset()
         for index, frame in enumerate(shown):
             times = [time.perf_counter()]
-            poses = pipeline.process(frame)
+            result = pipeline.process(frame)
+            poses = result.people
             times.append(time.perf_counter())
             array = skeletons.array(
                 poses,
@@ -110,7 +111,7 @@ def measure(shown: list[Frame], people: int, rounds: int) -> dict[str, np.ndarra
                 missed += 1
                 continue
             whole, messages, marking, writing = 1e3 * np.diff(times)
-            stages = pipeline.timings
+            stages = result.timings
             spent = {name: ms for name, ms in stages.items() if name not in INFERENCE}
             # What no stage claims is overhead as well.
             spent['between stages'] = whole - sum(stages.values())

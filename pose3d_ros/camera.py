@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +238,27 @@ class Camera:
             found, _ = cv2.projectPoints(points, zero, zero, self.K, self.D)
         out[good] = found[:, 0]
         return out
+
+
+def camera_for(
+    size: tuple[int, int], calibrated: Camera | None, focal_px: float
+) -> tuple[Camera | None, str]:
+    """The camera of images of that width and height, and why the calibrated one is not used.
+
+    Without a usable calibration one of that focal length is assumed; 0: none is.
+    """
+    problem = ''
+    if calibrated is not None:
+        try:
+            return calibrated.resized(size), ''
+        except InputError as error:
+            problem = str(error)
+    return (_assumed(focal_px, size) if focal_px else None), problem
+
+
+@lru_cache(maxsize=16)
+def _assumed(focal_px: float, size: tuple[int, int]) -> Camera:
+    return Camera.assume(focal_px, size)
 
 
 def _undistort(points: Array, K: Array, D: Array, criteria: tuple[int, int, float]) -> Array:

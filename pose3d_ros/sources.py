@@ -2,7 +2,7 @@
 """Where frames come from when no ROS is there: images, folders, videos, webcams.
 
 >>> for frame in open_source('walk.mp4'):
-...     poses = pipeline.process(frame)
+...     people = pipeline.process(frame).people
 
 Stamps are those of the source: a video's own time stamps counted from its first frame (variable
 frame rates stay as they are), the clock for a webcam, `k / fps` for an image sequence. Images that

@@ -190,6 +190,40 @@ class Pose3D:
         return x, y, int(high[0]) - x, int(high[1]) - y
 
 
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """A frame that is finished.
+
+    ended: ids of the tracks that ended with it.
+    """
+
+    frame: Frame
+    people: list[Pose3D]
+    ended: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What came of a frame that went in.
+
+    finished: frames that are finished now, oldest first. It is the one that went in, but for
+    estimators that wait for later frames: then earlier ones, several at once, or none.
+    timings: milliseconds of each stage. calibration_problem: why the frame's own calibration could
+    not be used. restarted: tracks and filters were dropped because time went back or had a gap.
+    """
+
+    frame: Frame
+    finished: tuple[FrameResult, ...]
+    timings: dict[str, float]
+    calibration_problem: str = ''
+    restarted: bool = False
+
+    @property
+    def people(self) -> list[Pose3D]:
+        """People of the newest frame that is finished."""
+        return self.finished[-1].people if self.finished else []
+
+
 def pose_2d(
     skeleton: Skeleton, pixels: Array, confidence: Array, score: float, size: tuple[int, int]
 ) -> Pose3D:

@@ -44,7 +44,6 @@ TESTED_ELSEWHERE = {
     'outputs/pictures.py': 'outputs/test_video.py',
     'outputs/viewer.py': 'cli/test_run.py',
     'placement/crops.py': 'estimators/test_metro.py',
-    'tools/benchmark.py': 'cli/test_benchmark.py',
 }
 
 

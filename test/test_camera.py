@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from pose3d_ros.camera import Camera
+from pose3d_ros.camera import Camera, camera_for
 from pose3d_ros.errors import InputError
 
 K = np.array([[500.0, 0, 320], [0, 510, 240], [0, 0, 1]])
@@ -132,3 +132,22 @@ def test_broken_calibration_file(tmp_path: Path, text: str) -> None:
         Camera.load(path)
     with pytest.raises(InputError, match='nowhere'):
         Camera.load(tmp_path / 'nowhere.yaml')
+
+
+def test_the_camera_of_an_image() -> None:
+    calibrated = Camera(K, (640, 480))
+    assert camera_for((640, 480), calibrated, 0.0) == (calibrated, '')
+    half, problem = camera_for((320, 240), calibrated, 500.0)
+    assert problem == ''
+    assert half is not None
+    assert half.size == (320, 240)
+    assert not half.assumed
+    other, problem = camera_for((640, 360), calibrated, 0.0)
+    assert other is None
+    assert 'another aspect ratio' in problem
+    assumed, problem = camera_for((640, 360), calibrated, 500.0)
+    assert assumed is not None
+    assert assumed.assumed
+    assert assumed.focal == 500.0
+    assert 'another aspect ratio' in problem
+    assert camera_for((640, 360), None, 0.0) == (None, '')

@@ -4,13 +4,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from support.blobs import draw
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.errors import ConfigError
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.resources import resource
 from pose3d_ros.settings.pipeline import PipelineConfig
-from pose3d_ros.types import Frame, Pose3D, PositionSource, TrackingState
+from pose3d_ros.types import Frame, Pose3D, PositionSource, Result, TrackingState
 from pose3d_ros.zoo import Model
 
 TICK = 33_333_333
@@ -42,6 +43,10 @@ def pipeline(shared: Pipeline) -> Pipeline:
 
 
 def run(pipeline: Pipeline, images: list[np.ndarray], **frame: object) -> list[list[Pose3D]]:
+    return [result.people for result in results(pipeline, images, **frame)]
+
+
+def results(pipeline: Pipeline, images: list[np.ndarray], **frame: object) -> list[Result]:
     return [
         pipeline.process(Frame(image, stamp_ns=k * TICK, **frame))  # type: ignore[arg-type]
         for k, image in enumerate(images)
@@ -51,7 +56,8 @@ def run(pipeline: Pipeline, images: list[np.ndarray], **frame: object) -> list[l
 def test_places_and_follows_one_person(
     pipeline: Pipeline, images: list[np.ndarray], camera: Camera
 ) -> None:
-    found = run(pipeline, images, camera=camera)
+    out = results(pipeline, images, camera=camera)
+    found = [result.people for result in out]
     with np.load(resource('demo', 'jump.npz')) as data:
         roots = data['joints_cam'][: len(images), 0, 0]
     assert all(len(poses) == 1 for poses in found)
@@ -61,7 +67,7 @@ def test_places_and_follows_one_person(
     assert all(poses[0].position_source == PositionSource.METRIC for poses in found)
     errors = [np.linalg.norm(poses[0].root - root) for poses, root in zip(found, roots)]
     assert np.median(errors) < 0.4
-    assert set(pipeline.timings) >= {'crop', 'detector', 'landmarks', 'decode'}
+    assert set(out[-1].timings) >= {'crop', 'detector', 'landmarks', 'decode'}
 
 
 def test_same_input_same_output(pipeline: Pipeline, images: list[np.ndarray]) -> None:
@@ -74,33 +80,32 @@ def test_same_input_same_output(pipeline: Pipeline, images: list[np.ndarray]) ->
 
 
 def test_backward_time_and_gaps_reset(pipeline: Pipeline, images: list[np.ndarray]) -> None:
-    resets = pipeline.resets
-    first = pipeline.process(Frame(images[0], stamp_ns=10**10))[0].track_id
-    second = pipeline.process(Frame(images[1], stamp_ns=10**9))[0].track_id
-    assert pipeline.lost[''] == [first]
-    third = pipeline.process(Frame(images[2], stamp_ns=10**11))[0].track_id
-    assert pipeline.lost[''] == [second]
-    assert pipeline.resets == resets + 2
+    stamps = (10**10, 10**9, 10**11)
+    out = [pipeline.process(Frame(*pair)) for pair in zip(images, stamps)]
+    first, second, third = (result.people[0].track_id for result in out)
+    assert [result.finished[0].ended for result in out] == [(), (first,), (second,)]
+    assert [result.restarted for result in out] == [False, True, True]
     assert len({first, second, third}) == 3
 
 
 def test_equal_stamps_neither_reset_nor_freeze(
     pipeline: Pipeline, images: list[np.ndarray]
 ) -> None:
-    resets = pipeline.resets
-    found = [pipeline.process(Frame(image, stamp_ns=0))[0] for image in images]
-    assert pipeline.resets == resets
+    out = [pipeline.process(Frame(image, stamp_ns=0)) for image in images]
+    found = [result.people[0] for result in out]
+    assert not any(result.restarted for result in out)
     assert len({pose.track_id for pose in found}) == 1
     assert np.abs(found[-1].pixels - found[0].pixels).max() > 0.5
 
 
-def test_loss_is_told_once(pipeline: Pipeline, images: list[np.ndarray]) -> None:
+def test_the_end_of_a_track_comes_once(pipeline: Pipeline, images: list[np.ndarray]) -> None:
     who = run(pipeline, images)[-1][0].track_id
-    told = []
+    ended: list[int] = []
     for k in range(len(images), len(images) + 60):
-        assert pipeline.process(Frame(BLACK, stamp_ns=k * TICK)) == []
-        told += pipeline.lost['']
-    assert told == [who]
+        (finished,) = pipeline.process(Frame(BLACK, stamp_ns=k * TICK)).finished
+        assert finished.people == []
+        ended += finished.ended
+    assert ended == [who]
 
 
 def test_predicted_people_on_demand(
@@ -108,7 +113,7 @@ def test_predicted_people_on_demand(
 ) -> None:
     pipeline.configure(PipelineConfig(threads=2, publish_predicted=True))
     last = run(pipeline, images, camera=camera)[-1][0]
-    found = pipeline.process(Frame(BLACK, stamp_ns=len(images) * TICK, camera=camera))
+    found = pipeline.process(Frame(BLACK, stamp_ns=len(images) * TICK, camera=camera)).people
     assert [pose.tracking_state for pose in found] == [TrackingState.PREDICTED]
     assert found[0].track_id == last.track_id
     assert np.linalg.norm(found[0].root - last.root) < 0.2
@@ -121,12 +126,13 @@ def test_camera_of_another_size_is_scaled_or_refused(
     wrong = Camera(K=camera.K, size=(640, 360))
     full = run(pipeline, images[:1], camera=camera)[0][0]
     pipeline.reset()
-    scaled = run(pipeline, images[:1], camera=half)[0][0]
-    np.testing.assert_allclose(scaled.xyz, full.xyz, atol=1e-6)
-    assert pipeline.calibration_error == {}
+    (result,) = results(pipeline, images[:1], camera=half)
+    np.testing.assert_allclose(result.people[0].xyz, full.xyz, atol=1e-6)
+    assert result.calibration_problem == ''
     pipeline.reset()
-    assert not run(pipeline, images[:1], camera=wrong)[0][0].absolute
-    assert '640x360' in pipeline.calibration_error['']
+    (result,) = results(pipeline, images[:1], camera=wrong)
+    assert not result.people[0].absolute
+    assert '640x360' in result.calibration_problem
 
 
 def test_assumed_focal_length_places_and_says_so(
@@ -169,3 +175,26 @@ def test_unknown_estimators_are_refused() -> None:
         Pipeline(PipelineConfig(estimator='blazebose'))
     with pytest.raises(ConfigError, match=r'no_such\.module'):
         Pipeline(PipelineConfig(estimator='no_such.module'))
+
+
+def test_frames_that_are_held_back_come_as_values() -> None:
+    """Each with its own people; a track ends with the last frame that can show it."""
+    pipeline = Pipeline(PipelineConfig(estimator='support.holding', track_max_missed_s=0.05))
+    one, nobody = draw([(320, 240, 200)]), draw([])
+    images = [one, one, nobody, nobody, nobody, nobody, nobody]
+    out = results(pipeline, images)
+    assert [len(result.finished) for result in out] == [0, 0, 3, 0, 0, 3, 0]
+    finished = [*out[2].finished, *out[5].finished, *pipeline.flush()]
+    assert [one.frame.stamp_ns for one in finished] == [k * TICK for k in range(len(images))]
+    assert [len(one.people) for one in finished] == [1, 1, 0, 0, 0, 0, 0]
+    assert [one.ended for one in finished] == [(), (), (), (1,), (), (), ()]
+    assert pipeline.flush() == []
+
+
+def test_a_jump_of_time_ends_tracks_whose_end_was_held_back() -> None:
+    pipeline = Pipeline(PipelineConfig(estimator='support.holding', track_max_missed_s=0.05))
+    one, nobody = draw([(320, 240, 200)]), draw([])
+    results(pipeline, [one, one, one, nobody, nobody])
+    jumped = [pipeline.process(Frame(nobody, stamp_ns=10**11 + k)) for k in range(3)]
+    assert [result.restarted for result in jumped] == [True, False, False]
+    assert [one.ended for one in jumped[2].finished] == [(1,), (), ()]

@@ -6,7 +6,7 @@ Every image is processed, in its order, so that equal input gives equal output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,7 +30,7 @@ from ..node.core import NODE_NAME
 from ..node.inputs import Companions
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
-from ..types import Frame, Pose3D
+from ..types import Frame, FrameResult
 from .writer import BagFile, ResultTopics, write_info
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -311,8 +311,7 @@ class BagRun:
                 if connection.topic in self._streams:
                     each()
             for topic in self._streams:
-                due = self._pipeline.flush(topic)
-                self._write(topic, due, self._pipeline.lost.get(topic, []), newest_ns)
+                self._write(topic, self._pipeline.flush(topic), newest_ns)
             for topic, stream in self._streams.items():
                 for state in self._companions[topic].states(dict(stream.beside)):
                     if state.missing:
@@ -378,27 +377,13 @@ class BagRun:
             camera=camera or self._calibrations[connection.topic].camera(size),
             source=connection.topic,
         )
-        poses = self._pipeline.process(frame)
-        lost = self._pipeline.lost.get(frame.source, [])
-        subject = self._pipeline.subjects.get(frame.source, frame)
-        due = [*self._pipeline.earlier.get(frame.source, [])]
-        if subject is not None:
-            due.append((subject, poses))
-        self._write(connection.topic, due, lost, time_ns)
+        self._write(connection.topic, self._pipeline.process(frame).finished, time_ns)
         self.summary.images += 1
 
-    def _write(
-        self,
-        topic: str,
-        due: Sequence[tuple[Frame, list[Pose3D]]],
-        lost: Sequence[int],
-        time_ns: int,
-    ) -> None:
-        """Results; ids that ended go with the last of them."""
-        for number, (subject, poses) in enumerate(due, 1):
-            gone = list(lost) if number == len(due) else []
-            self._results[topic].write(subject, poses, gone, time_ns)
-            self.summary.people += len(poses)
+    def _write(self, topic: str, finished: Iterable[FrameResult], time_ns: int) -> None:
+        for result in finished:
+            self._results[topic].write(result, time_ns)
+            self.summary.people += len(result.people)
 
     def _copy_connections(self) -> None:
         """Take over all topics but those of results of an earlier run."""

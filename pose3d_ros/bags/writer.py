@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -32,7 +32,7 @@ from ..node.core import NODE_NAME
 from ..outputs.files import writing
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
-from ..types import Frame, Pose3D
+from ..types import Frame, FrameResult
 
 # rosbag2's format since Iron, which later ones read too.
 _VERSION: Literal[8] = 8
@@ -191,11 +191,9 @@ class ResultTopics:
         if config.publish_markers:
             bag.connect(f'{prefix}/markers', 'visualization_msgs/msg/MarkerArray')
 
-    def write(
-        self, frame: Frame, poses: Sequence[Pose3D], lost: Iterable[int], time_ns: int
-    ) -> None:
+    def write(self, result: FrameResult, time_ns: int) -> None:
         """The messages of one frame."""
-        lost = list(lost)
+        frame, poses, lost = result.frame, result.people, result.ended
         stamp: dict[str, Any] = {'stamp_ns': frame.stamp_ns, 'frame_id': frame.frame_id}
         array = self._skeletons.array(
             poses,
@@ -225,10 +223,11 @@ def write_info(bag: BagFile, pipeline: Pipeline, prefix: str, time_ns: int) -> N
 
 
 class BagWriter(BagFile):
-    """Frames and what was found in them, as the topics of a camera and of the node.
+    """Frames and their people, as the topics of a camera and of the node.
 
     >>> with BagWriter('walk.mcap', pipeline) as bag:
-    ...     bag.write_frame(frame, pipeline.process(frame))
+    ...     for result in pipeline.process(frame).finished:
+    ...         bag.write(0, result)
 
     image: how the frames go into the bag: compressed (JPEG), raw or none.
     """
@@ -250,8 +249,9 @@ class BagWriter(BagFile):
         self._results = ResultTopics(self, pipeline, config or NodeConfig(), node)
         self._shift_ns: int | None = None
 
-    def write_frame(self, frame: Frame, poses: Sequence[Pose3D]) -> None:
-        """Add a frame that the pipeline has just processed."""
+    def write(self, index: int, result: FrameResult) -> None:
+        """Add a frame; its number is in its stamp."""
+        frame = result.frame
         if self._shift_ns is None:
             self._shift_ns = max(0, _BEGIN_NS - frame.stamp_ns)
             write_info(self, self._pipeline, self._node, frame.stamp_ns + self._shift_ns)
@@ -267,10 +267,5 @@ class BagWriter(BagFile):
             message = compressed_message(self.types, frame.image, **stamp)
             topic = f'{self._camera}/image/compressed'
             self.put(topic, 'sensor_msgs/msg/CompressedImage', message, time_ns)
-        lost = self._pipeline.lost.get(frame.source, [])
         shifted = Frame(frame.image, time_ns, frame.frame_id, frame.camera)
-        self._results.write(shifted, poses, lost, time_ns)
-
-    def write(self, index: int, frame: Frame, poses: Sequence[Pose3D]) -> None:
-        """As write_frame; the number of the frame is in its stamp."""
-        self.write_frame(frame, poses)
+        self._results.write(replace(result, frame=shifted), time_ns)

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..resources import resource
 from ..sources import open_source
-from ..tools.evaluate import Clip, ClipResult, compare
-from ..types import Frame, Pose3D
+from ..tools.evaluate import Clip, ClipResult, ClipScore
+from ..types import FrameResult
 from .loading import make_pipeline
 from .main import INTERRUPTED
 from .offline import run_offline
@@ -56,20 +56,21 @@ def run(args: argparse.Namespace) -> int:
     outputs = argparse.Namespace(
         **{name: str(path) for name, (path, _) in files.items()}, save_csv=None, show=None
     )
-    result, identities = ClipResult(clip.name, clip.people), dict[int, int]()
+    score = ClipScore(clip)
 
-    def score(index: int, _: Frame, poses: list[Pose3D]) -> None:
-        compare(result, clip, index, poses, identities)
+    def compare(index: int, result: FrameResult) -> None:
+        score.number(index, result.frame)
+        score.add([result])
 
     summary = run_offline(
         pipeline,
         source,
         open_writers(outputs, pipeline, source),
         progress=frames_bar(clip.name, source.length),
-        each=score,
+        each=compare,
     )
     print(summary_text(summary, pipeline))
-    print('\n' + errors_text(result) + '\n')
+    print('\n' + errors_text(score.result) + '\n')
     for path, what in files.values():
         print(f'{what + ":":<36} {path}')
     return INTERRUPTED if summary.interrupted else 0

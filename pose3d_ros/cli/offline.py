@@ -16,7 +16,7 @@ from typing import Any
 from ..outputs import Writer
 from ..pipeline import Pipeline
 from ..sources import Source
-from ..types import Frame, Pose3D
+from ..types import Frame, FrameResult, Pose3D
 
 Progress = Callable[[Iterable[Frame]], Iterable[Frame]]
 
@@ -54,15 +54,14 @@ class Summary:
     warnings: list[str] = field(default_factory=list)
     interrupted: bool = False
 
-    def add(self, poses: Sequence[Pose3D], stages: dict[str, float]) -> None:
-        """Count one frame."""
+    def add_frame(self, stages: dict[str, float]) -> None:
+        """Count a frame that went in. stages: milliseconds of each."""
         self.frames += 1
-        self.found(poses)
         for name, value in stages.items():
             self.stages.setdefault(name, Stage()).add(value)
 
-    def found(self, poses: Sequence[Pose3D]) -> None:
-        """Count the people of one frame."""
+    def add_people(self, poses: Sequence[Pose3D]) -> None:
+        """Count the people of a frame that is finished."""
         self.people += len(poses)
         self.most_people = max(self.most_people, len(poses))
         self.with_people += bool(poses)
@@ -83,59 +82,52 @@ def run_offline(
     *,
     max_frames: int = 0,
     progress: Progress = iter,
-    each: Callable[[int, Frame, list[Pose3D]], None] | None = None,
+    each: Callable[[int, FrameResult], None] | None = None,
 ) -> Summary:
     """Process a source from a clean state; writers are closed at the end.
 
     Ctrl-C and SIGTERM end the run after the frame at hand, and what was written is kept, whole.
     After an error nothing is kept: a file with its name is a complete one. each: called with every
-    frame and its people. max_frames: 0 for all.
+    finished frame and its number. max_frames: 0 for all.
 
     Raises what the source, the pipeline or a writer raises.
     """
     summary = Summary()
     indices: dict[int, int] = {}
     pipeline.reset()
+
+    def deliver(finished: Iterable[FrameResult]) -> None:
+        for result in finished:
+            index = indices.pop(result.frame.stamp_ns, summary.frames)
+            for writer in writers:
+                writer.write(index, result)
+            if each is not None:
+                each(index, result)
+            summary.add_people(result.people)
+
     try:
         with _stop_on_signals() as stopped:
             decoding: deque[float] = deque()
             frames = _timed(progress(source), decoding, max_frames)
             # A live source is not asked for its next frame before the last one is delivered.
             ahead = source.length is not None
-            one_by_one = ((frame, pipeline.process(frame)) for frame in frames)
-            results = pipeline.stream(frames) if ahead else one_by_one
-
-            def deliver(subject: Frame, poses: list[Pose3D]) -> None:
-                index = indices.pop(subject.stamp_ns, summary.frames)
-                for writer in writers:
-                    writer.write(index, subject, poses)
-                if each is not None:
-                    each(index, subject, poses)
-
-            for index, (frame, poses) in enumerate(results):
-                stages = {'decode image': decoding.popleft(), **pipeline.timings}
-                late = pipeline.earlier.get(frame.source, [])
-                subject = pipeline.subjects.get(frame.source, frame)
-                due = [*late, *([(subject, poses)] if subject is not None else [])]
+            results = pipeline.stream(frames) if ahead else map(pipeline.process, frames)
+            for index, result in enumerate(results):
+                stages = {'decode image': decoding.popleft(), **result.timings}
+                finished = list(result.finished)
                 if source.independent:
-                    due += pipeline.flush(frame.source)
-                    pipeline.reset(frame.source)
+                    finished += pipeline.flush()
+                    pipeline.reset()
                 start = time.perf_counter()
-                indices[frame.stamp_ns] = index
-                for subject, people in _one_by_one(pipeline, due):
-                    deliver(subject, people)
+                indices[result.frame.stamp_ns] = index
+                deliver(finished)
                 if writers:
                     stages['write'] = (time.perf_counter() - start) * 1e3
-                summary.add(due[-1][1] if due else [], stages)
-                for _, people in due[:-1]:
-                    summary.found(people)
+                summary.add_frame(stages)
                 if stopped.is_set():
                     summary.interrupted = True
                     break
-            for name in {frame.source} if summary.frames else ():
-                for subject, people in _one_by_one(pipeline, pipeline.flush(name)):
-                    deliver(subject, people)
-                    summary.found(people)
+            deliver(pipeline.flush())
             for writer in writers:
                 writer.close()
     except BaseException:
@@ -144,16 +136,6 @@ def run_offline(
         raise
     summary.warnings += source.warnings
     return summary
-
-
-def _one_by_one(
-    pipeline: Pipeline, due: Sequence[tuple[Frame, list[Pose3D]]]
-) -> Iterator[tuple[Frame, list[Pose3D]]]:
-    """Frames that are due together; ids that ended are told with the last of them."""
-    lost, pipeline.lost = pipeline.lost, {}
-    yield from due[:-1]
-    pipeline.lost = lost
-    yield from due[-1:]
 
 
 def _timed(frames: Iterable[Frame], times: deque[float], limit: int) -> Iterator[Frame]:

@@ -16,6 +16,7 @@ from ..errors import ConfigError
 from ..outputs import Writer
 from ..pipeline import Pipeline
 from ..sources import Source, open_source
+from ..types import FrameResult
 from .loading import describe, make_pipeline
 from .main import INTERRUPTED
 from .offline import Summary, run_offline
@@ -110,8 +111,8 @@ def run(args: argparse.Namespace) -> int:
     writers = open_writers(args, pipeline, source)
     people = [0]
 
-    def count(_: int, __: Any, poses: list[Any]) -> None:
-        people[0] = len(poses)
+    def count(_: int, result: FrameResult) -> None:
+        people[0] = len(result.people)
 
     total = source.length
     if args.max_frames:

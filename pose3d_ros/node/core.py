@@ -33,10 +33,10 @@ from ..messages.diagnostics import CameraState, Status, statuses
 from ..messages.types import Message
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
-from ..types import Array, Frame, Pose3D
+from ..types import Array, Frame, FrameResult, Pose3D
 from .inputs import Companions, Topic, topics_of
 from .monitor import Throttle
-from .runner import Arrival, FrameRunner, Log, Result
+from .runner import Arrival, FrameRunner, Log
 
 # Outputs of each camera under ~/[camera/], and their types. Transforms go to /tf.
 OUTPUTS = {
@@ -310,12 +310,12 @@ class NodeCore:
                 self._log(logging.WARNING, f'no absolute positions: {problem}')
         return found
 
-    def _publish(self, result: Result) -> None:
+    def _publish(self, result: FrameResult, config: NodeConfig) -> None:
         """All messages of an image; runs in the worker."""
-        frame, config, name = result.frame, result.config, result.frame.source
+        frame, name = result.frame, result.frame.source
         camera = self._cameras[name]
-        lost = camera.lost + result.lost
-        poses, frame_id = result.poses, frame.frame_id
+        lost = [*camera.lost, *result.ended]
+        poses, frame_id = result.people, frame.frame_id
         rotation, translation = np.eye(3), np.zeros(3)
         if config.target_frame and config.target_frame != frame_id:
             try:
@@ -359,7 +359,7 @@ class NodeCore:
             if transforms:
                 self._shell.broadcast(transforms)
         if self._listens(name, 'debug_image', config):
-            drawn = self._draw(frame.image, result.poses)
+            drawn = self._draw(frame.image, result.people)
             self._shell.publish(
                 name,
                 'debug_image',

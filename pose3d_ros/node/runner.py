@@ -11,13 +11,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import ConfigError, InputError, Pose3DError
-from ..pipeline import Job
+from ..pipeline import Job, Pipeline
 from ..settings.node import NodeConfig, fixed_changes
-from ..settings.pipeline import PipelineConfig
-from ..types import Frame, Pose3D
+from ..types import Frame, FrameResult, Result
 from .monitor import Report, SourceStats, Throttle, Window
 
 STOP_TIMEOUT_S = 2.0
@@ -26,35 +25,6 @@ _FIRST, _LAST = ('transport', 'wait', 'decode image'), ('publish', 'total')
 
 Log = Callable[[int, str], None]
 """Takes a level of `logging` and a line."""
-
-
-class PipelineLike(Protocol):
-    """What is used of Pipeline."""
-
-    timings: dict[str, float]
-    lost: dict[str, list[int]]
-    resets: int
-    subjects: dict[str, Frame | None]
-    earlier: dict[str, list[tuple[Frame, list[Pose3D]]]]
-
-    @property
-    def overlaps(self) -> bool:
-        """Whether begin() only starts the work."""
-
-    def process_batch(self, frames: list[Frame]) -> list[list[Pose3D]]:
-        """People in each frame."""
-
-    def begin(self, frames: list[Frame]) -> Job:
-        """Start work on frames."""
-
-    def finish(self, job: Job) -> list[list[Pose3D]]:
-        """People in each frame of a job."""
-
-    def configure(self, config: PipelineConfig) -> None:
-        """Take over live settings."""
-
-    def reset(self, source: str | None = None) -> None:
-        """Forget state."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +46,6 @@ class _Work:
     job: Job
 
 
-@dataclass(frozen=True)
-class Result:
-    """What came out for an image."""
-
-    frame: Frame
-    poses: list[Pose3D]
-    lost: list[int]
-    config: NodeConfig
-
-
 class FrameRunner:
     """Newest image first, one thread, settings swapped between images, failures survived.
 
@@ -95,7 +55,8 @@ class FrameRunner:
     share one queue (none).
 
     decode: payload to Frame; InputError counts as a bad image and never ends the node.
-    publish: takes the results. wanted: whether somebody is interested in a camera's results.
+    publish: takes finished frames, with the settings in force. wanted: whether somebody is
+    interested in a camera's results.
     gave_up: called in the worker, once, after max_failures failures in a row; nothing is
     processed from then on until start(). clock: the node's, nanoseconds.
     timer: seconds of a clock that never goes back, for rates and durations.
@@ -103,11 +64,11 @@ class FrameRunner:
 
     def __init__(
         self,
-        pipeline: PipelineLike,
+        pipeline: Pipeline,
         config: NodeConfig,
         *,
         decode: Callable[[Arrival], Frame],
-        publish: Callable[[Result], None],
+        publish: Callable[[FrameResult, NodeConfig], None],
         clock: Callable[[], int] = time.time_ns,
         timer: Callable[[], float] = time.monotonic,
         wanted: Callable[[str], bool] = lambda source: True,
@@ -142,6 +103,7 @@ class FrameRunner:
         self._latency: dict[str, Window] = {}
         self._failures = 0
         self._in_a_row = 0
+        self._resets = 0
         self._last_failure = ''
         for source in config.camera_names:
             self._source(source)
@@ -251,7 +213,7 @@ class FrameRunner:
                 failures=self._failures,
                 failures_in_a_row=self._in_a_row,
                 last_failure=self._last_failure,
-                resets=self._pipeline.resets,
+                resets=self._resets,
                 enabled=self._accepted.enabled,
                 gave_up=self._gave_up,
             )
@@ -339,7 +301,7 @@ class FrameRunner:
                 if len(frames) == 1:
                     self._failed(error)
                     return None
-        elif self._process(frames, arrivals, partial(self._pipeline.process_batch, frames)):
+        elif self._process(arrivals, partial(self._pipeline.process_batch, frames)):
             return None
         self._one_by_one(frames, arrivals)
         return None
@@ -347,14 +309,14 @@ class FrameRunner:
     def _complete(self, work: _Work) -> None:
         """Take the results of what was begun."""
         frames, arrivals = work.frames, work.arrivals
-        if not self._process(frames, arrivals, partial(self._pipeline.finish, work.job)):
+        if not self._process(arrivals, partial(self._pipeline.finish, work.job)):
             self._one_by_one(frames, arrivals)
 
     def _one_by_one(self, frames: list[Frame], arrivals: list[Arrival]) -> None:
         """One camera's image must not take the others' away."""
         if len(frames) > 1:
             for frame, arrival in zip(frames, arrivals):
-                self._process([frame], [arrival], partial(self._pipeline.process_batch, [frame]))
+                self._process([arrival], partial(self._pipeline.process_batch, [frame]))
 
     def _decoded(self, arrival: Arrival) -> Frame | None:
         begin = self._timer()
@@ -386,48 +348,42 @@ class FrameRunner:
             self._took('decode image', self._timer() - begin)
         return frame
 
-    def _process(
-        self,
-        frames: list[Frame],
-        arrivals: list[Arrival],
-        compute: Callable[[], list[list[Pose3D]]],
-    ) -> bool:
+    def _process(self, arrivals: list[Arrival], compute: Callable[[], list[Result]]) -> bool:
+        """Compute and publish; False if it failed."""
         try:
-            people = compute()
-            timings, lost = dict(self._pipeline.timings), dict(self._pipeline.lost)
-            subjects, earlier = dict(self._pipeline.subjects), dict(self._pipeline.earlier)
+            results = compute()
         except Exception as error:
-            if len(frames) == 1:
+            if len(arrivals) == 1:
                 self._failed(error)
             return False
         with self._ready:
-            for stage, milliseconds in timings.items():
+            for stage, milliseconds in results[0].timings.items():
                 self._took(stage, milliseconds * 1e-3)
-        for frame, arrival, poses in zip(frames, arrivals, people):
-            gone = lost.get(frame.source, [])
-            begin = self._timer()
-            try:
-                due = earlier.get(frame.source, [])
-                for late, found in due:
-                    self._publish(Result(late, found, [], self._config))
-                subject = subjects.get(frame.source, frame)
-                if subject is not None:
-                    self._publish(Result(subject, poses, gone, self._config))
-            except Exception as error:
-                self._failed(error)
-                continue
-            now = self._timer()
-            with self._ready:
-                self._in_a_row = 0
-                stats = self._stats[arrival.source]
-                stats.processed += 1
-                stats.people = len(poses)
-                stats.ended += len(gone)
-                for _ in range(len(due) + (subject is not None)):
-                    self._rates_out[arrival.source].add(now)
-                self._took('publish', now - begin)
-                self._took('total', (self._clock() - frame.stamp_ns) * 1e-9)
+        for result in results:
+            self._deliver(result)
         return True
+
+    def _deliver(self, result: Result) -> None:
+        """Hand over the frames that are finished with one that came."""
+        begin = self._timer()
+        try:
+            for finished in result.finished:
+                self._publish(finished, self._config)
+        except Exception as error:
+            self._failed(error)
+            return
+        now = self._timer()
+        with self._ready:
+            self._in_a_row = 0
+            self._resets += result.restarted
+            stats = self._stats[result.frame.source]
+            stats.processed += 1
+            stats.people = len(result.people)
+            for finished in result.finished:
+                stats.ended += len(finished.ended)
+                self._rates_out[result.frame.source].add(now)
+            self._took('publish', now - begin)
+            self._took('total', (self._clock() - result.frame.stamp_ns) * 1e-9)
 
     def _took(self, part: str, seconds: float) -> None:
         self._latency.setdefault(part, Window()).add(self._timer(), 1e3 * seconds)

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
-from ..types import Frame, Pose3D
+from ..types import FrameResult
 
 
 class Writer(Protocol):
@@ -15,7 +14,7 @@ class Writer(Protocol):
     Every method raises OutputError if the file cannot be written.
     """
 
-    def write(self, index: int, frame: Frame, poses: Sequence[Pose3D]) -> None:
+    def write(self, index: int, result: FrameResult) -> None:
         """Add one frame; index: its number in the source."""
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from ..drawing.overlay import overlay
 from ..drawing.style import confident_joints
 from ..drawing.view3d import View3D
 from ..errors import OutputError
-from ..types import Array, Frame, Pose3D
+from ..types import Array, Frame, FrameResult, Pose3D
 from .files import PartFile, write_bytes, writing
 
 
@@ -36,8 +36,9 @@ class Pictures:
             _encoded_suffix(self._path)
             PartFile(self._path).discard()  # fail now, not after the run
 
-    def write(self, index: int, frame: Frame, poses: Sequence[Pose3D]) -> None:
+    def write(self, index: int, result: FrameResult) -> None:
         """Add a frame."""
+        frame, poses = result.frame, result.people
         if self._each:
             name = Path(frame.source).stem or 'image'
             self._made.append(save_picture(self._path / f'{index:06d}_{name}.png', frame, poses))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..estimators import EstimatorInfo
 from ..skeleton import Skeleton, get_skeleton
-from ..types import Frame, JointStatus, Pose3D, PositionSource, TrackingState
+from ..types import Frame, FrameResult, JointStatus, Pose3D, PositionSource, TrackingState
 from .files import PartFile, StandardOutput, open_text, writing
 
 Array = NDArray[Any]
@@ -69,9 +69,9 @@ class JsonLines:
             }
         )
 
-    def write(self, index: int, frame: Frame, poses: Sequence[Pose3D]) -> None:
+    def write(self, index: int, result: FrameResult) -> None:
         """Add a frame."""
-        self._line(frame_record(index, frame, poses))
+        self._line(frame_record(index, result.frame, result.people))
 
     def close(self) -> None:
         """Finish the file."""
@@ -105,8 +105,9 @@ class Csv:
         with writing(path):
             self._writer.writerow(self.COLUMNS)
 
-    def write(self, index: int, frame: Frame, poses: Sequence[Pose3D]) -> None:
+    def write(self, index: int, result: FrameResult) -> None:
         """Add a frame."""
+        frame, poses = result.frame, result.people
         rows = []
         for pose in poses:
             placed = pose.position_source.name.lower()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..drawing.overlay import overlay
 from ..drawing.view3d import View3D
-from ..types import Frame, Pose3D
+from ..types import Frame, FrameResult, Pose3D
 from .files import PartFile, writing
 
 Array = NDArray[Any]
@@ -50,9 +50,10 @@ class AnnotatedVideo:
         self._size: tuple[int, int] | None = None
         self._encoder: _Encoder | None = None
 
-    def write(self, index: int, frame: Frame, poses: Sequence[Pose3D]) -> None:
+    def write(self, index: int, result: FrameResult) -> None:
         """Add a frame."""
-        self.add((self._render or self.picture)(frame, poses), frame.stamp_ns)
+        picture = (self._render or self.picture)(result.frame, result.people)
+        self.add(picture, result.frame.stamp_ns)
 
     def picture(self, frame: Frame, poses: Sequence[Pose3D]) -> Array:
         """The picture of one frame."""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from ..drawing.style import bones, confident_joints, label_of, side_colour
 from ..errors import ConfigError
-from ..types import Frame, Pose3D
+from ..types import FrameResult, Pose3D
 from .files import PartFile, writing
 
 
@@ -43,8 +42,9 @@ class RerunViewer:
         self._stream.log('camera', rerun.ViewCoordinates.RDF, static=True)
         self._shown: set[str] = set()
 
-    def write(self, index: int, frame: Frame, poses: Sequence[Pose3D]) -> None:
+    def write(self, index: int, result: FrameResult) -> None:
         """Show a frame."""
+        frame, poses = result.frame, result.people
         rr, stream = self._rr, self._stream
         stream.set_time('frame', sequence=index)
         stream.set_time('stamp', duration=frame.stamp_ns * 1e-9)

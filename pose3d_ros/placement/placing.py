@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,30 +25,47 @@ _SCALES = (0.4, 1.4)  # of an assumed body height: from infants to giants
 _MAX_RESIDUAL = 0.35  # of the body's own extent in x/z: over this nothing fits
 
 
-def place(
-    poses: Sequence[Pose3D],
-    camera: Camera,
-    frame: Frame,
-    config: PipelineConfig,
-    size_sigma: float,
-    metric: bool,
-    height_m: float = 0.0,
-    pull: bool = True,
-) -> list[Pose3D]:
-    """The poses in metres from the camera, unchanged those whose place cannot be solved.
+@dataclass(frozen=True)
+class BodySize:
+    """How the sizes of root-relative people come about.
 
-    poses: of one skeleton. size_sigma: relative standard deviation of the body size; depth is off
-    by as much. metric: the size is the model's own. height_m: what a pose is scaled to already; 0:
-    unknown. pull: joints move towards their rays, as the settings say.
+    sigma: relative standard deviation; depth is off by as much. metric: the model itself predicts
+    metres. height_m: of people who are scaled to an assumed height; 0: they are not. pull: joints
+    move towards their rays, as the settings say.
     """
+
+    sigma: float
+    metric: bool
+    height_m: float = 0.0
+    pull: bool = True
+
+
+def place_relative(
+    poses: Sequence[Pose3D], frame: Frame, config: PipelineConfig, body: BodySize
+) -> list[Pose3D]:
+    """The people of a frame; if its camera is calibrated, root-relative ones are placed."""
+    out = list(poses)
+    relative = [k for k, pose in enumerate(poses) if not pose.absolute]
+    if frame.camera is None or not relative or not config.placement:
+        return out
+    placed = place([poses[k] for k in relative], frame.camera, frame, config, body)
+    for k, pose in zip(relative, placed):
+        out[k] = pose
+    return out
+
+
+def place(
+    poses: Sequence[Pose3D], camera: Camera, frame: Frame, config: PipelineConfig, body: BodySize
+) -> list[Pose3D]:
+    """Poses of one skeleton in metres from the camera; unchanged if no position fits."""
     if not poses:
         return []
     xyz = np.array([pose.xyz for pose in poses])
-    usual = PositionSource.METRIC if metric and not camera.assumed else PositionSource.ASSUMED
-    sources, sigmas = [usual] * len(poses), [size_sigma] * len(poses)
+    usual = PositionSource.METRIC if body.metric and not camera.assumed else PositionSource.ASSUMED
+    sources, sigmas = [usual] * len(poses), [body.sigma] * len(poses)
     if config.body_height_m:
         for k, pose in enumerate(poses):
-            height = height_m or body_height(pose)
+            height = body.height_m or body_height(pose)
             if math.isfinite(height):
                 xyz[k] *= config.body_height_m / height
                 sources[k], sigmas[k] = PositionSource.ASSUMED, _HEIGHT_SIGMA
@@ -68,7 +86,7 @@ def place(
                 t[k], sources[k] = fixed.t, PositionSource.DEPTH
                 spreads[k] = _DEPTH_SIGMA_M * fixed.t / fixed.t[2]
     xyz += t[:, None]
-    if pull and config.reprojection_weight and not config.parity:
+    if body.pull and config.reprojection_weight and not config.parity:
         _pull(xyz, rays, config.reprojection_weight)
     out = list(poses)
     for k in np.flatnonzero(fits).tolist():

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import BackendError, ModelError
 from ..pipeline import Pipeline
 from ..settings.pipeline import PipelineConfig
-from .evaluate import Clip, ClipResult, compare
+from .evaluate import Clip, ClipScore
 
 WARM_UP_FRAMES = 10
 """Left out at the start of each round: the first detection, caches, clock speeds."""
@@ -94,28 +94,26 @@ def benchmark(
             if loaded is None:
                 continue
             progress(f'round {turn + 1} of {rounds}: {timing.device} {timing.precision}')
-            result = ClipResult(clip.name, clip.people)
-            identities: dict[int, int] = {}
-            stamps: dict[int, int] = {}
+            score = ClipScore(clip)
             loaded.reset()
             counted = []
             for index, frame in enumerate(frames):
                 start = time.perf_counter()
-                poses = loaded.process(frame)
+                result = loaded.process(frame)
                 spent = (time.perf_counter() - start) * 1e3
-                stamps[frame.stamp_ns] = index
-                subject = loaded.subjects.get(frame.source, frame)
-                if turn == 0 and subject is not None:
-                    compare(result, clip, stamps[subject.stamp_ns], poses, identities)
+                if turn == 0:
+                    score.number(index, frame)
+                    score.add(result.finished)
                 if index < WARM_UP_FRAMES:
                     continue
                 counted.append(spent)
-                for name, value in loaded.timings.items():
+                for name, value in result.timings.items():
                     timing.stages.setdefault(name, []).append(value)
             timing.total += counted
             timing.rounds_fps.append(1e3 / float(np.mean(counted)))
             if turn == 0:
-                error_mm = result.scores()['mpjpe_mm']
+                score.add(loaded.flush())
+                error_mm = score.result.scores()['mpjpe_mm']
                 timing.mpjpe_mm = None if error_mm is None else round(float(error_mm), 1)
     return timings
 

@@ -21,7 +21,7 @@ from ..camera import Camera
 from ..errors import InputError
 from ..pipeline import Pipeline
 from ..sources import open_source
-from ..types import Frame, Pose3D
+from ..types import Frame, FrameResult, Pose3D
 from . import metrics
 
 Array = NDArray[Any]
@@ -218,63 +218,71 @@ def evaluate_clip(
     pipeline: Pipeline, clip: Clip, progress: Callable[[Iterable[Frame]], Iterable[Frame]] = iter
 ) -> ClipResult:
     """Run a clip through the pipeline, from a clean state, and compare every frame."""
-    result = ClipResult(clip.name, clip.people)
-    identities: dict[int, int] = {}
-    stamps: dict[int, int] = {}
+    score = ClipScore(clip)
     pipeline.reset()
     source = open_source(clip.video, camera=clip.camera)
     for index, frame in enumerate(progress(source)):
         if index >= len(clip.xyz):
-            result.warnings.append(f'{clip.name}: more frames than ground truth ({len(clip.xyz)})')
+            score.result.warnings.append(
+                f'{clip.name}: more frames than ground truth ({len(clip.xyz)})'
+            )
             break
-        stamps[frame.stamp_ns] = index
-        poses = pipeline.process(frame)
-        subject = pipeline.subjects.get(frame.source, frame)
-        due = pipeline.earlier.get(frame.source, [])
-        for late, people in [*due, *([(subject, poses)] if subject is not None else [])]:
-            compare(result, clip, stamps[late.stamp_ns], people, identities)
-    for late, people in pipeline.flush(''):
-        compare(result, clip, stamps[late.stamp_ns], people, identities)
-    result.warnings += source.warnings
+        score.number(index, frame)
+        score.add(pipeline.process(frame).finished)
+    score.add(pipeline.flush())
+    score.result.warnings += source.warnings
     pipeline.reset()
-    return result
+    return score.result
 
 
-def compare(
-    result: ClipResult,
-    clip: Clip,
-    index: int,
-    poses: Sequence[Pose3D],
-    identities: dict[int, int],
-) -> None:
-    """Add one frame to the result. identities: last track id of each true person."""
-    result.frames += 1
-    joints = [scored_joints(pose, clip.camera) for pose in poses]
-    there = np.flatnonzero(clip.visible[index])
-    result.visible += len(there)
-    truth_px = clip.pixels[index, there]
-    extent = np.ptp(truth_px, axis=1)
-    pairs = metrics.match_people(
-        np.array([pixels for _, pixels, _ in joints]).reshape(-1, len(JOINTS), 2),
-        truth_px,
-        MATCH_LIMIT * np.hypot(extent[:, 0], extent[:, 1]),
-    )
-    result.found += len(pairs)
-    result.false_people += len(poses) - len(pairs)
-    for prediction, row in pairs:
-        person, pose = int(there[row]), poses[prediction]
-        xyz, pixels, covariance = joints[prediction]
-        before = identities.get(person)
-        if before is not None and before != pose.track_id:
-            result.identity_switches += 1
-        identities[person] = pose.track_id
-        result.missing_joints += int((~np.isfinite(xyz).all(axis=1)).sum())
-        result.predicted.append(xyz)
-        result.pixels.append(pixels)
-        result.covariance.append(covariance)
-        result.absolute.append(pose.absolute)
-        result.truth.append(clip.xyz[index, person])
-        result.truth_pixels.append(clip.pixels[index, person])
+class ClipScore:
+    """Compares the frames of a clip with its ground truth, as they are finished."""
+
+    def __init__(self, clip: Clip) -> None:
+        self.result = ClipResult(clip.name, clip.people)
+        self._clip = clip
+        self._indices: dict[int, int] = {}
+        self._identities: dict[int, int] = {}
+        """Last track id of each true person."""
+
+    def number(self, index: int, frame: Frame) -> None:
+        """Say which frame of the clip one is, before it is finished."""
+        self._indices[frame.stamp_ns] = index
+
+    def add(self, finished: Iterable[FrameResult]) -> None:
+        """Compare frames."""
+        for result in finished:
+            self._compare(self._indices.pop(result.frame.stamp_ns), result.people)
+
+    def _compare(self, index: int, poses: Sequence[Pose3D]) -> None:
+        result, clip = self.result, self._clip
+        result.frames += 1
+        joints = [scored_joints(pose, clip.camera) for pose in poses]
+        there = np.flatnonzero(clip.visible[index])
+        result.visible += len(there)
+        truth_px = clip.pixels[index, there]
+        extent = np.ptp(truth_px, axis=1)
+        pairs = metrics.match_people(
+            np.array([pixels for _, pixels, _ in joints]).reshape(-1, len(JOINTS), 2),
+            truth_px,
+            MATCH_LIMIT * np.hypot(extent[:, 0], extent[:, 1]),
+        )
+        result.found += len(pairs)
+        result.false_people += len(poses) - len(pairs)
+        for prediction, row in pairs:
+            person, pose = int(there[row]), poses[prediction]
+            xyz, pixels, covariance = joints[prediction]
+            before = self._identities.get(person)
+            if before is not None and before != pose.track_id:
+                result.identity_switches += 1
+            self._identities[person] = pose.track_id
+            result.missing_joints += int((~np.isfinite(xyz).all(axis=1)).sum())
+            result.predicted.append(xyz)
+            result.pixels.append(pixels)
+            result.covariance.append(covariance)
+            result.absolute.append(pose.absolute)
+            result.truth.append(clip.xyz[index, person])
+            result.truth_pixels.append(clip.pixels[index, person])
 
 
 def mean_scores(results: Sequence[ClipResult]) -> dict[str, float | int | None]:

@@ -97,9 +97,9 @@ def _one_by_one(pipeline: Pipeline, frames: Sequence[Frame], result: Throughput)
         start = time.perf_counter()
         bare().result()
         middle = time.perf_counter()
-        result.found = len(pipeline.process(frame))
+        out = pipeline.process(frame)
         latency = (time.perf_counter() - middle) * 1e3
-        stages = pipeline.timings
+        stages, result.found = out.timings, len(out.people)
         result.network_ms.append((middle - start) * 1e3)
         result.latency_ms.append(latency)
         result.added_ms.append(latency - stages['network'] - stages['decode'])

@@ -29,7 +29,7 @@ def record(path, count=5, begin_ns=100 * S, config=CONFIG, camera=CAMERA, **opti
         for k in range(count):
             image = draw([(300 + 5 * k, 240, 320)])
             frame = Frame(image, begin_ns + k * S // 30, 'cam', camera)
-            bag.write_frame(frame, pipeline.process(frame))
+            bag.write(0, *pipeline.process(frame).finished)
     return path
 
 
@@ -38,7 +38,7 @@ def fill(bag, count=1, error=None):
     with bag:
         for _ in range(count):
             frame = Frame(draw([(320, 240, 320)]), S)
-            bag.write_frame(frame, pipeline.process(frame))
+            bag.write(0, *pipeline.process(frame).finished)
         if error:
             raise error
 

@@ -20,11 +20,11 @@ class Notes:
     def __init__(self, fail_at=None):
         self.frames, self.ids, self.end, self.fail_at = [], [], '', fail_at
 
-    def write(self, index, frame, poses):
+    def write(self, index, result):
         if index == self.fail_at:
             raise OutputError('full')
         self.frames.append(index)
-        self.ids.append([pose.track_id for pose in poses])
+        self.ids.append([pose.track_id for pose in result.people])
 
     def close(self):
         self.end = 'closed'

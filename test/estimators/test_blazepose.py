@@ -52,7 +52,7 @@ def test_two_people_keep_their_ids(pipeline: Pipeline) -> None:
     ids = []
     for k, image in enumerate(clip('two_people', 60)):
         camera = Camera(K=data['K'], size=(640, 480))
-        poses = pipeline.process(Frame(image, stamp_ns=k * TICK_NS, camera=camera))
+        poses = pipeline.process(Frame(image, stamp_ns=k * TICK_NS, camera=camera)).people
         wanted = data['joints_px'][k, :, :1].mean(axis=1)
         nearest = [int(np.linalg.norm(wanted - hips_px(p), axis=1).argmin()) for p in poses]
         assert sorted(nearest) == [0, 1]
@@ -69,7 +69,7 @@ def test_swapped_places_swap_nothing_else(pipeline: Pipeline) -> None:
     seen: dict[str, set[int]] = {'left': set(), 'right': set()}
     for k, image in enumerate(clip('two_people', 75)):
         share = k / 74
-        poses = pipeline.process(Frame(crossed(image, share), stamp_ns=k * TICK_NS))
+        poses = pipeline.process(Frame(crossed(image, share), stamp_ns=k * TICK_NS)).people
         assert len(poses) <= 2
         if share < 0.15 or share > 0.9:
             assert len(poses) == 2
@@ -101,7 +101,7 @@ def crossed(image: np.ndarray, share: float) -> np.ndarray:
 def test_max_people_limits_slots(blazepose_model: Model) -> None:
     pipeline = Pipeline(PipelineConfig(max_people=1, threads=2))
     for k, image in enumerate(clip('two_people', 25)):
-        assert len(pipeline.process(Frame(image, stamp_ns=k * TICK_NS))) == 1
+        assert len(pipeline.process(Frame(image, stamp_ns=k * TICK_NS)).people) == 1
 
 
 def test_sources_do_not_mix_and_share_a_batch(pipeline: Pipeline) -> None:
@@ -109,7 +109,7 @@ def test_sources_do_not_mix_and_share_a_batch(pipeline: Pipeline) -> None:
     one, two = clip('two_people', 5), clip('jump', 5)
     for k, (a, b) in enumerate(zip(one, two)):
         frames = [Frame(a, k * TICK_NS, source='a'), Frame(b, k * TICK_NS, source='b')]
-        found = pipeline.process_batch(frames)
+        found = [result.people for result in pipeline.process_batch(frames)]
         assert [len(poses) for poses in found] == [2, 1]
     ids = [pose.track_id for poses in found for pose in poses]
     assert len(set(ids)) == 3
@@ -119,21 +119,21 @@ def test_nobody_in_black_grey_and_noise(pipeline: Pipeline) -> None:
     pipeline.reset()
     noise = np.random.default_rng(1).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     for k, image in enumerate((np.zeros((480, 640, 3), np.uint8), np.full_like(noise, 128), noise)):
-        assert pipeline.process(Frame(image, stamp_ns=k * TICK_NS)) == []
+        assert pipeline.process(Frame(image, stamp_ns=k * TICK_NS)).people == []
 
 
 def test_any_image_size(pipeline: Pipeline) -> None:
     pipeline.reset()
     for k, size in enumerate(((1, 1), (2, 700), (1920, 1080), (64, 48))):
         frame = Frame(np.zeros((size[1], size[0], 3), np.uint8), stamp_ns=k * TICK_NS)
-        assert pipeline.process(frame) == []
+        assert pipeline.process(frame).people == []
 
 
 def test_size_may_change_in_mid_stream(pipeline: Pipeline) -> None:
     pipeline.reset()
     for k, image in enumerate(clip('jump', 12)):
         wide = cv2.resize(image, None, fx=2.0, fy=2.0) if k > 5 else image
-        poses = pipeline.process(Frame(wide, stamp_ns=k * TICK_NS))
+        poses = pipeline.process(Frame(wide, stamp_ns=k * TICK_NS)).people
         scale = 2.0 if k > 5 else 1.0
         error = np.linalg.norm(hips_px(poses[0]) / scale - truth('jump')['joints_px'][k, 0, 0])
         # The region of interest of the old size finds the body at once or is found anew.
@@ -144,7 +144,7 @@ def test_joints_outside_the_image_are_inferred(pipeline: Pipeline) -> None:
     pipeline.reset()
     image = next(iter(clip('jump', 1)))
     knees = int(truth('jump')['joints_px'][0, 0, [2, 5], 1].mean())
-    poses = pipeline.process(Frame(np.ascontiguousarray(image[:knees])))
+    poses = pipeline.process(Frame(np.ascontiguousarray(image[:knees]))).people
     pose = poses[0]
     below = pose.pixels[:, 1] > knees
     assert below.any()
@@ -154,7 +154,7 @@ def test_joints_outside_the_image_are_inferred(pipeline: Pipeline) -> None:
 
 def test_no_camera_no_absolute_position(pipeline: Pipeline) -> None:
     pipeline.reset()
-    pose = pipeline.process(Frame(next(iter(clip('jump', 1)))))[0]
+    pose = pipeline.process(Frame(next(iter(clip('jump', 1))))).people[0]
     assert not pose.absolute
     assert np.abs(pose.root).max() < 0.005
 

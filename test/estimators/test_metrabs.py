@@ -112,7 +112,7 @@ def oracle(folder: Path, *, wrong: int = 0, depth=None, camera=True, cut=0, **op
     frame = Frame(
         image, stamp_ns=1, camera=calibration if camera else None, boxes=box[None], depth=depth
     )
-    (pose,) = pipeline.process(frame)
+    (pose,) = pipeline.process(frame).people
     return pose, xyz, calibration
 
 
@@ -186,13 +186,14 @@ def test_the_network_itself_runs(folder: Path, backend: str, joints: str) -> Non
     boxes = np.array([[100.0, 50, 100, 300, 0.9], [300, 60, 100, 300, 0.8]])
     image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
     camera = Camera(K=np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), size=(640, 480))
-    poses = pipeline.process(Frame(image, stamp_ns=1, camera=camera, boxes=boxes))
+    result = pipeline.process(Frame(image, stamp_ns=1, camera=camera, boxes=boxes))
+    poses = result.people
     assert [pose.skeleton.name for pose in poses] == [joints, joints]
     assert np.isfinite(poses[0].xyz).all()
     assert pipeline.estimator.info.backend == backend
-    assert {'boxes', 'crop', 'network', 'decode'} <= set(pipeline.timings)
+    assert {'boxes', 'crop', 'network', 'decode'} <= set(result.timings)
     pipeline.reset()
-    assert pipeline.process(Frame(image, stamp_ns=2, camera=camera, boxes=boxes[:0])) == []
+    assert pipeline.process(Frame(image, stamp_ns=2, camera=camera, boxes=boxes[:0])).people == []
 
 
 def test_what_it_needs(folder: Path, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def seen_by_an_oracle(graph: Path, *, keypoints: bool = True, depth=None, **opti
     pipeline = oracle(graph, xyz, camera, box, **source, **options)
     image = np.full((camera.size[1], camera.size[0], 3), 80, np.uint8)
     frame = Frame(image, stamp_ns=1, camera=camera, boxes=box[None], depth=depth)
-    (pose,) = pipeline.process(frame)
+    (pose,) = pipeline.process(frame).people
     assert pipeline.info.backend == 'fake'
     return pose, xyz, Exact.pixels
 
@@ -142,7 +142,7 @@ def test_without_calibration_people_are_relative(graph: Path) -> None:
     _, _, camera, box = truth(60)
     pipeline = Pipeline(config(graph))
     image = np.full((camera.size[1], camera.size[0], 3), 80, np.uint8)
-    (pose,) = pipeline.process(Frame(image, stamp_ns=1, boxes=box[None]))
+    (pose,) = pipeline.process(Frame(image, stamp_ns=1, boxes=box[None])).people
     assert not pose.absolute
     assert pose.placed_by == ''
     assert np.allclose(pose.xyz[2], 0)
@@ -157,7 +157,7 @@ def test_joints_outside_the_image_are_inferred(graph: Path) -> None:
     cut = camera.cropped(0, 0, camera.size[0], height)
     pipeline = oracle(graph, xyz, cut, box, keypoints=EXACT)
     frame = Frame(np.zeros((height, camera.size[0], 3), np.uint8), camera=cut, boxes=box[None])
-    (pose,) = pipeline.process(frame)
+    (pose,) = pipeline.process(frame).people
     outside = [
         SKELETON.index(f'{side}_{j}') for side in ('left', 'right') for j in ('knee', 'ankle')
     ]
@@ -175,13 +175,14 @@ def test_the_whole_path_with_blazepose_as_its_eyes(graph: Path, blazepose_model)
     ids = set()
     for index in range(12):
         _, image = video.read()
-        (pose,) = pipeline.process(Frame(image, stamp_ns=index * 33_000_000, camera=camera))
+        result = pipeline.process(Frame(image, stamp_ns=index * 33_000_000, camera=camera))
+        (pose,) = result.people
         ids.add(pose.track_id)
         assert np.isfinite(pose.confidence).all()
     assert len(ids) == 1
     _, pixels, _, _ = truth(11)
     assert np.median(np.linalg.norm(pose.pixels - pixels, axis=1)) < 15
-    assert {'boxes', 'crop', 'network', 'keypoints', 'decode'} <= set(pipeline.timings)
+    assert {'boxes', 'crop', 'network', 'keypoints', 'decode'} <= set(result.timings)
 
 
 def test_many_people_in_one_batch(graph: Path) -> None:
@@ -208,7 +209,7 @@ def test_nobody_no_network(graph: Path) -> None:
     with fake.serving(graph, joints):
         pipeline = Pipeline(config(graph))
     runs.clear()
-    assert pipeline.process(Frame(np.zeros((48, 64, 3), np.uint8))) == []
+    assert pipeline.process(Frame(np.zeros((48, 64, 3), np.uint8))).people == []
     assert runs == []
 
 

@@ -47,7 +47,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_people_in_metres(three: Path) -> None:
     pipeline = Pipeline(config_for(three))
-    poses = pipeline.process(frame(camera=camera()))
+    poses = pipeline.process(frame(camera=camera())).people
     scene = draw(3, (57, 32))
     assert pipeline.skeleton.name == 'coco_cmu_19'
     assert len(poses) == 3
@@ -70,38 +70,39 @@ def test_people_in_metres(three: Path) -> None:
 
 
 def test_without_calibration_a_focal_length_is_assumed(three: Path) -> None:
-    poses = Pipeline(config_for(three)).process(frame())
+    poses = Pipeline(config_for(three)).process(frame()).people
     assert all(pose.position_source == PositionSource.ASSUMED for pose in poses)
-    known = Pipeline(config_for(three, focal_length_px=1024.0)).process(frame())
+    known = Pipeline(config_for(three, focal_length_px=1024.0)).process(frame()).people
     np.testing.assert_allclose(poses[0].xyz, known[0].xyz)
 
 
 def test_body_height(three: Path) -> None:
-    usual = Pipeline(config_for(three)).process(frame(camera=camera()))
-    small = Pipeline(config_for(three, body_height_m=0.9)).process(frame(camera=camera()))
+    usual = Pipeline(config_for(three)).process(frame(camera=camera())).people
+    small = Pipeline(config_for(three, body_height_m=0.9)).process(frame(camera=camera())).people
     np.testing.assert_allclose(small[0].xyz, usual[0].xyz / 2, rtol=1e-6)
 
 
 def test_depth_tells_the_height(three: Path) -> None:
     pipeline = Pipeline(config_for(three, smoothing=False))
-    far = Pipeline(config_for(three)).process(frame(camera=camera()))
+    far = Pipeline(config_for(three)).process(frame(camera=camera())).people
     depth = np.full(SIZE[::-1], 0.6 * far[0].root[2] - 0.09, np.float32)
-    seen = pipeline.process(frame(0, camera=camera(), depth=depth))
+    seen = pipeline.process(frame(0, camera=camera(), depth=depth)).people
     assert seen[0].position_source == PositionSource.DEPTH
     # Without depth the size stays with the track.
-    later = pipeline.process(frame(33_000_000, camera=camera()))
+    later = pipeline.process(frame(33_000_000, camera=camera())).people
     assert later[0].track_id == seen[0].track_id
     assert later[0].root[2] == pytest.approx(0.6 * far[0].root[2], rel=0.05)
 
 
 def test_several_cameras_in_one_inference(three: Path) -> None:
     pipeline = Pipeline(config_for(three))
-    both = pipeline.process_batch([frame(source='a'), frame(source='b')])
+    results = pipeline.process_batch([frame(source='a'), frame(source='b')])
+    both = [result.people for result in results]
     assert [len(poses) for poses in both] == [3, 3]
     np.testing.assert_allclose(both[0][0].xyz, both[1][0].xyz)
     assert {p.track_id for p in both[0]}.isdisjoint(p.track_id for p in both[1])
     mixed = pipeline.process_batch([frame(1, 'a'), frame(1, 'b', (640, 480))])
-    assert [len(poses) for poses in mixed] == [3, 3]
+    assert [len(result.people) for result in mixed] == [3, 3]
 
 
 @pytest.mark.skipif('onnxruntime' not in available(), reason='ONNX Runtime is not installed')
@@ -147,18 +148,18 @@ def test_nobody(tmp_path: Path) -> None:
     path = write(tmp_path / 'x.onnx', draw(0, (56, 32)).maps)
     for parity in (False, True):
         pipeline = Pipeline(config_for(path, parity=parity))
-        assert pipeline.process(frame()) == []
-        assert pipeline.process(frame(40_000_000)) == []
+        assert pipeline.process(frame()).people == []
+        assert pipeline.process(frame(40_000_000)).people == []
 
 
 def test_twenty_people(tmp_path: Path) -> None:
     path = write(tmp_path / 'x.onnx', draw(20, (56, 32)).maps)
     big = np.zeros((1080, 1920, 3), np.uint8)
-    poses = Pipeline(config_for(path)).process(Frame(big))
+    poses = Pipeline(config_for(path)).process(Frame(big)).people
     assert len(poses) == 20
     assert len({pose.track_id for pose in poses}) == 20
     # The limit counts the surest.
-    few = Pipeline(config_for(path, max_people=5)).process(Frame(big))
+    few = Pipeline(config_for(path, max_people=5)).process(Frame(big)).people
     assert len(few) == 5
 
 
@@ -173,7 +174,7 @@ def test_noise_is_survived(tmp_path: Path) -> None:
 
 def test_parity_delivers_the_published_numbers(three: Path) -> None:
     pipeline = Pipeline(config_for(three, parity=True))
-    poses = pipeline.process(frame())
+    poses = pipeline.process(frame()).people
     assert pipeline.skeleton.name == 'panoptic_19'
     scene = draw(3, (57, 32))
     people = extract(scene.maps['heatmaps'], scene.maps['pafs'])
@@ -185,7 +186,7 @@ def test_parity_delivers_the_published_numbers(three: Path) -> None:
         np.testing.assert_array_equal(np.isnan(pose.pixels[:, 0]), missing)
         np.testing.assert_allclose(pose.pixels[~missing], flat[:-1].reshape(19, 3)[~missing, :2])
     assert sorted(pose.track_id for pose in poses) == [1, 2, 3]
-    again = pipeline.process(frame(40_000_000))
+    again = pipeline.process(frame(40_000_000)).people
     assert [p.track_id for p in again] == [p.track_id for p in poses]
 
 
@@ -286,10 +287,10 @@ def test_frames_overlap(three: Path) -> None:
     assert pipeline.overlaps
     frames = [frame(k * 40_000_000) for k in range(5)]
     streamed = list(pipeline.stream(frames))
-    assert [item.stamp_ns for item, _ in streamed] == [item.stamp_ns for item in frames]
+    assert [result.frame.stamp_ns for result in streamed] == [item.stamp_ns for item in frames]
     alone = Pipeline(config_for(three))
-    for item, poses in streamed:
-        for a, b in zip(poses, alone.process(item), strict=True):
+    for result, item in zip(streamed, frames):
+        for a, b in zip(result.people, alone.process(item).people, strict=True):
             assert a.track_id == b.track_id
             np.testing.assert_allclose(a.xyz, b.xyz)
 

@@ -177,7 +177,7 @@ def test_several_frames_and_placement(standing):
         Frame(FRAME.image, camera=CAMERA, source='b', boxes=boxes[:1]),
         Frame(FRAME.image, camera=CAMERA, source='c'),
     ]
-    out = pipeline.process_batch(frames)
+    out = [result.people for result in pipeline.process_batch(frames)]
     assert [len(people) for people in out] == [2, 1, 0]
     assert all(pose.position_source is PositionSource.ASSUMED for pose in out[0])
     by_x = sorted(out[0], key=lambda pose: pose.root[0])

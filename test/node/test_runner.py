@@ -25,7 +25,7 @@ class Node:
 
     def __init__(self, estimator='support.blobs', **settings):
         config = NodeConfig(estimator=estimator, **settings)
-        self.results, self.logs, self.gave_up = [], [], []
+        self.results, self.configs, self.logs, self.gave_up = [], [], [], []
         self.free = threading.Event()
         self.free.set()
         self.listening = True
@@ -51,8 +51,9 @@ class Node:
             raise image
         return Frame(image, stamp_ns, source=arrival.source)
 
-    def publish(self, result):
+    def publish(self, result, config):
         self.results.append(result)
+        self.configs.append(config)
         assert self.free.wait(10)
 
     def offer(self, stamp_ns, image=WHITE, source=''):
@@ -105,9 +106,9 @@ def test_result(make):
     node.finish()
     (result,) = node.results
     assert result.frame.stamp_ns == 5
-    assert len(result.poses) == 1
-    assert result.poses[0].track_id == 1
-    assert result.lost == []
+    assert len(result.people) == 1
+    assert result.people[0].track_id == 1
+    assert result.ended == ()
 
 
 def test_newest_image_wins(make):
@@ -160,7 +161,7 @@ def test_every_camera_has_its_place(make):
     node.finish()
     found = sorted((r.frame.source, r.frame.stamp_ns) for r in node.results)
     assert found == [('left', 1), ('left', 5), ('right', 50)]
-    ids = {r.frame.source: r.poses[0].track_id for r in node.results}
+    ids = {r.frame.source: r.people[0].track_id for r in node.results}
     assert ids['left'] != ids['right']
 
 
@@ -233,7 +234,7 @@ def test_defects_in_decoding_and_publishing_are_failures(make):
     node.finish()
     assert node.runner.report().last_failure == 'ValueError: a defect'
     node.publish = None
-    node.runner._publish = lambda result: 1 / 0
+    node.runner._publish = lambda result, config: 1 / 0
     node.offer(2)
     node.finish()
     report = node.runner.report()
@@ -280,8 +281,8 @@ def test_live_settings_come_between_two_images(make):
     node.free.set()
     node.offer(2)
     node.finish()
-    assert [r.config.max_people for r in node.results] == [5, 7]
-    assert node.results[1].config.marker_scale_m == 0.5
+    assert [config.max_people for config in node.configs] == [5, 7]
+    assert node.configs[1].marker_scale_m == 0.5
     assert node.pipeline.config.max_people == 7
 
 
@@ -305,7 +306,7 @@ def test_reset_forgets_the_tracks(make):
     node.runner.reset()
     node.offer(2)
     node.finish()
-    assert [r.poses[0].track_id for r in node.results] == [1, 2]
+    assert [r.people[0].track_id for r in node.results] == [1, 2]
 
 
 def test_backward_and_equal_stamps(make):
@@ -316,10 +317,10 @@ def test_backward_and_equal_stamps(make):
     stats = node.stats()
     assert (stats.backwards, stats.equal) == (1, 1)
     assert node.runner.report().resets == 1
-    ids = [r.poses[0].track_id for r in node.results]
+    ids = [r.people[0].track_id for r in node.results]
     assert ids[0] == ids[1]
     assert ids[3] != ids[0]
-    assert node.results[3].lost == [ids[0]]
+    assert node.results[3].ended == (ids[0],)
 
 
 def test_latency_is_split(make):
@@ -464,7 +465,7 @@ def test_settings_change_between_overlapping_images():
     node.offer(2)
     node.finish()
     assert node.stamps == [1, 2]
-    assert [result.config.min_score for result in node.results] == [0.5, 0.25]
+    assert [config.min_score for config in node.configs] == [0.5, 0.25]
     assert node.runner.stop()
 
 
@@ -476,5 +477,5 @@ def test_frames_that_fall_due_together_are_all_published_in_order():
         node.finish()
     assert node.runner.stop()
     assert node.stamps == [1, 2, 3, 4, 5, 6]
-    assert [len(result.poses) for result in node.results] == [1] * 6
-    assert {result.poses[0].track_id for result in node.results} == {1}
+    assert [len(result.people) for result in node.results] == [1] * 6
+    assert {result.people[0].track_id for result in node.results} == {1}

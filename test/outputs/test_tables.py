@@ -11,7 +11,7 @@ from pose3d_ros.errors import InputError, OutputError
 from pose3d_ros.estimators import EstimatorInfo
 from pose3d_ros.outputs.tables import Csv, JsonLines, read_json_lines
 from pose3d_ros.skeleton import get_skeleton
-from pose3d_ros.types import Frame, JointStatus, PositionSource, TrackingState
+from pose3d_ros.types import Frame, FrameResult, JointStatus, PositionSource, TrackingState
 
 INFO = EstimatorInfo('blobs', '1', 'none', 'cpu', 'f32', True)
 FRAME = Frame(np.zeros((48, 64, 3), np.uint8), 1_234_567_890_123_456_789, 'optical', source='cam')
@@ -20,7 +20,7 @@ FRAME = Frame(np.zeros((48, 64, 3), np.uint8), 1_234_567_890_123_456_789, 'optic
 def write_json(path, *frames):
     writer = JsonLines(path, get_skeleton('blazepose_33'), INFO, 'a.mp4')
     for index, poses in enumerate(frames):
-        writer.write(index, FRAME, poses)
+        writer.write(index, FrameResult(FRAME, poses))
     writer.close()
 
 
@@ -83,7 +83,7 @@ def test_json_is_strict_and_explains_itself(tmp_path):
 
 def test_json_appears_only_when_closed(tmp_path):
     writer = JsonLines(tmp_path / 'a.jsonl', get_skeleton('coco_17'), INFO, 'x')
-    writer.write(0, FRAME, [person()])
+    writer.write(0, FrameResult(FRAME, [person()]))
     assert os.listdir(tmp_path) == ['a.part.jsonl']
     writer.discard()
     assert os.listdir(tmp_path) == []
@@ -100,8 +100,8 @@ def test_files_that_are_not_ours(tmp_path):
 
 def test_csv_has_a_row_per_joint(tmp_path):
     writer = Csv(tmp_path / 'a.csv')
-    writer.write(3, FRAME, [holes(), person(2)])
-    writer.write(4, FRAME, [])
+    writer.write(3, FrameResult(FRAME, [holes(), person(2)]))
+    writer.write(4, FrameResult(FRAME, []))
     writer.close()
     with (tmp_path / 'a.csv').open(newline='') as file:
         rows = list(csv.DictReader(file))
@@ -124,6 +124,6 @@ def test_disk_full_in_the_middle(tmp_path):
         os.dup2(full.fileno(), writer._file.fileno())
         many = [holes()] * 100
         with pytest.raises(OutputError, match=r'cannot write .*a\.csv: no space left'):
-            writer.write(0, FRAME, many)
+            writer.write(0, FrameResult(FRAME, many))
         writer.discard()
     assert os.listdir(tmp_path) == []

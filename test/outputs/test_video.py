@@ -16,7 +16,7 @@ from pose3d_ros.errors import OutputError
 from pose3d_ros.outputs.pictures import Pictures, save_picture, scaled, side_by_side
 from pose3d_ros.outputs.video import AnnotatedVideo
 from pose3d_ros.sources import open_source, read_image
-from pose3d_ros.types import Frame
+from pose3d_ros.types import Frame, FrameResult
 
 
 @pytest.fixture(params=['av', 'cv2'])
@@ -39,7 +39,7 @@ def test_video_plays_and_shows_the_person(tmp_path, encoder):
     path = tmp_path / 'a.mp4'
     writer = AnnotatedVideo(path, 25)
     for index, frame in enumerate(frames()):
-        writer.write(index, frame, [person(pixels=person().pixels / 2)])
+        writer.write(index, FrameResult(frame, [person(pixels=person().pixels / 2)]))
         assert not path.exists()
     writer.close()
     assert os.listdir(tmp_path) == ['a.mp4']
@@ -61,7 +61,7 @@ def test_video_keeps_uneven_times(tmp_path):
     stamps = [0, 100_000_000, 110_000_000, 110_000_000, 900_000_000]
     writer = AnnotatedVideo(tmp_path / 'a.mp4', 10)
     for index, frame in enumerate(frames(5, stamps=stamps)):
-        writer.write(index, frame, [])
+        writer.write(index, FrameResult(frame, []))
     writer.close()
     with av.open(str(tmp_path / 'a.mp4')) as container:
         back = [float(frame.pts * frame.time_base) * 1e9 for frame in container.decode(video=0)]
@@ -71,7 +71,7 @@ def test_video_keeps_uneven_times(tmp_path):
 def test_odd_and_changing_sizes(tmp_path, encoder):
     writer = AnnotatedVideo(tmp_path / 'a.mp4', render=lambda frame, poses: frame.image)
     for index, size in enumerate(((321, 241), (321, 241), (100, 300), (640, 480))):
-        writer.write(index, next(frames(1, size)), [])
+        writer.write(index, FrameResult(next(frames(1, size)), []))
     writer.close()
     assert {frame.size for frame in open_source(tmp_path / 'a.mp4')} == {(320, 240)}
 
@@ -80,7 +80,7 @@ def test_video_without_frames_is_no_file(tmp_path, encoder):
     AnnotatedVideo(tmp_path / 'a.mp4').close()
     writer = AnnotatedVideo(tmp_path / 'b.mp4')
     for index, frame in enumerate(frames(3)):
-        writer.write(index, frame, [])
+        writer.write(index, FrameResult(frame, []))
     writer.discard()
     assert os.listdir(tmp_path) == []
 
@@ -89,7 +89,7 @@ def noise_video(writer):
     rng = np.random.default_rng(0)
     for index in range(30):
         noise = rng.integers(0, 255, (240, 320, 3)).astype(np.uint8)
-        writer.write(index, Frame(noise, index * 40_000_000), [])
+        writer.write(index, FrameResult(Frame(noise, index * 40_000_000), []))
     writer.close()
 
 
@@ -111,9 +111,9 @@ def test_full_disk_leaves_no_video(tmp_path, encoder):
 def test_picture_of_the_best_frame(tmp_path):
     writer = Pictures(tmp_path / 'a.png', each=False)
     some = list(frames(3))
-    writer.write(0, some[0], [])
-    writer.write(1, some[1], [person(1), person(2, (1, 0, 3))])
-    writer.write(2, some[2], [person(1)])
+    writer.write(0, FrameResult(some[0], []))
+    writer.write(1, FrameResult(some[1], [person(1), person(2, (1, 0, 3))]))
+    writer.write(2, FrameResult(some[2], [person(1)]))
     assert os.listdir(tmp_path) == []
     writer.close()
     assert os.listdir(tmp_path) == ['a.png']
@@ -125,7 +125,7 @@ def test_picture_of_the_best_frame(tmp_path):
 def test_a_picture_for_each_image(tmp_path):
     writer = Pictures(tmp_path / 'out', each=True)
     for index, name in enumerate(('x/one.jpg', 'x/two.jpg')):
-        writer.write(index, Frame(draw([]), source=name), [])
+        writer.write(index, FrameResult(Frame(draw([]), source=name), []))
     writer.close()
     assert sorted(os.listdir(tmp_path / 'out')) == ['000000_one.png', '000001_two.png']
 

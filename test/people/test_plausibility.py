@@ -60,7 +60,7 @@ def test_the_pipeline_states_it_when_asked(tmp_path) -> None:
     frame = Frame(draw([(320, 240, 320)]))
     for asked in (False, True):
         pipeline = Pipeline(PipelineConfig(estimator='support.blobs', bone_quality=asked))
-        (pose,) = pipeline.process(frame)
+        (pose,) = pipeline.process(frame).people
         assert math.isnan(pose.bone_quality) is not asked
         again = pose_from_record(pose_record(pose))
         assert math.isnan(again.bone_quality) is not asked

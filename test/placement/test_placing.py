@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.placement.placing import body_height, place, trunk_depth
+from pose3d_ros.placement.placing import BodySize, body_height, place, trunk_depth
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource
@@ -45,7 +45,7 @@ def put(
     pose: Pose3D, depth: np.ndarray | None = None, camera: Camera = CAMERA, **settings
 ) -> Pose3D:
     frame = Frame(np.zeros((480, 640, 3), np.uint8), depth=depth)
-    return place([pose], camera, frame, PipelineConfig(**settings), 0.1, True)[0]
+    return place([pose], camera, frame, PipelineConfig(**settings), BodySize(0.1, True))[0]
 
 
 def test_exact_body_is_placed_exactly_through_distortion() -> None:

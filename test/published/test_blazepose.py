@@ -205,7 +205,7 @@ def test_parity_blazepose_photographs(path: Path, pipeline: Pipeline) -> None:
         total += 1
         same_pixels &= crc(image) == int(data['pixels_crc32'][k])
         pipeline.reset()
-        poses = pipeline.process(Frame(image, stamp_ns=TICK_NS))
+        poses = pipeline.process(Frame(image, stamp_ns=TICK_NS)).people
         agree += bool(poses) == bool(data['found'][k])
         if poses and data['found'][k]:
             errors.add(poses[0], data['landmarks'][k], data['world'][k], data['size'][k])
@@ -234,7 +234,7 @@ def test_parity_blazepose_single_frames(path: Path, pipeline: Pipeline) -> None:
         row = rows[k]
         same_pixels &= crc(image) == int(data['frame_crc32'][k])
         pipeline.reset()
-        poses = pipeline.process(Frame(image, stamp_ns=TICK_NS))
+        poses = pipeline.process(Frame(image, stamp_ns=TICK_NS)).people
         agree.append(bool(poses) == bool(data['static_found'][row]))
         if poses and data['static_found'][row]:
             landmarks, world = data['static_landmarks'][row], data['static_world'][row]
@@ -248,7 +248,7 @@ def test_parity_blazepose_video(path: Path, pipeline: Pipeline) -> None:
     data, errors, agree = load(path), Errors(), []
     pipeline.reset()
     for k, image in enumerate(frames_of(path.stem.removeprefix('clip_'))):
-        poses = pipeline.process(Frame(image, stamp_ns=(k + 1) * TICK_NS))
+        poses = pipeline.process(Frame(image, stamp_ns=(k + 1) * TICK_NS)).people
         agree.append(bool(poses) == bool(data['video_found'][k]))
         if poses and data['video_found'][k]:
             landmarks, world = data['video_landmarks'][k], data['video_world'][k]
@@ -267,10 +267,10 @@ def test_parity_blazepose_loss(path: Path, pipeline: Pipeline) -> None:
     ran_again = []
     for k, (clip, index) in enumerate(zip(data['source_clip'], data['source_frame'])):
         image = black if index < 0 else clips[str(clip)][int(index)]
-        poses = pipeline.process(Frame(image, stamp_ns=(k + 1) * TICK_NS))
-        assert bool(poses) == bool(data['found'][k])
-        ran_again.append(pipeline.timings['detector'] > 0)
-        if poses:
-            errors.add(poses[0], data['landmarks'][k], data['world'][k], data['size'])
+        result = pipeline.process(Frame(image, stamp_ns=(k + 1) * TICK_NS))
+        assert bool(result.people) == bool(data['found'][k])
+        ran_again.append(result.timings['detector'] > 0)
+        if result.people:
+            errors.add(result.people[0], data['landmarks'][k], data['world'][k], data['size'])
     assert ran_again == data['detector_ran'].tolist()
     errors.check((0.5, 5e-3), (np.inf, np.inf))

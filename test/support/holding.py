@@ -27,3 +27,7 @@ class Estimator(blobs.Estimator):
         """What is held."""
         held, self._held = self._held, []
         return held
+
+    def reset(self, source: str | None = None) -> None:
+        """Forget what is held."""
+        self._held = []

@@ -8,13 +8,14 @@ from pose3d_ros.skeleton import get_skeleton
 from pose3d_ros.tools.evaluate import (
     JOINTS,
     Clip,
-    ClipResult,
-    compare,
+    ClipScore,
     find_clips,
     mean_scores,
     scored_joints,
 )
-from pose3d_ros.types import Pose3D, PositionSource
+from pose3d_ros.types import Frame, FrameResult, Pose3D, PositionSource
+
+IMAGE = np.zeros((48, 64, 3), np.uint8)
 
 
 @pytest.fixture(scope='module')
@@ -45,10 +46,12 @@ def pose_of(xyz, pixels, *, track=1, absolute=True, covariance=None, skeleton='c
 
 
 def score(clip, frames, poses_of):
-    result, identities = ClipResult(clip.name, clip.people), {}
+    score = ClipScore(clip)
     for index in frames:
-        compare(result, clip, index, poses_of(index), identities)
-    return result.scores()
+        frame = Frame(IMAGE, stamp_ns=index)
+        score.number(index, frame)
+        score.add([FrameResult(frame, poses_of(index))])
+    return score.result.scores()
 
 
 def test_truth_scores_perfectly(clip):
@@ -151,10 +154,12 @@ def test_joints_go_by_meaning(clip):
 def test_means_average_errors_and_add_up_events(clip):
     results = []
     for offset in (0.1, 0.3):
-        result = ClipResult('x', 2)
+        score = ClipScore(clip)
+        frame = Frame(IMAGE)
+        score.number(0, frame)
         pose = pose_of(clip.xyz[0, 0] + np.array((offset, 0, 0)), clip.pixels[0, 0])
-        compare(result, clip, 0, [pose], {})
-        results.append(result)
+        score.add([FrameResult(frame, [pose])])
+        results.append(score.result)
     mean = mean_scores(results)
     assert mean['absolute_mpjpe_mm'] == pytest.approx(200)
     assert mean['people_visible'] == 4

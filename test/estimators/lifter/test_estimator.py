@@ -18,7 +18,15 @@ from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.resources import resource
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.sources import open_source
-from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource, pose_2d
+from pose3d_ros.types import (
+    Frame,
+    FrameResult,
+    JointStatus,
+    Pose3D,
+    PositionSource,
+    Result,
+    pose_2d,
+)
 
 CAMERA = Camera(K=np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), size=SIZE)
 PERIOD = 33_333_333
@@ -47,16 +55,15 @@ def run(
     missing: tuple[int, ...] = (),
     period: int = PERIOD,
     away: range = range(0),
-) -> list[Any]:
-    """What was due after each frame. away: frames in which the last of the people is not seen."""
+) -> list[Result]:
+    """The result of each frame. away: frames in which the last of the people is not seen."""
     source: Any = pipeline.estimator._source  # type: ignore[attr-defined]
     out = []
     for k in range(count):
         seen = people - (k in away)
         there = [person((2.0 * p - people + 1, 0.0, 4.0), 0.2 * k, missing) for p in range(seen)]
         source.offer('', k * period, there)
-        poses = pipeline.process(frame(k * period))
-        out.append((pipeline.subjects[''], poses))
+        out.append(pipeline.process(frame(k * period)))
     return out
 
 
@@ -71,7 +78,7 @@ def make(**options: Any) -> Pipeline:
 
 
 def test_own_lifter_sees_a_person_stand() -> None:
-    pose = run(make(), 5)[-1][1][0]
+    pose = run(make(), 5)[-1].people[0]
     assert pose.skeleton.name == 'cmu_22'
     nose = pose.xyz[pose.skeleton.index('nose')] - pose.xyz[pose.skeleton.index('neck')]
     assert nose[2] < -0.03  # towards the camera, which the person faces
@@ -90,7 +97,7 @@ def test_own_poses_are_not_pulled_onto_pixels_that_they_were_made_of() -> None:
     for weight in (0.0, 1.0):
         pipeline = make()
         pipeline.configure(pipeline.config.replace(reprojection_weight=weight))
-        poses.append(run(pipeline, 4)[-1][1][0])
+        poses.append(run(pipeline, 4)[-1].people[0])
     np.testing.assert_array_equal(poses[0].xyz, poses[1].xyz)
     np.testing.assert_allclose(poses[0].pixels, poses[1].pixels)
 
@@ -115,17 +122,17 @@ def test_what_is_hardly_believed_is_a_hint() -> None:
 
 def test_several_people_keep_their_windows() -> None:
     results = run(make(), 12, people=3)
-    assert all(len(poses) == 3 for _, poses in results)
-    assert {p.track_id for p in results[-1][1]} == {p.track_id for p in results[1][1]}
+    assert all(len(result.people) == 3 for result in results)
+    assert {p.track_id for p in results[-1].people} == {p.track_id for p in results[1].people}
 
 
 def test_missing_joints_are_inferred() -> None:
-    pose = run(make(), 5, missing=(13, 14, 15, 16))[-1][1][0]
+    pose = run(make(), 5, missing=(13, 14, 15, 16))[-1].people[0]
     knee = pose.skeleton.index('left_knee')
     assert pose.status[knee] == JointStatus.INFERRED
     assert np.isnan(pose.pixels[knee]).all()
     assert np.isfinite(pose.xyz).all()
-    whole = run(make(), 5)[-1][1][0]
+    whole = run(make(), 5)[-1].people[0]
     # Across the view, where being seen tells most.
     assert (np.diagonal(pose.covariance[knee])[:2] > np.diagonal(whole.covariance[knee])[:2]).all()
 
@@ -140,7 +147,7 @@ def test_depth_images_tell_sizes() -> None:
             source.offer('', k * PERIOD, [person((0.0, 0.0, 4.0))])
             depth = np.full((480, 640), z, np.float32)
             seen = dataclasses.replace(frame(k * PERIOD), depth=depth)
-            found[z] = pipeline.process(seen)[0]
+            found[z] = pipeline.process(seen).people[0]
     far, near = found[5.0], found[4.0]
     assert far.position_source == PositionSource.DEPTH
     assert far.root[2] == pytest.approx(5.0, abs=0.2)
@@ -159,18 +166,19 @@ def test_depth_images_tell_sizes() -> None:
 def test_poses_carry_the_stamp_of_their_frame(options: dict[str, Any], frames: int) -> None:
     pipeline = make(**options)
     results = run(pipeline, 30)
-    for k, (subject, poses) in enumerate(results):
+    for k, result in enumerate(results):
         if k < frames:
-            assert subject is None
-            assert not poses
+            assert result.finished == ()
+            assert result.people == []
         elif k > frames + 1:
+            subject = result.finished[-1].frame
             assert abs(subject.stamp_ns - (k - frames) * PERIOD) <= PERIOD
-            assert len(poses) == 1
-    assert pipeline.timings['delay'] == pytest.approx(frames * PERIOD * 1e-6, abs=PERIOD * 1e-6)
+            assert len(result.people) == 1
+    assert results[-1].timings['delay'] == pytest.approx(frames * PERIOD * 1e-6, abs=PERIOD * 1e-6)
 
 
 def test_without_tracking_every_frame_stands_alone() -> None:
-    assert all(len(poses) == 1 for _, poses in run(make(tracking=False), 4))
+    assert all(len(result.people) == 1 for result in run(make(tracking=False), 4))
 
 
 def test_it_tells_which_models_it_needs() -> None:
@@ -207,12 +215,16 @@ def small_videopose3d(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def by_stamp(results: list[Any]) -> dict[tuple[int, int], np.ndarray]:
+def finished(results: list[Result], pipeline: Pipeline) -> list[FrameResult]:
+    """All frames, those included that are held back at the end."""
+    return [one for result in results for one in result.finished] + [*pipeline.flush()]
+
+
+def by_stamp(frames: list[FrameResult]) -> dict[tuple[int, int], np.ndarray]:
     return {
-        (subject.stamp_ns, pose.track_id): pose.xyz
-        for subject, poses in results
-        if subject is not None
-        for pose in poses
+        (result.frame.stamp_ns, pose.track_id): pose.xyz
+        for result in frames
+        for pose in result.people
     }
 
 
@@ -230,13 +242,13 @@ def test_streaming_equals_windows(small_videopose3d: Path, frames: int) -> None:
         assert (estimator._streams is not None) == streaming
         results = run(pipeline, 90, people=2, period=period, away=range(43, 52))
         if streaming:
-            waiting = sum(subject is None for subject, _ in results)
+            waiting = sum(not result.finished for result in results)
             # 0: a second frame adds less than a tenth to the thirteen that are waited for anyway.
             assert waiting == 13 + (frames or 2) - 1
-            assert pipeline.timings['delay'] == waiting * 20
-        results += pipeline.flush('')
-        found[streaming] = by_stamp(results)
-        assert all(p.position_source == PositionSource.METRIC for p in results[-1][1])
+            assert results[-1].timings['delay'] == waiting * 20
+        frames_out = finished(results, pipeline)
+        found[streaming] = by_stamp(frames_out)
+        assert all(p.position_source == PositionSource.METRIC for p in frames_out[-1].people)
         # Nothing is lost: every frame in which somebody was seen.
         assert len(found[streaming]) == 90 + 81
     assert found[True].keys() == found[False].keys()
@@ -256,14 +268,14 @@ def test_a_gap_ends_a_past_and_not_the_poses_that_wait(
         streaming=streaming, normalise='camera', precision='f32', max_gap_s=0.05,
     )  # fmt: skip
     results = run(pipeline, 60, people=2, period=20_000_000, away=range(30, 40))
-    found = by_stamp([*results, *pipeline.flush('')])
+    found = by_stamp(finished(results, pipeline))
     assert len(found) == 60 + 50
     # As if the person had stood still at the end, as windows end.
     whole = make(
         model=str(small_videopose3d), kind='videopose3d_27f_semi', latency='centred',
         normalise='camera', precision='f32',
     )  # fmt: skip
-    until = by_stamp([*run(whole, 30, people=2, period=20_000_000), *whole.flush('')])
+    until = by_stamp(finished(run(whole, 30, people=2, period=20_000_000), whole))
     second = max(number for _, number in until)
     for k in range(30):
         np.testing.assert_allclose(
@@ -274,11 +286,10 @@ def test_a_gap_ends_a_past_and_not_the_poses_that_wait(
 @pytest.mark.parametrize('latency', ['causal', 'delay', 'centred'])
 def test_the_last_frames_are_delivered_too(latency: str) -> None:
     pipeline = make(latency=latency)
-    results = [*run(pipeline, 20), *pipeline.flush('')]
-    stamps = [subject.stamp_ns for subject, _ in results if subject is not None]
-    assert stamps == [k * PERIOD for k in range(20)]
-    assert all(len(poses) == 1 for subject, poses in results if subject is not None)
-    assert not pipeline.flush('')
+    results = finished(run(pipeline, 20), pipeline)
+    assert [result.frame.stamp_ns for result in results] == [k * PERIOD for k in range(20)]
+    assert all(len(result.people) == 1 for result in results)
+    assert not pipeline.flush()
 
 
 def test_frames_that_become_due_together_are_all_delivered() -> None:
@@ -288,11 +299,8 @@ def test_frames_that_become_due_together_are_all_delivered() -> None:
     due = []
     for k in [*range(20), 25, 26, 27]:
         source.offer('', k * PERIOD, [person((0.0, 0.0, 4.0), 0.2 * k)])
-        poses = pipeline.process(frame(k * PERIOD))
-        due += pipeline.earlier['']
-        if pipeline.subjects[''] is not None:
-            due.append((pipeline.subjects[''], poses))
-    stamps = [subject.stamp_ns // PERIOD for subject, _ in due]
+        due += pipeline.process(frame(k * PERIOD)).finished
+    stamps = [result.frame.stamp_ns // PERIOD for result in due]
     assert stamps == list(range(len(stamps)))
     assert len(stamps) == 16
 
@@ -328,8 +336,8 @@ def test_one_window_serves_several_frames(small_motionbert: Path, latency: str, 
         pipeline.estimator._lift.network = lambda x, seen=seen, net=network: (  # type: ignore
             seen.append(len(x['window'])) or net(x)
         )
-        results = [*run(pipeline, 40, people=2, period=20_000_000), *pipeline.flush('')]
-        found[stride], runs[stride] = by_stamp(results), len(seen)
+        results = run(pipeline, 40, people=2, period=20_000_000)
+        found[stride], runs[stride] = by_stamp(finished(results, pipeline)), len(seen)
     assert len(found[1]) == len(found[5]) == 80
     assert runs == {1: 40, 5: 8}
     # A frame that a window was made for is the same; the others come out of a neighbour's window.
@@ -352,8 +360,8 @@ def test_blazepose_is_a_second_witness(blazepose_model: Any) -> None:
     shown = {}
     for weight in (0.0, 0.2, 1.0):
         config = PipelineConfig(estimator='lifter', options={'source_3d': weight}, **still)
-        shown[weight] = Pipeline(config).process(frame)[0]
-    theirs = Pipeline(PipelineConfig(estimator='blazepose', **still)).process(frame)[0]
+        shown[weight] = Pipeline(config).process(frame).people[0]
+    theirs = Pipeline(PipelineConfig(estimator='blazepose', **still)).process(frame).people[0]
     limbs = [f'{s}_{j}' for s in ('left', 'right') for j in ('shoulder', 'wrist', 'knee', 'ankle')]
 
     def about_hips(pose: Pose3D) -> np.ndarray:
