@@ -353,7 +353,7 @@ class NodeCore:
                 up=_LEVEL_UP if frame.gravity is None else -frame.gravity,
                 camera=frame.camera,
             )
-            self._shell.publish(name, 'markers', camera.markers.array(result.poses, place, config))
+            self._shell.publish(name, 'markers', camera.markers.array(result.people, place, config))
         if config.publish_tf:
             transforms = camera.transforms.transforms(poses, config=config, lost=lost, **stamp)
             if transforms:
