@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One exception per layer; each message names the offending thing and what is allowed."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class Pose3DError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -24,3 +27,15 @@ class BackendError(Pose3DError):
 
 class OutputError(Pose3DError):
     """A result cannot be written."""
+
+
+def did_you_mean(name: str, names: Iterable[str], most: int = 3) -> str:
+    """`; did you mean a, b or c?` of the names that a misspelt one resembles; empty if none."""
+    choices = list(names)
+    close = difflib.get_close_matches(name, choices, most)
+    close += [choice for choice in choices if name in choice or choice in name]
+    nearest = [repr(choice) for choice in dict.fromkeys(close)][:most]
+    if not nearest:
+        return ''
+    *first, last = nearest
+    return f'; did you mean {", ".join(first)}{" or " if first else ""}{last}?'

@@ -29,7 +29,6 @@ OURS = re.compile(r'pose3d_ros\.')
 # Modules without a test file of their name, and where they are tested instead.
 TESTED_ELSEWHERE = {
     'cli/options.py': 'cli/test_run.py, cli/test_main.py',
-    'errors.py': 'raised in the tests of every layer',
     'estimators/__init__.py': 'test_pipeline.py, settings/test_pipeline.py',
     'estimators/cpm_people.py': 'estimators/lifting_from_the_deep/test_estimator.py',
     'estimators/crop_people.py': 'estimators/test_metro.py, estimators/test_metrabs.py',

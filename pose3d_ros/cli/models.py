@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, ModelError
+from ..errors import ConfigError, ModelError, did_you_mean
 from ..zoo import (
     Entry,
     fetch,
@@ -139,7 +139,7 @@ def run_info(args: argparse.Namespace) -> int:
 def run_fetch(args: argparse.Namespace) -> int:
     """Fetch models; the licence is told before anything is transferred."""
     if bool(args.names) == args.all:
-        raise ModelError(f'name models to fetch, or --all; known: {", ".join(load_registry())}')
+        raise ModelError('name models to fetch, or --all; pose3d models list shows them')
     for entry in _entries(args.names):
         root = models_folder(args.models_dir)
         here = _state(entry, root) == 'ready'
@@ -257,7 +257,10 @@ def _entries(names: Sequence[str]) -> list[Entry]:
     registry = load_registry()
     for name in names:
         if name not in registry:
-            raise ModelError(f'model {name!r} is unknown; known: {", ".join(registry)}')
+            raise ModelError(
+                f'model {name!r} is unknown{did_you_mean(name, registry)} '
+                '(pose3d models list shows all)'
+            )
     return [registry[name] for name in names or registry]
 
 

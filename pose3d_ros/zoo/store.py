@@ -13,7 +13,7 @@ from typing import Any
 
 import platformdirs
 
-from ..errors import ModelError
+from ..errors import ModelError, did_you_mean
 from .registry import Archive, Checkpoint, Entry, FileEntry, load_registry
 
 ENVIRONMENT = 'POSE3D_MODELS'
@@ -223,7 +223,8 @@ def _from_path(name: str, roles: tuple[str, ...], known: Mapping[str, Entry]) ->
     path = Path(name).expanduser()
     if not path.exists():
         raise ModelError(
-            f'model {name!r} is neither registered ({", ".join(known)}) nor an existing path'
+            f'model {name!r} is neither registered nor an existing path'
+            f'{did_you_mean(name, known)} (pose3d models list shows all)'
         )
     if path.is_dir():
         files = {role: _in_folder(path, role, known) for role in roles}

@@ -54,12 +54,13 @@ def test_info(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize('action', ['info', 'fetch', 'verify'])
 def test_unknown_model(store: Path, capsys: pytest.CaptureFixture[str], action: str) -> None:
-    assert main(['models', action, 'openpose']) == 4
+    assert main(['models', action, 'blazeposse']) == 4
     captured = capsys.readouterr()
     assert captured.out == ''
-    assert (
-        captured.err
-        == "pose3d: error: model 'openpose' is unknown; known: " + ', '.join(load_registry()) + '\n'
+    assert captured.err == (
+        "pose3d: error: model 'blazeposse' is unknown; did you mean 'blazepose', 'blazepose_lite' "
+        "or 'blazepose_heavy'? "
+        '(pose3d models list shows all)\n'
     )
 
 

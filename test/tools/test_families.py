@@ -11,7 +11,7 @@ from pose3d_ros.zoo import load_registry
 
 
 def test_unknown() -> None:
-    with pytest.raises(ConfigError, match="family 'openpose' is unknown; known: openpose3d"):
+    with pytest.raises(ConfigError, match="'openpose' is unknown; did you mean 'openpose3d'"):
         load_family('openpose')
 
 

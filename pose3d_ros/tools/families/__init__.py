@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigError, ModelError
+from ...errors import ConfigError, ModelError, did_you_mean
 
 Shape = tuple[int, ...]
 
@@ -87,7 +87,7 @@ def require_packages() -> None:
 def load_family(name: str) -> Family:
     """The family of that name; ConfigError if unknown, ModelError if PyTorch is not installed."""
     if name not in FAMILIES and '.' not in name:
-        raise ConfigError(f'network family {name!r} is unknown; known: {", ".join(FAMILIES)}')
+        raise ConfigError(f'network family {name!r} is unknown{did_you_mean(name, FAMILIES)}')
     require_packages()
     place = f'{__name__}.{FAMILIES[name]}' if name in FAMILIES else name
     module, _, attribute = place.partition(':')
