@@ -24,7 +24,7 @@ import torch
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.estimators.lifter.features import JOINTS, WINDOW
-from pose3d_ros.estimators.lifting_from_the_deep.estimator import estimator as module
+from pose3d_ros.estimators.lifting_from_the_deep import estimator as module
 from pose3d_ros.estimators.lifting_from_the_deep.level_view import PitchEstimate, down
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.pipeline import PipelineConfig

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """One exception per layer; each message names the offending thing and what is allowed."""
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Iterable
+
+_SHOWN = 8  # names at most, where none is near
 
 
 class Pose3DError(Exception):
@@ -39,3 +43,11 @@ def did_you_mean(name: str, names: Iterable[str], most: int = 3) -> str:
         return ''
     *first, last = nearest
     return f'; did you mean {", ".join(first)}{" or " if first else ""}{last}?'
+
+
+def unknown(sort: str, name: str, names: Iterable[str]) -> str:
+    """The message for a name that does not exist: the nearest few that do, or the first few."""
+    choices = [choice for choice in names if choice]
+    few = ', '.join(choices[:_SHOWN])
+    rest = f' and {len(choices) - _SHOWN} others' if len(choices) > _SHOWN else ''
+    return f'{sort} {name!r} is unknown{did_you_mean(name, choices) or f"; known: {few}{rest}"}'

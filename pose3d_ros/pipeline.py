@@ -18,7 +18,8 @@ from .people.state import PeopleState
 from .people.tracking import Track, predicted
 from .placement.body_scale import body_scaled
 from .placement.placing import BodySize, place_relative
-from .settings.pipeline import PipelineConfig, settings_of
+from .settings.declare import settings_of
+from .settings.pipeline import PipelineConfig
 from .skeleton import Skeleton, convert, get_skeleton
 from .types import Frame, FrameResult, Pose3D, Result
 
@@ -54,7 +55,8 @@ class Pipeline:
     def __init__(self, config: PipelineConfig) -> None:
         """Load models; raises ConfigError, ModelError, BackendError."""
         self.estimator = estimators.create(config)
-        self._lifting = self.estimator if isinstance(self.estimator, estimators.Lifting) else None
+        self._lifting = estimators.lifting(self.estimator)
+        self._overlapping = estimators.overlapping(self.estimator)
         self.skeleton = (
             get_skeleton(config.skeleton) if config.skeleton else self.estimator.skeleton
         )
@@ -74,7 +76,7 @@ class Pipeline:
     @property
     def overlaps(self) -> bool:
         """Whether begin() only starts the work, so that frames can overlap."""
-        return hasattr(self.estimator, 'begin')
+        return self._overlapping is not None
 
     def begin(self, frames: Sequence[Frame]) -> Job:
         """Start work on frames; finish() has to be called for each job, in their order."""
@@ -84,16 +86,15 @@ class Pipeline:
             camera, problem = camera_for(frame.size, frame.camera, focal_px)
             ready.append(replace(frame, camera=camera))
             problems.append(problem)
-        begin = getattr(self.estimator, 'begin', None)
-        return Job(ready, problems, begin(ready) if begin else None)
+        return Job(ready, problems, self._overlapping.begin(ready) if self._overlapping else None)
 
     def finish(self, job: Job) -> list[Result]:
         """Results of the frames that begin() took."""
         states = [self._state(frame) for frame in job.frames]
-        if job.pending is None:
+        if self._overlapping is None:
             estimated = self.estimator.estimate(job.frames)
         else:
-            estimated = self.estimator.finish(job.pending)  # type: ignore[attr-defined]
+            estimated = self._overlapping.finish(job.pending)
         start = time.perf_counter()
         finished = []
         for frame, state, poses in zip(job.frames, states, estimated):

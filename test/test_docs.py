@@ -19,7 +19,8 @@ from pose3d_ros.camera import Camera
 from pose3d_ros.cli.main import main
 from pose3d_ros.errors import ModelError
 from pose3d_ros.pipeline import Pipeline
-from pose3d_ros.settings.pipeline import PipelineConfig, from_mapping
+from pose3d_ros.settings.parsing import from_mapping
+from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS, Skeleton, conversion
 from pose3d_ros.types import Frame, PositionSource
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import __version__
 from ..outputs.files import write_text
-from ..settings.pipeline import settings_of
+from ..settings.declare import settings_of
 from ..tools.evaluate import JOINTS, Clip, ClipResult, evaluate_clip, find_clips, mean_scores
 from .loading import make_pipeline
 from .options import add_pipeline_options, config_from, frames_bar, table

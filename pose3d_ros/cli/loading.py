@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import sys
 
-from ..estimators import models_of
 from ..pipeline import Pipeline
+from ..settings.estimators import models_of
 from ..settings.pipeline import PipelineConfig
 from ..zoo import Entry, fetch, load_registry, models_folder, problems
 
@@ -33,14 +33,7 @@ def make_pipeline(config: PipelineConfig, *, offline: bool = False) -> Pipeline:
 def needed_models(config: PipelineConfig) -> list[Entry]:
     """The registered models that the configuration asks for; none if it names files of its own."""
     registry = load_registry()
-    told = models_of(config)
-    if told is not None:
-        return [registry[name] for name in told if name in registry]
-    if config.model:
-        return [registry[config.model]] if config.model in registry else []
-    ours = [entry for entry in registry.values() if entry.estimator == config.estimator]
-    named = [entry for entry in ours if entry.name == config.estimator]
-    return (named or ours)[:1]
+    return [registry[name] for name in models_of(config) if name in registry]
 
 
 def describe(pipeline: Pipeline) -> str:

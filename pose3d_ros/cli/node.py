@@ -9,8 +9,10 @@ from typing import Any
 from ..errors import ConfigError
 from ..node.core import NODE_NAME
 from ..node.signals import Signals
+from ..settings.declare import settings_of
 from ..settings.node import NodeConfig
-from ..settings.pipeline import PipelineConfig, read_yaml, settings_of
+from ..settings.parsing import read_yaml
+from ..settings.pipeline import PipelineConfig
 from .loading import make_pipeline
 from .logs import log_to_stderr
 from .needs import needs

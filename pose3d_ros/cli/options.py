@@ -12,9 +12,11 @@ import yaml
 from tqdm import tqdm
 
 from ..errors import ConfigError, Pose3DError
-from ..estimators import ESTIMATORS, options_of
-from ..settings.node import NodeConfig, without_ros_parameters
-from ..settings.pipeline import PipelineConfig, Setting, from_mapping, read_yaml, settings_of
+from ..settings.declare import Setting, settings_of
+from ..settings.estimators import ESTIMATORS, options_of
+from ..settings.node import NodeConfig
+from ..settings.parsing import from_mapping, read_yaml, without_ros_parameters
+from ..settings.pipeline import PipelineConfig
 
 T = TypeVar('T')
 

@@ -38,6 +38,11 @@ class BlazePoseDetector:
         )
         self._network({'image': np.zeros((1, 224, 224, 3), np.float32)})
 
+    @staticmethod
+    def models(model: str) -> Sequence[str]:
+        """BlazePose's."""
+        return ('blazepose',)
+
     def detect(self, frames: Sequence[Frame]) -> list[Array]:
         """See PersonDetector; all frames in one batch. Boxes under a score of 0.1 are left out."""
         if not frames:

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Protocol
 
 import numpy as np
 
-from ..errors import ConfigError
-from ..settings.pipeline import PipelineConfig, setting
+from ..settings.declare import setting
+from ..settings.pipeline import PipelineConfig
+from ..settings.plugins import Plugins
 from ..types import Array, Frame, Pose3D
 
-# Name of the setting -> module and class, made with the pipeline's config.
-DETECTORS: dict[str, str] = {
-    'blazepose': 'pose3d_ros.detectors.blazepose:BlazePoseDetector',
-    'onnx': 'pose3d_ros.detectors.rtmpose:OnnxPeople',
-    'topic': 'pose3d_ros.detectors.boxes:GivenBoxes',
-    'image': 'pose3d_ros.detectors.boxes:WholeImage',
-}
+DETECTORS = Plugins(
+    'detector',
+    {
+        'blazepose': 'pose3d_ros.detectors.blazepose:BlazePoseDetector',
+        'onnx': 'pose3d_ros.detectors.rtmpose:OnnxPeople',
+        'topic': 'pose3d_ros.detectors.boxes:FrameBoxes',
+        'image': 'pose3d_ros.detectors.boxes:WholeImage',
+    },
+    'Detector',
+)
+"""Made with the pipeline's config, in which `model` is the detector's."""
 NOBODY = np.zeros((0, 5))
 _MARGIN = 0.075  # of a skeleton's extent, on each side: hands, feet and skull stand out
 _SAME_BOX = 0.35  # intersection over union
@@ -32,7 +36,10 @@ _SMALLEST_PX = 8.0
 
 
 class PersonDetector(Protocol):
-    """What every detector offers."""
+    """What every detector offers.
+
+    Its class says by `models(model)` which registered models it needs; model: the setting.
+    """
 
     def detect(self, frames: Sequence[Frame]) -> list[Array]:
         """(N, 5) boxes of each frame, best first."""
@@ -67,16 +74,26 @@ class WholeImage:
     def __init__(self, config: PipelineConfig | None = None) -> None:
         """Nothing to load."""
 
+    @staticmethod
+    def models(model: str) -> Sequence[str]:
+        """None."""
+        return ()
+
     def detect(self, frames: Sequence[Frame]) -> list[Array]:
         """One box per frame."""
         return [np.array([[0.0, 0.0, *map(float, frame.size), 1.0]]) for frame in frames]
 
 
-class GivenBoxes:
+class FrameBoxes:
     """Boxes that came with the frame, from a detector of the user's."""
 
     def __init__(self, config: PipelineConfig | None = None) -> None:
         """Nothing to load."""
+
+    @staticmethod
+    def models(model: str) -> Sequence[str]:
+        """None."""
+        return ()
 
     def detect(self, frames: Sequence[Frame]) -> list[Array]:
         """The frames' own boxes; nobody where there are none."""
@@ -88,16 +105,14 @@ def create_detector(name: str, config: PipelineConfig, model: str = '') -> Perso
 
     It gets the pipeline's settings with the `model` given here: the pipeline's is the estimator's.
     """
-    config = config.replace(model=model)
-    target = DETECTORS.get(name, name)
-    module, _, kind = target.partition(':')
-    if not kind:
-        raise ConfigError(f'detector {name!r} is unknown; choose one of {", ".join(DETECTORS)}')
-    try:
-        detector: PersonDetector = getattr(import_module(module), kind)(config)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise ConfigError(f'detector {name!r}: there is no {target}: {error}') from error
+    detector: PersonDetector = DETECTORS.load(name)(config.replace(model=model))
     return detector
+
+
+def detector_models(options: BoxOptions) -> Sequence[str]:
+    """Registered models that the detector of these settings needs."""
+    models: Sequence[str] = DETECTORS.load(options.detector).models(options.detector_model)
+    return models
 
 
 def best_first(boxes: Array) -> Array:

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""2D joints within crops that are made already: witnesses of where a body is in the image."""
+"""2D joints within crops that are made already: where in the image a body is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Protocol
 
 import cv2
@@ -16,16 +15,21 @@ from ..errors import ConfigError
 from ..networks import blazepose as parts
 from ..networks.crops import CropCamera, Picture, varied
 from ..settings.pipeline import PipelineConfig
+from ..settings.plugins import Plugins
 from ..skeleton import SKELETONS, Skeleton
 from ..types import Array, Frame
 from ..zoo import find_model, loading
 from .rtmpose import RTMPose
 
-# Name of the setting -> module and class, made with the pipeline's config.
-SOURCES: dict[str, str] = {
-    'blazepose': 'pose3d_ros.detectors.crop_keypoints:BlazePoseOnCrops',
-    'rtmpose': 'pose3d_ros.detectors.crop_keypoints:RTMPoseOnCrops',
-}
+SOURCES = Plugins(
+    'source of 2D joints',
+    {
+        'blazepose': 'pose3d_ros.detectors.crop_keypoints:BlazePoseOnCrops',
+        'rtmpose': 'pose3d_ros.detectors.crop_keypoints:RTMPoseOnCrops',
+    },
+    'Source',
+)
+"""Made with the pipeline's config, in which `model` is the source's."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,10 @@ class Keypoints:
 
 
 class CropKeypoints(Protocol):
-    """What every source offers."""
+    """What every source offers.
+
+    Its class says by `models(model)` which registered models it needs; model: the setting.
+    """
 
     skeleton: Skeleton
 
@@ -48,19 +55,18 @@ class CropKeypoints(Protocol):
 
 def create_source(name: str, config: PipelineConfig, model: str = '') -> CropKeypoints | None:
     """The source of that name with its model, None for `none`; ConfigError, ModelError."""
-    config = config.replace(model=model)
     if name == 'none':
         return None
-    module, _, kind = SOURCES.get(name, name).partition(':')
-    if not kind:
-        raise ConfigError(
-            f'keypoints {name!r} is unknown; choose one of none, {", ".join(SOURCES)}'
-        )
-    try:
-        source: CropKeypoints = getattr(import_module(module), kind)(config)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise ConfigError(f'keypoints {name!r}: there is no {module}:{kind}: {error}') from error
+    source: CropKeypoints = SOURCES.load(name)(config.replace(model=model))
     return source
+
+
+def models_of(name: str, model: str = '') -> Sequence[str]:
+    """Registered models that the source of that name needs."""
+    if name == 'none':
+        return ()
+    models: Sequence[str] = SOURCES.load(name).models(model)
+    return models
 
 
 class BlazePoseOnCrops:
@@ -87,6 +93,11 @@ class BlazePoseOnCrops:
             model.precision['landmarks'],
         )
         self._network({'image': np.zeros((1, parts.CROP_SIZE, parts.CROP_SIZE, 3), np.float32)})
+
+    @staticmethod
+    def models(model: str) -> Sequence[str]:
+        """BlazePose's."""
+        return ('blazepose',)
 
     def find(self, people: Sequence[tuple[Picture, CropCamera]]) -> list[Keypoints]:
         """See CropKeypoints."""
@@ -128,6 +139,11 @@ class RTMPoseOnCrops:
             raise ConfigError('keypoints rtmpose needs a model: set metro.keypoints_model to one')
         self._network = RTMPose(config)
         self.skeleton = self._network.skeleton
+
+    @staticmethod
+    def models(model: str) -> Sequence[str]:
+        """The one that the setting names."""
+        return (model,)
 
     def find(self, people: Sequence[tuple[Picture, CropCamera]]) -> list[Keypoints]:
         """See CropKeypoints."""

@@ -9,29 +9,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import ConfigError, InputError
+from ..errors import InputError
 from ..settings.pipeline import PipelineConfig
-from ..skeleton import Skeleton, get_skeleton
+from ..settings.plugins import Plugins
+from ..skeleton import SKELETONS, Skeleton, get_skeleton
 from ..types import Array, Frame, Pose3D, pose_2d
+from ..zoo.loading import ModelInfo
 
-# Name of the setting -> module and class. Names of estimators serve as well: their 2D is taken.
-SOURCES: dict[str, str] = {
-    'rtmpose': 'pose3d_ros.detectors.rtmpose:RTMPose',
-    'topic': 'pose3d_ros.detectors.keypoints:GivenKeypoints',
-    'given': 'pose3d_ros.detectors.keypoints:GivenKeypoints',
-}
+SOURCES = Plugins(
+    'source of 2D joints',
+    {
+        'rtmpose': 'pose3d_ros.detectors.rtmpose:RTMPose',
+        'cpm': 'pose3d_ros.detectors.cpm:CpmKeypoints',
+        'topic': 'pose3d_ros.detectors.keypoints:FrameKeypoints',
+    },
+    'Source',
+)
+"""Made with the pipeline's config, in which `model` is the source's."""
+FILES = ('.json', '.jsonl', '.npz')
 
 
 class KeypointSource(Protocol):
-    """What every source offers; estimators do."""
+    """What every source offers; estimators do, too.
+
+    Their classes say by `models(model)` which registered models they need; model: the setting.
+    """
 
     skeleton: Skeleton
+
+    @property
+    def info(self) -> ModelInfo:
+        """Which model runs where."""
 
     def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
         """People of each frame, with pixels."""
@@ -46,68 +59,52 @@ class KeypointSource(Protocol):
         """Milliseconds of each stage of the last estimate()."""
 
 
-def create_source(name: str, config: PipelineConfig, model: str = '') -> KeypointSource:
-    """The source of that name with its model: an estimator, one of SOURCES, or a keypoints file.
+def create_source(name: str, config: PipelineConfig) -> KeypointSource:
+    """The source of that name, or of that file (.json, .jsonl, .npz); config.model: its own.
 
     Raises ConfigError, ModelError, BackendError, InputError.
     """
-    from .. import estimators
-
-    inner = source_config(name, config, model)
-    if name in SOURCES or ':' in name:
-        module, _, kind = SOURCES.get(name, name).partition(':')
-        try:
-            source: KeypointSource = getattr(import_module(module), kind)(inner)
-        except (ModuleNotFoundError, AttributeError) as error:
-            raise ConfigError(f'there is no source of keypoints {name!r}: {error}') from error
-        return source
-    if name.endswith(('.json', '.jsonl', '.npz')):
+    if name.endswith(FILES):
         return FileKeypoints(name)
-    if name in estimators.ESTIMATORS and name != 'lifter':
-        return estimators.create(inner)
-    known = sorted({*SOURCES, *estimators.ESTIMATORS} - {'lifter', 'given', config.estimator})
-    raise ConfigError(
-        f'source of keypoints {name!r} is unknown; choose one of {", ".join(known)}, '
-        'or name a file of keypoints (.json, .jsonl, .npz)'
-    )
+    source: KeypointSource = SOURCES.load(name)(config)
+    return source
 
 
-def source_config(name: str, config: PipelineConfig, model: str = '') -> PipelineConfig:
-    """The pipeline's settings as the source should see them."""
-    return config.replace(estimator=name, model=model, precision='auto', parity=False, options={})
+def models_of(name: str, model: str = '') -> Sequence[str]:
+    """Registered models that a source needs; model: its own, empty: the default."""
+    if name.endswith(FILES):
+        return ()
+    models: Sequence[str] = SOURCES.load(name).models(model)
+    return models
 
 
-class GivenKeypoints:
-    """Keypoints that come from elsewhere: with the frame, or before it by `offer`."""
+class FrameKeypoints:
+    """Keypoints that came with the frame, from somebody else."""
 
-    def __init__(self, config: PipelineConfig | None = None) -> None:
-        """Nothing to load; without config everybody counts."""
-        self.skeleton = get_skeleton('coco_17')
+    skeleton = SKELETONS['coco_17']
+    """Only at first: each person has a convention of their own."""
+    info = ModelInfo('topic', '', 'numpy', 'CPU', 'f64')
+
+    def __init__(self, config: PipelineConfig) -> None:
+        """Nothing to load."""
         self._config = config
-        self._waiting: dict[str, dict[int, list[Pose3D]]] = {}
 
-    def offer(self, source: str, stamp_ns: int, people: Sequence[Pose3D]) -> None:
-        """The people of a frame that is still to come; old ones are dropped."""
-        waiting = self._waiting.setdefault(source, {})
-        waiting[stamp_ns] = list(people)
-        while len(waiting) > 32:
-            del waiting[min(waiting)]
+    @staticmethod
+    def models(model: str) -> Sequence[str]:
+        """None."""
+        return ()
 
     def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
-        """The frame's keypoints, else what was offered for its stamp; nobody if nothing was."""
+        """The frame's keypoints; nobody where there are none."""
         return [self._people(frame) for frame in frames]
 
     def _people(self, frame: Frame) -> list[Pose3D]:
-        offered = self._waiting.get(frame.source, {}).pop(frame.stamp_ns, [])
-        people = offered if frame.keypoints is None else list(frame.keypoints)
-        if self._config is None:
-            return people
-        sure = [pose for pose in people if not pose.score < self._config.min_score]
-        sure.sort(key=lambda pose: -pose.score)
-        return sure[: self._config.max_people]
+        people = [p for p in frame.keypoints or () if not p.score < self._config.min_score]
+        people.sort(key=lambda pose: -pose.score)
+        return people[: self._config.max_people]
 
     def reset(self, source: str | None = None) -> None:
-        """What waits belongs to frames to come and is kept."""
+        """Nothing is remembered."""
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""
@@ -118,7 +115,7 @@ class GivenKeypoints:
         return {}
 
 
-class FileKeypoints(GivenKeypoints):
+class FileKeypoints:
     """Keypoints of a file, frame by frame from its beginning.
 
     `.npz`: `pixels` (T, P, J, 2), NaN where nobody is, `confidence` (T, P, J), `skeleton` its name.
@@ -128,7 +125,6 @@ class FileKeypoints(GivenKeypoints):
     """
 
     def __init__(self, path: str | Path) -> None:
-        super().__init__()
         try:
             self._frames = _read(Path(path))
         except OSError as error:
@@ -136,6 +132,7 @@ class FileKeypoints(GivenKeypoints):
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise InputError(f'{path} is not a file of keypoints: {error!r}') from error
         self.skeleton = self._frames[0]
+        self.info = ModelInfo(str(path), '', 'numpy', 'CPU', 'f64')
         self._next: dict[str, int] = {}
 
     def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
@@ -155,11 +152,19 @@ class FileKeypoints(GivenKeypoints):
         else:
             self._next.pop(source, None)
 
+    def configure(self, config: PipelineConfig) -> None:
+        """Everybody in the file counts."""
 
-People = list[tuple[Array, Array]]
+    def timings(self) -> dict[str, float]:
+        """Nothing is computed."""
+        return {}
 
 
-def _read(path: Path) -> tuple[Skeleton, list[People]]:
+Joints2D = tuple[Array, Array]
+"""Pixels (J, 2) and confidence (J,) of a person."""
+
+
+def _read(path: Path) -> tuple[Skeleton, list[list[Joints2D]]]:
     if path.suffix == '.npz':
         with np.load(path, allow_pickle=False) as data:
             skeleton = get_skeleton(str(data['skeleton']) if 'skeleton' in data else 'coco_17')
@@ -186,7 +191,7 @@ def _read(path: Path) -> tuple[Skeleton, list[People]]:
     return skeleton, frames
 
 
-def _person(raw: dict[str, Any]) -> tuple[Array, Array]:
+def _person(raw: dict[str, Any]) -> Joints2D:
     points = np.array(
         [[np.nan if v is None else v for v in p[:2]] for p in raw['keypoints']], float
     )

@@ -6,7 +6,6 @@ The files are those of OpenMMLab's deployment kit; any other export with the sam
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..errors import ConfigError, ModelError
 from ..networks import topdown
 from ..settings.pipeline import PipelineConfig
 from ..skeleton import SKELETONS
+from ..timing import StageTimer
 from ..types import Array, Frame, Pose3D, pose_2d
 from ..zoo import find_model, loading
 from .boxes import BoxOptions, People, PersonDetector, create_detector
@@ -26,12 +26,6 @@ DEFAULT = 'yolox_tiny+rtmpose_m'
 _BOX_SCORE = 0.3
 # Scores of SimCC are not probabilities: this much is a joint that is plainly seen.
 _FULL_SCORE = 0.8
-
-
-def needed(model: str = '') -> tuple[str, ...]:
-    """Models of a setting `detector+pose`; without a detector BlazePose's, but for RTMO."""
-    models = tuple((model or DEFAULT).split('+'))
-    return models if len(models) > 1 or 'rtmo' in model else (*models, 'blazepose')
 
 
 class OnnxPeople:
@@ -59,6 +53,11 @@ class OnnxPeople:
         spec = NetworkSpec(path, {'image': Port(tuple(shape), name)}, wanted, batched=False)
         precision = model.precision['detector']
         self._network = loading.load(config.replace(precision='auto'), spec, precision)
+
+    @staticmethod
+    def models(model: str) -> Sequence[str]:
+        """The one that the setting names."""
+        return (model,)
 
     def detect(self, frames: Sequence[Frame]) -> list[Array]:
         """(N, 5) boxes x, y, width, height, score of each frame, best first."""
@@ -127,6 +126,7 @@ class RTMPose:
         self._network = loading.load(
             config.replace(precision='auto'), spec, model.precision['pose']
         )
+        self.info = loading.ModelInfo.of(model, self._network)
         self._people: People | None = None
         if not self._one_stage:
             finder: PersonDetector = (
@@ -135,8 +135,14 @@ class RTMPose:
                 else create_detector('blazepose', config)
             )
             self._people = People(finder, config, BoxOptions())
-        self._timings: dict[str, float] = {}
+        self._timer = StageTimer()
         self.configure(config)
+
+    @staticmethod
+    def models(model: str) -> Sequence[str]:
+        """Those of a setting `detector+pose`; without a detector BlazePose's, but for RTMO."""
+        names = tuple((model or DEFAULT).split('+'))
+        return names if len(names) > 1 or 'rtmo' in model else (*names, 'blazepose')
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""
@@ -151,24 +157,23 @@ class RTMPose:
 
     def timings(self) -> dict[str, float]:
         """Milliseconds: detector, keypoints."""
-        return self._timings
+        return self._timer.milliseconds
 
     def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
         """People of each frame, in 2D."""
-        self._timings = dict.fromkeys(('detector', 'keypoints'), 0.0)
+        self._timer.start('detector', 'keypoints')
         if self._people is None:
             return [self._whole(frame) for frame in frames]
-        start = time.perf_counter()
+        self._timer.resume()
         boxes = self._people.boxes(frames)
-        self._clock('detector', start)
-        start = time.perf_counter()
+        self._timer.end('detector')
         out = []
         for frame, found in zip(frames, boxes):
             poses = self.keypoints(frame, found)
             poses = [pose for pose in poses if pose.score >= 0.5 * self._config.min_score]
             self._people.update(frame, len(found), poses)
             out.append(poses)
-        self._clock('keypoints', start)
+        self._timer.end('keypoints')
         return out
 
     def keypoints(self, frame: Frame, boxes: Array) -> list[Pose3D]:
@@ -192,7 +197,7 @@ class RTMPose:
 
     def _whole(self, frame: Frame) -> list[Pose3D]:
         """One-stage networks: boxes and keypoints of the whole image."""
-        start = time.perf_counter()
+        self._timer.resume()
         canvas, ratio = topdown.letterbox(frame.image, self._size)
         image = canvas.astype(np.float32).transpose(2, 0, 1)[None]
         out = self._network({'image': np.ascontiguousarray(image)})
@@ -203,7 +208,7 @@ class RTMPose:
             # rtmlib takes the places of those kept for places among all.
             points = points[sure]
         kept = topdown.nms(dets[:, :4], dets[:, 4], 0.45)[: self._config.max_people]
-        self._clock('keypoints', start)
+        self._timer.end('keypoints')
         return [self._pose(frame, points[k, :, :2] / ratio, points[k, :, 2], 1.0) for k in kept]
 
     def _pose(
@@ -212,6 +217,3 @@ class RTMPose:
         pixels = np.where((scores > 0)[:, None], pixels, np.nan)
         confidence = np.clip(scores / full, 0, 1)
         return pose_2d(self.skeleton, pixels, confidence, float(confidence.mean()), frame.size)
-
-    def _clock(self, stage: str, start: float) -> None:
-        self._timings[stage] += (time.perf_counter() - start) * 1e3

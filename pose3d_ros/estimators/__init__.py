@@ -1,52 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Estimators: one file each, all behind one small interface.
+"""Estimators: one file or folder each, all behind one small interface.
 
-To add one, write a module with a class `Estimator` and a dataclass `Options`, and put its name
-into `ESTIMATORS`. An estimator knows joints, crops and decoding; it never imports a runtime.
+To add one, write a module with a class `Estimator` and put its name into `settings.estimators`.
+An estimator knows joints, crops and decoding; it never imports a runtime.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, cast
 
-from ..errors import ConfigError
-from ..settings.pipeline import PipelineConfig, Value
+from ..backends import Network
+from ..settings.estimators import ESTIMATORS, EstimatorSpec
+from ..settings.pipeline import PipelineConfig
 from ..skeleton import Skeleton
 from ..types import Frame, Pose3D
-
-# Name of the setting -> module. A dotted name loads an estimator of another package.
-ESTIMATORS: dict[str, str] = {
-    'blazepose': 'pose3d_ros.estimators.blazepose',
-    'lifter': 'pose3d_ros.estimators.lifter.estimator',
-    'openpose3d': 'pose3d_ros.estimators.openpose3d',
-    'metro': 'pose3d_ros.estimators.metro',
-    'metrabs': 'pose3d_ros.estimators.metrabs',
-    'lifting_from_the_deep': 'pose3d_ros.estimators.lifting_from_the_deep.estimator',
-    'pose_hg_3d': 'pose3d_ros.estimators.pose_hg_3d',
-}
+from ..zoo import Model
+from ..zoo.loading import ModelInfo
 
 
 @dataclass(frozen=True)
-class EstimatorInfo:
-    """What is told of a loaded estimator to the outside (EstimatorInfo.msg).
+class EstimatorInfo(ModelInfo):
+    """What a loaded estimator is (EstimatorInfo.msg), and what its poses rest on.
 
-    version: of the model, or its checksum. metric: the model itself predicts metres.
+    metric: the model itself predicts metres.
     size_sigma: standard deviation of the predicted body size, relative to it. focal_share: focal
     length that is assumed for cameras without calibration, in image widths; 0: none. height_m: of
     a person of unit size, where people are scaled by an assumed height; 0: they are not.
-    scaled_by_depth: depth images tell the sizes of people, not only where they are. weighs_pixels:
-    poses are made of the 2D joints, whose errors are allowed for: they are not pulled towards them.
+    scaled_by_depth: depth images determine the sizes of people, not only where they are.
+    weighs_pixels: poses are made of the 2D joints, whose errors are allowed for: they are not
+    pulled towards them.
     """
 
-    model: str
-    version: str
-    backend: str
-    device: str
-    precision: str
     metric: bool
     size_sigma: float = 0.1
     focal_share: float = 0.0
@@ -55,13 +41,20 @@ class EstimatorInfo:
     weighs_pixels: bool = False
 
 
+def info_of(model: Model, network: Network, *, metric: bool, **traits: Any) -> EstimatorInfo:
+    """Of a model that a network was compiled from; traits: other fields of EstimatorInfo."""
+    return EstimatorInfo(**vars(ModelInfo.of(model, network)), metric=metric, **traits)
+
+
 class Estimator(Protocol):
     """What every estimator offers.
 
     Poses come raw: without ids, unsmoothed, and root-relative unless the estimator itself knows
-    where people are. Pipeline does the rest.
+    where people are. Pipeline does the rest. Its class is made with a PipelineConfig.
     """
 
+    spec: EstimatorSpec
+    """Of the class: what it declares before it is loaded."""
     skeleton: Skeleton
     info: EstimatorInfo
 
@@ -81,9 +74,25 @@ class Estimator(Protocol):
         """Milliseconds of each stage of the last estimate()."""
 
 
-@runtime_checkable
-class Lifting(Protocol):
-    """What an estimator has in addition that must know who is who before it can tell a pose.
+class Pending(Protocol):
+    """Frames that an estimator has begun."""
+
+    def wait(self) -> None:
+        """Until all that is left to do is finish()."""
+
+
+class Overlapping(Estimator, Protocol):
+    """An estimator whose network can run while the frame before is decoded (spec.overlaps)."""
+
+    def begin(self, frames: Sequence[Frame]) -> Any:
+        """Start work on frames and return at once, with what finish() takes, a Pending."""
+
+    def finish(self, pending: Any) -> list[list[Pose3D]]:
+        """People of the frames that begin() was given; in the order of the calls."""
+
+
+class Lifting(Estimator, Protocol):
+    """An estimator that must know who is who before it can tell a pose (spec.lifts).
 
     Its estimate() gives people in 2D, which the pipeline then gives ids.
     """
@@ -98,40 +107,14 @@ class Lifting(Protocol):
         """All frames of a source that still wait for later ones, which will not come."""
 
 
-def _module(name: str) -> ModuleType:
-    if name not in ESTIMATORS and '.' not in name:
-        raise ConfigError(f'estimator {name!r} is unknown; choose one of {", ".join(ESTIMATORS)}')
-    target = ESTIMATORS.get(name, name)
-    try:
-        module = import_module(target)
-    except ModuleNotFoundError as error:
-        if error.name and target.startswith(error.name):
-            raise ConfigError(f'estimator {name!r}: there is no module {target}') from error
-        raise
-    for attribute in ('Estimator', 'Options'):
-        if not hasattr(module, attribute):
-            raise ConfigError(f'estimator {name!r}: module {target} has no {attribute}')
-    return module
+def overlapping(estimator: Estimator) -> Overlapping | None:
+    """The estimator, if it declares that frames can overlap."""
+    return cast(Overlapping, estimator) if estimator.spec.overlaps else None
 
 
-def options_of(name: str) -> type:
-    """The dataclass of the estimator's own settings."""
-    options: type = _module(name).Options
-    return options
-
-
-def defaults_of(name: str) -> dict[str, Value]:
-    """Defaults that an estimator (its `DEFAULTS`) has for settings of the pipeline."""
-    return dict(getattr(_module(name), 'DEFAULTS', {}))
-
-
-def models_of(config: PipelineConfig) -> tuple[str, ...] | None:
-    """Names of the registered models that the configuration needs, by the estimator's own word.
-
-    None if it has no function `models` to tell.
-    """
-    tell = getattr(_module(config.estimator), 'models', None)
-    return None if tell is None else tuple(tell(config))
+def lifting(estimator: Estimator) -> Lifting | None:
+    """The estimator, if it declares that it lifts people in 2D."""
+    return cast(Lifting, estimator) if estimator.spec.lifts else None
 
 
 def create(config: PipelineConfig) -> Estimator:
@@ -139,5 +122,5 @@ def create(config: PipelineConfig) -> Estimator:
 
     Raises ConfigError, ModelError or BackendError.
     """
-    estimator: Estimator = _module(config.estimator).Estimator(config)
+    estimator: Estimator = ESTIMATORS.load(config.estimator)(config)
     return estimator

@@ -9,30 +9,24 @@ there is room for more people.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..backends import (
-    Network,
-    NetworkSpec,
-    Pixels,
-    Port,
-    RuntimeOptions,
-    cache_folder,
-    load_network,
-)
+from ..backends import NetworkSpec, Pixels, Port
 from ..geometry import yaw
 from ..networks import blazepose as parts
 from ..people.appearance import appearance, difference
 from ..people.filters import OneEuro, OneEuroSettings
-from ..settings.pipeline import PipelineConfig, setting
+from ..settings.declare import setting
+from ..settings.estimators import EstimatorSpec
+from ..settings.pipeline import PipelineConfig
 from ..skeleton import SKELETONS
+from ..timing import StageTimer
 from ..types import Array, Frame, JointStatus, Pose3D
-from ..zoo import find_model
-from . import EstimatorInfo
+from ..zoo import find_model, loading
+from . import info_of
 
 _LANDMARK_FILTER = OneEuroSettings(0.05, 80.0)
 _AUXILIARY_FILTER = OneEuroSettings(0.01, 10.0)
@@ -165,13 +159,15 @@ class _State:
 class Estimator:
     """See the module; `config.parity` follows the published package, one person and all."""
 
+    spec = EstimatorSpec(Options, models=lambda config: (config.model or 'blazepose',))
+
     def __init__(self, config: PipelineConfig) -> None:
         """Load both networks; raises ModelError, BackendError, ConfigError."""
         self.skeleton = SKELETONS['blazepose_33']
         model = find_model(
             config.model or 'blazepose', 'detector', 'landmarks', models_dir=config.models_dir
         )
-        self._detector = self._load(
+        self._detector = loading.load(
             config,
             NetworkSpec(
                 model.files['detector'],
@@ -180,7 +176,7 @@ class Estimator:
             ),
             model.precision['detector'],
         )
-        self._landmarks = self._load(
+        self._landmarks = loading.load(
             config,
             NetworkSpec(
                 model.files['landmarks'],
@@ -195,30 +191,11 @@ class Estimator:
             ),
             model.precision['landmarks'],
         )
-        self.info = EstimatorInfo(
-            model=model.name,
-            version=model.version,
-            backend=self._landmarks.backend,
-            device=self._landmarks.device,
-            precision=self._landmarks.precision,
-            metric=True,
-            size_sigma=_SIZE_SIGMA,
-        )
+        self.info = info_of(model, self._landmarks, metric=True, size_sigma=_SIZE_SIGMA)
         self._states: dict[str, _State] = {}
-        self._timings: dict[str, float] = {}
+        self._timer = StageTimer()
         self.configure(config)
         self._warm_up()
-
-    @staticmethod
-    def _load(config: PipelineConfig, spec: NetworkSpec, precision: str) -> Network:
-        options = RuntimeOptions(
-            device=config.device,
-            device_fallback=config.device_fallback,
-            precision=precision if config.precision == 'auto' else config.precision,
-            threads=config.threads,
-            cache_dir=cache_folder(),
-        )
-        return load_network(spec, options, config.backend)
 
     def _warm_up(self) -> None:
         """Run each network once, so that the first person does not wait for it."""
@@ -229,7 +206,7 @@ class Estimator:
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""
         self._config = config
-        self._options = Options(**config.options)  # type: ignore[arg-type]
+        self._options = config.typed_options(Options)
         self._limit = 1 if config.parity else config.max_people
 
     def reset(self, source: str | None = None) -> None:
@@ -241,11 +218,11 @@ class Estimator:
 
     def timings(self) -> dict[str, float]:
         """Milliseconds: crop, detector, landmarks, decode."""
-        return self._timings
+        return self._timer.milliseconds
 
     def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
         """People of each frame; see `estimators.Estimator`."""
-        self._timings = dict.fromkeys(('crop', 'detector', 'landmarks', 'decode'), 0.0)
+        self._timer.start('crop', 'detector', 'landmarks', 'decode')
         states = [self._states.setdefault(frame.source, _State()) for frame in frames]
         fresh: list[list[_Slot]] = []
         for frame, state in zip(frames, states):
@@ -277,13 +254,11 @@ class Estimator:
     def _detect(self, frame: Frame, state: _State) -> list[_Slot]:
         """New slots for people who are not followed yet."""
         state.since_detection = 0
-        start = time.perf_counter()
+        self._timer.resume()
         tensor = parts.detector_input(frame.image)[None]
-        self._clock('crop', start)
-        start = time.perf_counter()
+        self._timer.end('crop')
         raw = self._detector({'image': tensor})
-        self._clock('detector', start)
-        start = time.perf_counter()
+        self._timer.end('detector')
         found = parts.decode_detections(
             raw['boxes'][0], raw['scores'][0, :, 0], self._config.min_score
         )
@@ -299,14 +274,14 @@ class Estimator:
                 slots.append(_Slot(roi, stamp_ns=frame.stamp_ns))
             if self._config.parity:
                 break
-        self._clock('decode', start)
+        self._timer.end('decode')
         return slots
 
     def _follow(
         self, frames: Sequence[Frame], slots: Sequence[Sequence[_Slot]]
     ) -> list[list[_Slot]]:
         """Run the landmark network on all regions of all frames; slots that hold somebody."""
-        start = time.perf_counter()
+        self._timer.resume()
         todo = [(k, slot) for k, group in enumerate(slots) for slot in group]
         kept: list[list[_Slot]] = [[] for _ in frames]
         if not todo:
@@ -314,11 +289,9 @@ class Estimator:
         tensor = np.empty((len(todo), parts.CROP_SIZE, parts.CROP_SIZE, 3), np.uint8)
         for item, (k, slot) in zip(tensor, todo):
             parts.crop(frames[k].image, slot.roi, out=item)
-        self._clock('crop', start)
-        start = time.perf_counter()
+        self._timer.end('crop')
         raw = self._landmarks({'image': tensor})
-        self._clock('landmarks', start)
-        start = time.perf_counter()
+        self._timer.end('landmarks')
         rois = np.array([slot.roi for _, slot in todo])
         points = parts.decode_landmarks(raw['landmarks'], raw['heatmaps'], rois)
         worlds = parts.decode_world(raw['world'], rois)
@@ -330,7 +303,7 @@ class Estimator:
                 continue
             slot.take(landmarks, world, float(presence[0]))
             kept[k].append(slot)
-        self._clock('decode', start)
+        self._timer.end('decode')
         return kept
 
     def _distinct(self, frame: Frame, slots: list[_Slot]) -> list[_Slot]:
@@ -400,7 +373,7 @@ class Estimator:
         slot.stamp_ns = frame.stamp_ns
 
     def _deliver(self, frame: Frame, state: _State) -> list[Pose3D]:
-        start = time.perf_counter()
+        self._timer.resume()
         if self._config.parity:
             if not state.slots:
                 # The published package forgets these two on a loss, and only these.
@@ -409,7 +382,7 @@ class Estimator:
         else:
             sure = [slot for slot in state.slots if not _on_probation(slot, state.slots)]
             poses = [self._pose(frame, slot) for slot in sure]
-        self._clock('decode', start)
+        self._timer.end('decode')
         return poses
 
     def _pose(self, frame: Frame, slot: _Slot) -> Pose3D:
@@ -459,9 +432,6 @@ class Estimator:
             score=slot.presence,
             size_px=2 * slot.radius,
         )
-
-    def _clock(self, stage: str, start: float) -> None:
-        self._timings[stage] += (time.perf_counter() - start) * 1e3
 
 
 def _on_probation(slot: _Slot, slots: Sequence[_Slot]) -> bool:

@@ -7,7 +7,6 @@ the crop; both together determine the place. Joints are means of points by a pub
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,18 +14,21 @@ import numpy as np
 
 from ..backends import NetworkSpec, Port, input_shapes
 from ..camera import Camera
-from ..detectors.boxes import BoxOptions, People, create_detector, distinct
+from ..detectors.boxes import BoxOptions, People, create_detector, detector_models, distinct
 from ..errors import ModelError
 from ..networks import metro as parts
 from ..networks.crops import CropCamera, look_at_wide
+from ..networks.person_crops import CropMaker, Person
 from ..placement import crops as _placing
 from ..placement.solvers import metrabs_full, metrabs_joints, metrabs_weak, robust_place
-from ..settings.pipeline import PipelineConfig, setting
+from ..settings.declare import setting
+from ..settings.estimators import EstimatorSpec
+from ..settings.pipeline import PipelineConfig
 from ..skeleton import get_skeleton
+from ..timing import StageTimer
 from ..types import Array, Frame, Pose3D
 from ..zoo import find_model, loading
-from . import EstimatorInfo
-from .crop_people import CropMaker, Person
+from . import info_of
 
 STRIDE = 32
 JOINTS = ('coco_cmu_19', 'h36m_17')
@@ -58,15 +60,14 @@ class Options(BoxOptions):
     )  # fmt: skip
 
 
-def models(config: PipelineConfig) -> list[str]:
-    """Registered models that are needed: the network and that of the boxes."""
-    options = _options(config)
-    named = [config.model or 'metrabs', options.detector, options.detector_model]
-    return list(dict.fromkeys(named))
+def _models(config: PipelineConfig) -> Sequence[str]:
+    return (config.model or 'metrabs', *detector_models(_options(config)))
 
 
 class Estimator:
     """See the module."""
+
+    spec = EstimatorSpec(Options, _models)
 
     def __init__(self, config: PipelineConfig) -> None:
         """Load the networks; raises ModelError, BackendError, ConfigError."""
@@ -114,16 +115,9 @@ class Estimator:
         self._people = People(
             create_detector(options.detector, config, options.detector_model), config, options
         )
-        self.info = EstimatorInfo(
-            model=model.name,
-            version=model.version,
-            backend=self._network.backend,
-            device=self._network.device,
-            precision=self._network.precision,
-            metric=True,
-        )
+        self.info = info_of(model, self._network, metric=True)
         self._maker = CropMaker(side, _look_at_each)
-        self._timings: dict[str, float] = {}
+        self._timer = StageTimer()
         self.configure(config)
 
     def configure(self, config: PipelineConfig) -> None:
@@ -140,18 +134,18 @@ class Estimator:
 
     def timings(self) -> dict[str, float]:
         """Milliseconds: boxes, crop, network, decode."""
-        return self._timings
+        return self._timer.milliseconds
 
     def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
         """People of each frame; see `estimators.Estimator`."""
-        times = [time.perf_counter()]
+        self._timer.start('boxes', 'crop', 'network', 'decode')
         boxes = self._people.boxes(frames)
-        times.append(time.perf_counter())
+        self._timer.end('boxes')
         people = self._maker.people(frames, boxes, self._views, linear=True)
         tensor = self._maker.tensor(people, self._views, self._options.antialias)
-        times.append(time.perf_counter())
+        self._timer.end('crop')
         raw = self._run(tensor) if people else {}
-        times.append(time.perf_counter())
+        self._timer.end('network')
         out: list[list[Pose3D]] = [[] for _ in frames]
         count = len(self._views)
         for k, person in enumerate(people):
@@ -162,9 +156,7 @@ class Estimator:
         for k, frame in enumerate(frames):
             out[k] = distinct(out[k])
             self._people.update(frame, len(boxes[k]), out[k])
-        times.append(time.perf_counter())
-        spent = np.diff(times) * 1e3
-        self._timings = dict(zip(('boxes', 'crop', 'network', 'decode'), map(float, spent)))
+        self._timer.end('decode')
         return out
 
     def _run(self, tensor: Array) -> dict[str, Array]:
@@ -242,4 +234,4 @@ def _place(method: str, points: Array, rays: Array, trusted: Array) -> Array | N
 
 
 def _options(config: PipelineConfig) -> Options:
-    return Options(**config.options)  # type: ignore[arg-type]
+    return config.typed_options(Options)

@@ -7,7 +7,6 @@ stands is solved from 2D joints of another network on the same crops; see `estim
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +14,24 @@ from pathlib import Path
 import numpy as np
 
 from ..backends import Network, NetworkSpec, Port
-from ..detectors.boxes import BoxOptions, People, create_detector, distinct
+from ..detectors import crop_keypoints
+from ..detectors.boxes import BoxOptions, People, create_detector, detector_models, distinct
 from ..detectors.crop_keypoints import Keypoints, create_source
 from ..errors import ConfigError, ModelError
 from ..networks import metro as parts
 from ..networks.crops import look_at_each
+from ..networks.person_crops import CropMaker, Person
 from ..placement import crops as _placing
-from ..settings.pipeline import PipelineConfig, setting
+from ..settings.declare import setting
+from ..settings.estimators import EstimatorSpec
+from ..settings.pipeline import PipelineConfig
 from ..skeleton import conversion
+from ..timing import StageTimer
 from ..types import Array, Frame, Pose3D
 from ..zoo import find_model, loading
 from ..zoo.graphdef import RANDOM_MARK as MARK
 from ..zoo.graphdef import read_graph
-from . import EstimatorInfo
-from .crop_people import CropMaker, Person
+from . import info_of
 
 SIDE = 256
 _MIN_PRESENCE = 0.5
@@ -70,15 +73,16 @@ class Options(BoxOptions):
     )
 
 
-def models(config: PipelineConfig) -> list[str]:
-    """Registered models that are needed: the graph, and those of the boxes and the 2D joints."""
+def _models(config: PipelineConfig) -> Sequence[str]:
     options = _options(config)
-    named = [config.model or 'metro', options.detector, options.keypoints]
-    return list(dict.fromkeys([*named, options.detector_model, options.keypoints_model]))
+    points = crop_keypoints.models_of(options.keypoints, options.keypoints_model)
+    return (config.model or 'metro', *detector_models(options), *points)
 
 
 class Estimator:
     """See the module."""
+
+    spec = EstimatorSpec(Options, _models)
 
     def __init__(self, config: PipelineConfig) -> None:
         """Load the networks; raises ModelError, BackendError, ConfigError."""
@@ -100,16 +104,9 @@ class Estimator:
         self._people = People(
             create_detector(options.detector, config, options.detector_model), config, options
         )
-        self.info = EstimatorInfo(
-            model=model.name,
-            version=model.version,
-            backend=self._network.backend,
-            device=self._network.device,
-            precision=self._network.precision,
-            metric=True,
-        )
+        self.info = info_of(model, self._network, metric=True)
         self._maker = CropMaker(SIDE, look_at_each)
-        self._timings: dict[str, float] = {}
+        self._timer = StageTimer()
         self.configure(config)
 
     def configure(self, config: PipelineConfig) -> None:
@@ -124,25 +121,24 @@ class Estimator:
 
     def timings(self) -> dict[str, float]:
         """Milliseconds: boxes, crop, network, keypoints, decode."""
-        return self._timings
+        return self._timer.milliseconds
 
     def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
         """People of each frame; see `estimators.Estimator`."""
-        self._timings = dict.fromkeys(('boxes', 'crop', 'network', 'keypoints', 'decode'), 0.0)
-        start = time.perf_counter()
+        self._timer.start('boxes', 'crop', 'network', 'keypoints', 'decode')
         boxes = self._people.boxes(frames)
-        start = self._clock('boxes', start)
+        self._timer.end('boxes')
         people = self._crops(frames, boxes)
         out: list[list[Pose3D]] = [[] for _ in frames]
         if people:
             tensor = self._tensor(people)
-            start = self._clock('crop', start)
+            self._timer.end('crop')
             raw = self._run(tensor)
-            start = self._clock('network', start)
+            self._timer.end('network')
             points: Sequence[Keypoints | None] = [None] * len(people)
             if self._keypoints is not None:
                 points = self._keypoints.find([(p.picture, p.crop) for p in people])
-            start = self._clock('keypoints', start)
+            self._timer.end('keypoints')
             xyz, confidence = self._decode(raw, people)
             for person, joints, sure, seen in zip(people, xyz, confidence, points):
                 pose = self._pose(person, joints, sure, seen)
@@ -151,7 +147,7 @@ class Estimator:
         for k, frame in enumerate(frames):
             out[k] = distinct(out[k])
             self._people.update(frame, len(boxes[k]), out[k])
-        self._clock('decode', start)
+        self._timer.end('decode')
         return out
 
     def _crops(self, frames: Sequence[Frame], boxes: Sequence[Array]) -> list[Person]:
@@ -229,14 +225,9 @@ class Estimator:
             score,
         )
 
-    def _clock(self, stage: str, start: float) -> float:
-        now = time.perf_counter()
-        self._timings[stage] += (now - start) * 1e3
-        return now
-
 
 def _options(config: PipelineConfig) -> Options:
-    options = Options(**config.options)  # type: ignore[arg-type]
+    options = config.typed_options(Options)
     if options.mirror and options.augmentations > 1:
         raise ConfigError('metro.mirror is for metro.augmentations 1; several views mirror anyway')
     return options

@@ -22,11 +22,8 @@ from ..backends import (
     NetworkSpec,
     Pixels,
     Port,
-    RuntimeOptions,
     Tensors,
-    cache_folder,
     input_shapes,
-    load_network,
     metadata_of,
 )
 from ..errors import ModelError
@@ -34,17 +31,17 @@ from ..networks import openpose3d as parts
 from ..networks.openpose3d_drawn import Scene, draw
 from ..networks.openpose3d_people import NECK as HEAT_NECK
 from ..networks.openpose3d_people import SHOULDERS, extract
-from ..settings.pipeline import PipelineConfig, setting
+from ..settings.declare import setting
+from ..settings.estimators import EstimatorSpec
+from ..settings.pipeline import PipelineConfig
 from ..skeleton import SKELETONS
 from ..types import Array, Frame, JointStatus, Pose3D, PositionSource, TrackingState
-from ..zoo import find_model
-from . import EstimatorInfo
+from ..zoo import find_model, loading
+from . import info_of
 
 log = logging.getLogger(__name__)
 
 MODEL = 'human-pose-estimation-3d-0001'
-DEFAULTS = {'max_people': 20, 'min_score': 0.2}
-"""Settings of the pipeline that mean something else here: people cost nothing, scores are low."""
 FOCAL_SHARE = 0.8
 _OVERLAP = 0.25  # of neighbouring tiles
 _SAME = 0.15  # mean distance of joints, in body sizes, under which two readings are one person
@@ -115,23 +112,23 @@ class _Networks:
 class Estimator:
     """See the module; `config.parity` follows the published programs, faults and all."""
 
+    spec = EstimatorSpec(
+        Options,
+        models=lambda config: (config.model or MODEL,),
+        # People cost nothing, and scores are low.
+        defaults={'max_people': 20, 'min_score': 0.2},
+        overlaps=True,
+    )
+
     def __init__(self, config: PipelineConfig) -> None:
         """Load the network; raises ModelError, BackendError, ConfigError."""
-        self._options = Options(**config.options)  # type: ignore[arg-type]
+        self._options = config.typed_options(Options)
         self.skeleton = SKELETONS['panoptic_19' if config.parity else 'coco_cmu_19']
         model = find_model(
             config.model or MODEL, 'network', models_dir=config.models_dir, backend=config.backend
         )
         path = model.files['network']
         precision = model.precision['network']
-        options = RuntimeOptions(
-            device=config.device,
-            device_fallback=config.device_fallback,
-            precision=precision if config.precision == 'auto' else config.precision,
-            threads=config.threads,
-            cache_dir=cache_folder(),
-            allow_random_weights=config.allow_random_weights,
-        )
 
         about = metadata_of(path, config.backend)
         kind = self._options.input_values
@@ -150,7 +147,7 @@ class Estimator:
                 heads=('features',),
                 batched=self._fixed is None or self._batched,
             )
-            return load_network(spec, options, config.backend)
+            return loading.load(config, spec, precision)
 
         self._fixed, self._batched = _fixed_size(path, config.backend)
         if self._fixed is not None:
@@ -166,12 +163,9 @@ class Estimator:
         self._networks = _Networks(load)
         network = self._networks.of(first)
         self._weights = network.metadata.get(WEIGHTS, '')
-        self.info = EstimatorInfo(
-            model=model.name,
-            version=model.version,
-            backend=network.backend,
-            device=network.device,
-            precision=network.precision,
+        self.info = info_of(
+            model,
+            network,
             metric=False,
             size_sigma=0.1,
             focal_share=FOCAL_SHARE,

@@ -9,22 +9,31 @@ length of the bones. `parity` follows the published demo: one person who fills t
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..backends import NetworkSpec, Port
-from ..detectors.boxes import BoxOptions, People, WholeImage, create_detector, distinct
+from ..detectors.boxes import (
+    BoxOptions,
+    People,
+    WholeImage,
+    create_detector,
+    detector_models,
+    distinct,
+)
 from ..geometry import yaw
 from ..networks import pose_hg_3d as parts
 from ..networks.pose_hg_3d_outputs import NUMBERS, find_outputs
-from ..settings.pipeline import PipelineConfig, setting
+from ..settings.declare import setting
+from ..settings.estimators import EstimatorSpec
+from ..settings.pipeline import PipelineConfig
 from ..skeleton import SKELETONS
+from ..timing import StageTimer
 from ..types import Array, Frame, JointStatus, Pose3D
 from ..zoo import find_model, loading
-from . import EstimatorInfo
+from . import info_of
 
 # Standard deviation of x, y, z in metres about the root: of the published accuracy (65 mm mean).
 _SIGMA = np.array([0.03, 0.03, 0.06])
@@ -57,19 +66,19 @@ class Options(BoxOptions):
     )
 
 
-def models(config: PipelineConfig) -> Sequence[str]:
-    """Registered models that are needed."""
-    detector = Options(**config.options).detector  # type: ignore[arg-type]
-    own = config.model or 'pose_hg_3d'
-    return (own, detector) if detector == 'blazepose' and not config.parity else (own,)
+def _models(config: PipelineConfig) -> Sequence[str]:
+    boxes = () if config.parity else detector_models(config.typed_options(Options))
+    return (config.model or 'pose_hg_3d', *boxes)
 
 
 class Estimator:
     """See the module."""
 
+    spec = EstimatorSpec(Options, _models)
+
     def __init__(self, config: PipelineConfig) -> None:
         """Load the networks; raises ModelError, BackendError, ConfigError."""
-        options = Options(**config.options)  # type: ignore[arg-type]
+        options = config.typed_options(Options)
         model = find_model(config.model or 'pose_hg_3d', 'pose', models_dir=config.models_dir)
         inputs = {'image': Port((None, 3, parts.SIDE, parts.SIDE))}
         precision, path = model.precision['pose'], model.files['pose']
@@ -80,22 +89,14 @@ class Estimator:
         self.skeleton = SKELETONS[options.joints]
         detector = WholeImage() if config.parity else create_detector(options.detector, config)
         self._people = People(detector, config, options)
-        self.info = EstimatorInfo(
-            model=model.name,
-            version=model.version,
-            backend=self._network.backend,
-            device=self._network.device,
-            precision=self._network.precision,
-            metric=False,
-            size_sigma=0.1,
-        )
-        self._timings: dict[str, float] = {}
+        self.info = info_of(model, self._network, metric=False, size_sigma=0.1)
+        self._timer = StageTimer()
         self.configure(config)
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""
         self._config = config
-        self._options = Options(**config.options)  # type: ignore[arg-type]
+        self._options = config.typed_options(Options)
         self._people.configure(config, self._options)
 
     def reset(self, source: str | None = None) -> None:
@@ -104,17 +105,16 @@ class Estimator:
 
     def timings(self) -> dict[str, float]:
         """Milliseconds: boxes, crop, network, decode."""
-        return self._timings
+        return self._timer.milliseconds
 
     def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
         """People of each frame; see `estimators.Estimator`."""
-        self._timings = dict.fromkeys(('boxes', 'crop', 'network', 'decode'), 0.0)
-        start = time.perf_counter()
+        self._timer.start('boxes', 'crop', 'network', 'decode')
         if self._config.parity:
             boxes = self._people.detector.detect(frames)
         else:
             boxes = self._people.boxes(frames)
-        start = self._clock('boxes', start)
+        self._timer.end('boxes')
         owners = [k for k, found in enumerate(boxes) for _ in found]
         out: list[list[Pose3D]] = [[] for _ in frames]
         if owners:
@@ -126,9 +126,9 @@ class Estimator:
                     for k, centre, side in zip(owners, centres, sides)
                 ]
             )
-            start = self._clock('crop', start)
+            self._timer.end('crop')
             raw = self._run(crops)
-            start = self._clock('network', start)
+            self._timer.end('network')
             for k, pose in zip(owners, self._poses(frames, owners, centres, sides, *raw)):
                 if pose is not None:
                     out[k].append(pose)
@@ -136,7 +136,7 @@ class Estimator:
             out[k] = distinct(out[k])
             if not self._config.parity:
                 self._people.update(frame, len(boxes[k]), out[k])
-        self._clock('decode', start)
+        self._timer.end('decode')
         return out
 
     def _squares(self, boxes: Array) -> tuple[Array, Array]:
@@ -231,8 +231,3 @@ class Estimator:
             score=score,
             size_px=side,
         )
-
-    def _clock(self, stage: str, start: float) -> float:
-        now = time.perf_counter()
-        self._timings[stage] += (now - start) * 1e3
-        return now

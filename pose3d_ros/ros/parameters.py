@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,9 +19,10 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ..errors import ConfigError
-from ..estimators import ESTIMATORS, defaults_of, options_of
-from ..settings.node import ROS_PARAMETERS, NodeConfig, fixed_changes
-from ..settings.pipeline import Setting, Value, settings_of
+from ..settings.declare import Setting, Value, settings_of
+from ..settings.estimators import ESTIMATORS, defaults_of, options_of
+from ..settings.node import NodeConfig, fixed_changes
+from ..settings.parsing import ROS_PARAMETERS
 from .messages import check_messages
 
 # Read once, when the node is made.
@@ -49,7 +50,7 @@ class Parameters:
         self.configured = False
         given = _take_overrides(node)
         self._given = dict(given)
-        self._defaults: dict[str, Value] = {}
+        self._defaults: Mapping[str, Value] = {}
         with suppress(ConfigError, ImportError):
             self._defaults = defaults_of(str(given.get('estimator', NodeConfig.estimator)))
         for item in settings_of(NodeConfig):

@@ -1,32 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings that a node adds to the pipeline's: topics, transforms, markers, failures.
-
-`python -m pose3d_ros.settings.node` in a checkout writes what follows from them:
-config/estimator.yaml, config/estimators/ and the table in docs/ros2.md.
-"""
+"""Settings that a node adds to the pipeline's: topics, transforms, markers, failures."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import yaml
 
 from ..errors import ConfigError
-from ..estimators import ESTIMATORS, defaults_of, options_of
-from .pipeline import PipelineConfig, Setting, Value, setting, settings_of
-
-# Parameters that ROS itself puts into every node's file; they are no settings of ours.
-ROS_PARAMETERS = ('use_sim_time', 'qos_overrides', 'start_type_description_service')
+from .declare import Setting, Value, setting, settings_of
+from .estimators import ESTIMATORS, options_of
+from .pipeline import PipelineConfig
 
 MARKER_TEXTS = ('id', 'distance', 'height', 'score')
-
-_TABLE_BEGIN, _TABLE_END = '<!-- settings -->', '<!-- end of settings -->'
 
 
 @dataclass(frozen=True)
@@ -184,11 +170,6 @@ class NodeConfig(PipelineConfig):
         return tuple(part.strip() for part in self.marker_text.split(',') if part.strip())
 
 
-def without_ros_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Raw settings without those that belong to ROS, nested or dotted."""
-    return {k: v for k, v in values.items() if k.partition('.')[0] not in ROS_PARAMETERS}
-
-
 def node_settings(estimators: Sequence[str] = tuple(ESTIMATORS)) -> Iterator[Setting]:
     """All settings of a node in order, those of the estimators as `<estimator>.<name>`."""
     yield from settings_of(NodeConfig)
@@ -215,89 +196,3 @@ def fixed_changes(old: PipelineConfig, new: PipelineConfig) -> list[str]:
     return [
         s.name for s in settings if not s.live and value_of(old, s.name) != value_of(new, s.name)
     ]
-
-
-def to_yaml() -> str:
-    """A parameters file with every setting, its default and what it means."""
-    head = (
-        '# Every setting of the node with its default. Those marked "live" may change while it\n'
-        '# runs: ros2 param set under ROS, SIGHUP (reads this file again) for `pose3d node`.\n'
-    )
-    return head + _parameters(node_settings())
-
-
-def estimator_yaml(estimator: str) -> str:
-    """A parameters file that chooses an estimator, with that one's own settings and defaults."""
-    chosen = Setting('estimator', estimator, 'name of the estimator')
-    defaults = defaults_of(estimator)
-    other = (
-        dataclasses.replace(item, default=defaults[item.name])
-        for item in settings_of(NodeConfig)
-        if item.name in defaults
-    )
-    own = [*other, *settings_of(options_of(estimator), prefix=f'{estimator}.')]
-    head = f'# Chooses {estimator}, with its own settings; all others are in ../estimator.yaml.\n'
-    return head + _parameters([chosen, *own])
-
-
-def to_markdown() -> str:
-    """A table of all settings for the documentation."""
-    lines = ['| parameter | default | allowed | live | meaning |', '|---|---|---|---|---|']
-    for item in node_settings():
-        allowed = f'`{item.type.__name__}`'
-        if item.choices:
-            allowed = ', '.join(f'`{choice or repr(choice)}`' for choice in item.choices)
-        elif item.low is not None or item.high is not None:
-            allowed += f' {item.range}'
-        cells = (f'`{item.name}`', f'`{_scalar(item.default)}`', allowed)
-        doc = item.doc.replace('<', '&lt;')
-        lines.append(f'| {" | ".join(cells)} | {"yes" if item.live else ""} | {doc} |')
-    return '\n'.join(lines) + '\n'
-
-
-def _parameters(settings: Iterable[Setting]) -> str:
-    lines = ['/**:', '  ros__parameters:']
-    section = ''
-    for item in settings:
-        head, _, name = item.name.rpartition('.')
-        if head != section:
-            lines.append(f'    {head}:')
-            section = head
-        indent = ' ' * (6 if head else 4)
-        notes = [item.doc]
-        if item.choices:
-            notes.append('one of ' + ', '.join(c or "''" for c in item.choices))
-        elif item.low is not None or item.high is not None:
-            notes.append(item.range)
-        if item.live:
-            notes.append('live')
-        lines += textwrap.wrap(
-            '; '.join(notes), 99, initial_indent=f'{indent}# ', subsequent_indent=f'{indent}# '
-        )
-        lines.append(f'{indent}{name}: {_scalar(item.default)}')
-    return '\n'.join(lines) + '\n'
-
-
-def _scalar(value: Value) -> str:
-    if isinstance(value, str):
-        return "'{}'".format(value.replace("'", "''"))
-    return str(yaml.safe_dump(value)).splitlines()[0]
-
-
-def generated(root: Path) -> dict[Path, str]:
-    """The files of a checkout that are made of the settings, and what must be in them."""
-    files = {root / 'config' / 'estimator.yaml': to_yaml()}
-    for name in ESTIMATORS:
-        files[root / 'config' / 'estimators' / f'{name}.yaml'] = estimator_yaml(name)
-    document = root / 'docs' / 'ros2.md'
-    text = document.read_text(encoding='utf-8')
-    head, _, rest = text.partition(_TABLE_BEGIN)
-    files[document] = (
-        f'{head}{_TABLE_BEGIN}\n{to_markdown()}{_TABLE_END}{rest.partition(_TABLE_END)[2]}'
-    )
-    return files
-
-
-if __name__ == '__main__':
-    for file, content in generated(Path(__file__).parents[2]).items():
-        file.write_text(content, encoding='utf-8')

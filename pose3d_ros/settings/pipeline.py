@@ -1,99 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every setting, its default, range and description: the one place for all of them.
-
-The same names are fields here, keys in YAML, ROS parameters, and (with dashes) options of the
-command line. Settings of one estimator live in its file, as its `Options`, and are called
-`<estimator>.<name>`.
-"""
+"""Settings of the pipeline. Those of one estimator live in its file; see `estimators`."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-import yaml
-
-from ..errors import ConfigError
 from ..skeleton import SKELETONS
+from .declare import Value, setting, settings_of
 
-Value = bool | int | float | str
+C = TypeVar('C', bound='PipelineConfig')
 T = TypeVar('T')
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is known of one setting beside its default."""
-
-    name: str
-    default: Value
-    doc: str
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    live: bool = False
-
-    @property
-    def type(self) -> type:
-        """bool, int, float or str."""
-        return type(self.default)
-
-    def check(self, value: Any) -> Value:
-        """The value in the setting's type; ConfigError names setting, value and what is allowed."""
-        wanted = self.type
-        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if type(value) is not wanted:
-            raise ConfigError(
-                f'{self.name} must be of type {wanted.__name__}, not {value!r} '
-                f'({type(value).__name__})'
-            )
-        if self.choices and value not in self.choices:
-            raise ConfigError(
-                f'{self.name} must be one of {", ".join(self.choices)}, not {value!r}'
-            )
-        low, high = self.low, self.high
-        if isinstance(value, (int, float)):
-            if not math.isfinite(value) or not (
-                (low is None or value >= low) and (high is None or value <= high)
-            ):
-                raise ConfigError(f'{self.name} must lie in {self.range}, not {value!r}')
-        return cast(Value, value)
-
-    @property
-    def range(self) -> str:
-        """The allowed range in words."""
-        low = '-inf' if self.low is None else f'{self.low:g}'
-        high = 'inf' if self.high is None else f'{self.high:g}'
-        return f'[{low}, {high}]'
-
-
-def setting(
-    default: Any,
-    doc: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    choices: Sequence[str] = (),
-    live: bool = False,
-) -> Any:
-    """A dataclass field that is a setting. live: may change while the node is active."""
-    extra = {'doc': doc, 'low': low, 'high': high, 'choices': tuple(choices), 'live': live}
-    return field(default=default, metadata=extra)
-
-
-def settings_of(config: Any, prefix: str = '') -> Iterator[Setting]:
-    """The settings of a dataclass (or an instance of one), in order."""
-    for item in dataclasses.fields(config):
-        if 'doc' in item.metadata:
-            yield Setting(
-                name=prefix + item.name, default=cast(Value, item.default), **item.metadata
-            )
-
 
 BACKENDS = ('auto', 'openvino', 'onnxruntime')
 PRECISIONS = ('auto', 'f32', 'mixed', 'bf16', 'f16', 'int8')
@@ -201,92 +120,10 @@ class PipelineConfig:
         for item in settings_of(self):
             item.check(getattr(self, item.name))
 
-    def replace(self: T, **changes: Any) -> T:
+    def replace(self: C, **changes: Any) -> C:
         """Copy with some settings changed, checked again."""
-        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+        return dataclasses.replace(self, **changes)
 
-
-def from_mapping(kind: type[T], values: Mapping[str, Any], origin: str = '') -> T:
-    """Build a config dataclass from flat or nested names; ConfigError on any that is unknown.
-
-    Keys `<estimator>.<name>` (or a mapping under the estimator's name) become `options`; those of
-    other estimators are left alone, so that one file can serve several. What is not set has the
-    estimator's own default, if it has one.
-    """
-    from ..estimators import ESTIMATORS, defaults_of, options_of
-
-    known = {item.name: item for item in settings_of(kind)}
-    where = f'{origin}: ' if origin else ''
-    plain: dict[str, Any] = {}
-    options: dict[str, dict[str, Any]] = {}
-    name = str(values.get('estimator', known['estimator'].default))
-    for key, value in _leaves(values):
-        # An estimator of another package has dots in its own name.
-        own = key == name or key.startswith(f'{name}.')
-        head, tail = (name, key[len(name) + 1 :]) if own else key.partition('.')[::2]
-        if isinstance(value, Mapping):
-            options.setdefault(head, {})
-        elif tail:
-            options.setdefault(head, {})[tail] = value
-        elif key in known:
-            plain[key] = _checked(known[key], value, where)
-        else:
-            raise ConfigError(f'{where}unknown setting {key!r}{_hint(key, known)}')
-    estimator = str(plain.get('estimator', known['estimator'].default))
-    for head in options:
-        if head != estimator and head not in ESTIMATORS:
-            raise ConfigError(f'{where}unknown setting {head!r}{_hint(head, ESTIMATORS)}')
-    for key, value in defaults_of(estimator).items():
-        plain.setdefault(key, value)
-    chosen = options.get(estimator, {})
-    allowed = {item.name: item for item in settings_of(options_of(estimator))} if chosen else {}
-    for key, value in chosen.items():
-        if key not in allowed:
-            raise ConfigError(f'{where}unknown setting {estimator}.{key}{_hint(key, allowed)}')
-        chosen[key] = _checked(allowed[key], value, where)
-    return kind(**plain, options=chosen)  # type: ignore[call-arg]
-
-
-def load_yaml(kind: type[T], path: str | Path) -> T:
-    """Read settings from a YAML file, plain or in the form of a ROS parameters file."""
-    return from_mapping(kind, read_yaml(path), origin=str(path))
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Raw settings of a YAML file; in the ROS form all `ros__parameters` sections are merged."""
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f'cannot read settings from {path}: {error}') from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError(f'{path}: settings must be a mapping, not {type(content).__name__}')
-    sections = [v for v in content.values() if isinstance(v, dict) and 'ros__parameters' in v]
-    if not sections:
-        return cast(dict[str, Any], content)
-    merged: dict[str, Any] = {}
-    for section in sections:
-        merged.update(section['ros__parameters'] or {})
-    return merged
-
-
-def _leaves(values: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:
-    """Dotted names and values of nested mappings; empty mappings are values."""
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f'{prefix}{key}.')
-        else:
-            yield f'{prefix}{key}', value
-
-
-def _checked(item: Setting, value: Any, where: str) -> Value:
-    try:
-        return item.check(value)
-    except ConfigError as error:
-        raise ConfigError(f'{where}{error}') from None
-
-
-def _hint(key: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(key, list(known), n=1)
-    return f'; did you mean {close[0]!r}?' if close else ''
+    def typed_options(self, options: Callable[..., T]) -> T:
+        """The estimator's own settings as its dataclass of options."""
+        return options(**self.options)

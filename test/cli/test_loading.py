@@ -38,15 +38,15 @@ def config(folder, **settings):
 
 
 def test_missing_model_is_fetched_once_and_said_so(registry, capsys):
-    loading.make_pipeline(config(registry))
+    loading.make_pipeline(config(registry, model='blobs'))
     assert (registry / 'models' / 'blobs' / 'model.onnx').read_bytes() == b'weights'
     assert 'fetching the model blobs (0 MB, ' in capsys.readouterr().err
-    loading.make_pipeline(config(registry))
+    loading.make_pipeline(config(registry, model='blobs'))
     assert 'fetching' not in capsys.readouterr().err
 
 
 def test_offline_and_own_files_fetch_nothing(registry):
-    loading.make_pipeline(config(registry), offline=True)
+    loading.make_pipeline(config(registry, model='blobs'), offline=True)
     loading.make_pipeline(config(registry, model='/some/model.onnx'))
     assert not (registry / 'models').exists()
 
@@ -54,4 +54,4 @@ def test_offline_and_own_files_fetch_nothing(registry):
 def test_failed_fetch_is_a_model_error(registry):
     (registry / 'source.onnx').write_bytes(b'other')
     with pytest.raises(ModelError, match='blobs'):
-        loading.make_pipeline(config(registry))
+        loading.make_pipeline(config(registry, model='blobs'))

@@ -15,11 +15,11 @@ from toy_metrabs import use_small, write_archive
 from pose3d_ros.backends import fake
 from pose3d_ros.camera import Camera
 from pose3d_ros.errors import ModelError
-from pose3d_ros.estimators import models_of
 from pose3d_ros.estimators.metrabs import Estimator
 from pose3d_ros.networks import metro as parts
 from pose3d_ros.networks.crops import look_at_wide, upright, varied
 from pose3d_ros.pipeline import Pipeline
+from pose3d_ros.settings.estimators import models_of
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.tools.convert.install import install

@@ -13,11 +13,11 @@ from support.metro_graph import MetroGraph, write_graph
 from pose3d_ros.backends import fake
 from pose3d_ros.camera import Camera
 from pose3d_ros.errors import ConfigError, ModelError
-from pose3d_ros.estimators import models_of
 from pose3d_ros.estimators.metro import Estimator
 from pose3d_ros.networks import metro as parts
 from pose3d_ros.networks.crops import look_at, varied
 from pose3d_ros.pipeline import Pipeline
+from pose3d_ros.settings.estimators import models_of
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource

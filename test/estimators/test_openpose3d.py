@@ -21,7 +21,8 @@ from pose3d_ros.networks import openpose3d as parts
 from pose3d_ros.networks.openpose3d_drawn import draw, standing
 from pose3d_ros.networks.openpose3d_people import extract, find_peaks
 from pose3d_ros.pipeline import Pipeline
-from pose3d_ros.settings.pipeline import PipelineConfig, from_mapping
+from pose3d_ros.settings.parsing import from_mapping
+from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame, JointStatus, PositionSource
 
 SIZE = (1280, 720)

@@ -122,7 +122,8 @@ def spy(monkeypatch):
 
     from support import blobs
 
-    from pose3d_ros.settings.pipeline import setting
+    from pose3d_ros.settings.declare import setting
+    from pose3d_ros.settings.estimators import EstimatorSpec
 
     @dataclass(frozen=True)
     class Options:
@@ -131,6 +132,8 @@ def spy(monkeypatch):
     kept = []
 
     class Estimator(blobs.Estimator):
+        spec = EstimatorSpec(Options)
+
         def estimate(self, frames):
             kept.extend(frames)
             return super().estimate(frames)
@@ -138,5 +141,4 @@ def spy(monkeypatch):
     for name in ('spy', 'spy.estimator'):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     sys.modules['spy.estimator'].Estimator = Estimator
-    sys.modules['spy.estimator'].Options = Options
     return kept

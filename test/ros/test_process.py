@@ -67,7 +67,7 @@ def test_ends_though_an_image_takes_forever(node, peer, tmp_path):
     (tmp_path / 'sticky').mkdir()
     (tmp_path / 'sticky' / 'stuck.py').write_text(
         'import time\n'
-        'from support.blobs import Options, Estimator as Blobs\n'
+        'from support.blobs import Estimator as Blobs\n'
         'class Estimator(Blobs):\n'
         '    calls = 0\n'
         '    def estimate(self, frames):\n'

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from pose3d_ros.estimators import EstimatorInfo
+from pose3d_ros.settings.estimators import EstimatorSpec
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import get_skeleton
 from pose3d_ros.types import Frame, JointStatus, Pose3D
@@ -62,6 +63,7 @@ class Options:
 class Estimator:
     """Finds bright blobs. A pure red image makes it fail: a network that throws."""
 
+    spec = EstimatorSpec(Options)
     skeleton = SKELETON
     info = EstimatorInfo('blobs', '1', 'none', 'cpu', 'f32', True)
     slow_ms = 0.0

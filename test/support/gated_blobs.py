@@ -14,7 +14,6 @@ from pathlib import Path
 from pose3d_ros.types import Frame, Pose3D
 
 from . import blobs
-from .blobs import Options as Options
 
 GATE = 'POSE3D_TEST_GATE'
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pose3d_ros.settings.estimators import EstimatorSpec
 from pose3d_ros.types import Frame, Pose3D
 
 from . import blobs
-from .blobs import Options as Options
 
 
 class Estimator(blobs.Estimator):
     """See the module."""
+
+    spec = EstimatorSpec(blobs.Options, lifts=True)
 
     def __init__(self, config) -> None:
         super().__init__(config)

@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from pose3d_ros.settings.estimators import EstimatorSpec
 from pose3d_ros.types import Frame, Pose3D
 
 from . import blobs
-from .blobs import Options as Options
 
 
 class Pending:
@@ -26,6 +26,8 @@ class Pending:
 
 class Estimator(blobs.Estimator):
     """`calls` tells what happened in which order."""
+
+    spec = EstimatorSpec(blobs.Options, overlaps=True)
 
     def __init__(self, config) -> None:
         super().__init__(config)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pose3d_ros.errors import ConfigError
-from pose3d_ros.estimators import ESTIMATORS
+from pose3d_ros.settings.estimators import ESTIMATORS
 from pose3d_ros.zoo import load_registry
 
 GOOD = {

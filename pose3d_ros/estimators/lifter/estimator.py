@@ -9,32 +9,27 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...detectors import rtmpose
-from ...detectors.keypoints import create_source, source_config
 from ...errors import ConfigError
 from ...placement.placing import body_height
-from ...settings.pipeline import PipelineConfig, setting
+from ...settings.declare import setting
+from ...settings.estimators import EstimatorSpec
+from ...settings.pipeline import PipelineConfig
 from ...skeleton import convert
+from ...timing import StageTimer
 from ...types import Array, Frame, JointStatus, Pose3D, PositionSource
-from .. import EstimatorInfo
+from .. import info_of
+from ..sources import create_source, source_config, source_models
 from .blending import blended
 from .history import History, held
 from .models import KINDS, Lifted, MotionBERT, Own, Published, View, create_lift
 from .streams import TOLERANCE, Run, Streams
 
-DEFAULTS = {
-    'smoothing_min_cutoff': 4.0,
-    'smoothing_pixel_min_cutoff': 3.0,
-    'smoothing_root_min_cutoff': 1.5,
-}
-"""Settings of the pipeline: windows of time are smooth already, and more filtering only lags."""
 _KEPT_BYTES = 500e6  # of images that wait for their poses
 _TALL = 1.7  # metres, of bodies whose size a model does not tell
 _MISSING = 0.5  # of the joints, more of which no published network can do without
@@ -133,25 +128,33 @@ class _State:
         yield from self.gone
 
 
-def models(config: PipelineConfig) -> list[str]:
-    """Registered models that are needed: the lifter, if it is not our own, and the source's."""
-    options = Options(**config.options)  # type: ignore[arg-type]
-    if options.keypoints == 'rtmpose':
-        source = list(rtmpose.needed(options.keypoints_model))
-    else:
-        source = [options.keypoints_model or options.keypoints]
-    return [name for name in (config.model, *source) if name]
+def _models(config: PipelineConfig) -> Sequence[str]:
+    options = config.typed_options(Options)
+    return (config.model, *source_models(options.keypoints, config, options.keypoints_model))
 
 
 class Estimator:
     """See the module."""
 
+    spec = EstimatorSpec(
+        Options,
+        _models,
+        # Windows of time are smooth already, and more filtering only lags.
+        defaults={
+            'smoothing_min_cutoff': 4.0,
+            'smoothing_pixel_min_cutoff': 3.0,
+            'smoothing_root_min_cutoff': 1.5,
+        },
+        lifts=True,
+    )
+
     def __init__(self, config: PipelineConfig) -> None:
         """Load the source and the lifter; raises ModelError, BackendError, ConfigError."""
-        self._options = Options(**config.options)  # type: ignore[arg-type]
+        self._options = config.typed_options(Options)
         _check_stride(self._options)
         self._lift, self._step = create_lift(config, self._options)
-        self._source = create_source(self._options.keypoints, config, self._options.keypoints_model)
+        inner = config.replace(precision='auto')
+        self._source = create_source(self._options.keypoints, inner, self._options.keypoints_model)
         self.skeleton = self._lift.skeleton
         kind = self._lift.kind
         self._frames = kind.frames
@@ -166,28 +169,25 @@ class Estimator:
         if self._step is not None:
             lag = self._frames - 1 - self._target
             self._streams = Streams(self._step, self._step.steps, self._period, lag)
-        self.info = EstimatorInfo(
-            model=self._lift.model.name,
-            version=self._lift.model.version,
-            backend=self._lift.network.backend,
-            device=self._lift.network.device,
-            precision=self._lift.network.precision,
+        self.info = info_of(
+            self._lift.model,
+            self._lift.network,
             metric=self._lift.metric,
             size_sigma=0.08 if self._lift.metric else 0.1,
             scaled_by_depth=True,
             weighs_pixels=isinstance(self._lift, Own),
         )
         self._states: dict[str, _State] = {}
-        self._timings: dict[str, float] = {}
+        self._timer = StageTimer()
         self._delay_ms = 0.0
         self.configure(config)
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""
         self._config = config
-        self._options = Options(**config.options)  # type: ignore[arg-type]
-        inner = source_config(self._options.keypoints, config, self._options.keypoints_model)
-        self._source.configure(inner)
+        self._options = config.typed_options(Options)
+        name, model = self._options.keypoints, self._options.keypoints_model
+        self._source.configure(source_config(name, config.replace(precision='auto'), model))
 
     def reset(self, source: str | None = None) -> None:
         """Forget everybody."""
@@ -199,16 +199,16 @@ class Estimator:
 
     def timings(self) -> dict[str, float]:
         """Milliseconds: those of the 2D source, lift; delay: age of the frame poses are for."""
-        return {**self._source.timings(), **self._timings}
+        return {**self._source.timings(), **self._timer.milliseconds}
 
     def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
         """People of each frame in 2D, for the tracker; `lift` makes poses of them."""
-        self._timings = {'lift': 0.0}
+        self._timer.start('lift')
         return self._source.estimate(frames)
 
     def lift(self, frame: Frame, poses: Sequence[Pose3D]) -> list[tuple[Frame, list[Pose3D]]]:
         """The frames that are due now, and their people with the ids that they came with."""
-        start = time.perf_counter()
+        self._timer.resume()
         state = self._states.get(frame.source)
         if state is None:
             state = self._states[frame.source] = _State(origin_ns=frame.stamp_ns)
@@ -217,8 +217,8 @@ class Estimator:
         self._remember(state, frame, poses)
         out = self._deliver(state, self._due(state, frame))
         if out:
-            self._timings['delay'] = (frame.stamp_ns - out[-1][0].stamp_ns) * 1e-6
-        self._timings['lift'] = (time.perf_counter() - start) * 1e3
+            self._timer.milliseconds['delay'] = (frame.stamp_ns - out[-1][0].stamp_ns) * 1e-6
+        self._timer.end('lift')
         return out
 
     def flush(self, source: str) -> list[tuple[Frame, list[Pose3D]]]:

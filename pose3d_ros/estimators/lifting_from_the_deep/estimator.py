@@ -10,22 +10,26 @@ is the fit of the published program, `parity` also repeats its faults.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from ...detectors.cpm import CpmKeypoints
+from ...detectors.keypoints import KeypointSource
 from ...resources import resource
-from ...settings.pipeline import PipelineConfig, setting
+from ...settings.declare import setting
+from ...settings.estimators import EstimatorSpec
+from ...settings.pipeline import PipelineConfig
 from ...skeleton import SKELETONS
+from ...timing import StageTimer
 from ...types import Array, Frame, JointStatus, Pose3D
 from ...zoo.store import sha256
 from .. import EstimatorInfo
-from ..cpm_people import MODEL, CpmPeople
-from ..keypoint_people import KeypointPeople, Person, needed
+from ..sources import create_source, source_config, source_models
 from .level_view import LevelView, PitchEstimate, down
+from .observations import Observation, observed
 from .posterior import Posterior, PosteriorLifter
 from .prior import MIN_JOINTS, Lifter, Prior, lift_as_published
 
@@ -98,34 +102,34 @@ class _State:
     pitch: PitchEstimate = field(default_factory=PitchEstimate)
 
 
-def models(config: PipelineConfig) -> Sequence[str]:
-    """Registered models that are needed."""
-    options = Options(**config.options)  # type: ignore[arg-type]
-    if options.keypoints == MODEL:
-        return (config.model or MODEL,)
-    return needed(options.keypoints, config, options.keypoints_model)
+def _models(config: PipelineConfig) -> Sequence[str]:
+    options = config.typed_options(Options)
+    if options.keypoints == 'cpm':
+        return CpmKeypoints.models(config.model)
+    return source_models(options.keypoints, config, options.keypoints_model)
 
 
 class Estimator:
     """See the module."""
 
+    spec = EstimatorSpec(Options, _models)
+
     def __init__(self, config: PipelineConfig) -> None:
         """Load the prior and the source of 2D joints; ModelError, BackendError, ConfigError."""
         self.skeleton = _H36M
-        options = Options(**config.options)  # type: ignore[arg-type]
+        options = config.typed_options(Options)
         path = Path(options.prior) if options.prior else resource('config', 'pose_prior.npz')
         self._prior = Prior.load(path)
         self._published = config.parity or options.method == 'published'
         self._lifter = Lifter(self._prior)
         self._posterior = PosteriorLifter(self._prior, options.noise_mm)
-        self._people: CpmPeople | KeypointPeople
-        if options.keypoints == MODEL:
-            self._people = CpmPeople(config, self._prior.joints)
+        self._source: KeypointSource
+        if options.keypoints == 'cpm':
+            # The published networks are the estimator's own: `model` and `parity` are theirs.
+            self._source = CpmKeypoints(config)
         else:
-            self._people = KeypointPeople(
-                options.keypoints, config, self._prior.joints, options.keypoints_model
-            )
-        source = self._people.info
+            self._source = create_source(options.keypoints, config, options.keypoints_model)
+        source = self._source.info
         self.info = EstimatorInfo(
             model=f'{source.model}+{path.stem}',
             version=f'{source.version}+{sha256(path)[:12]}',
@@ -136,18 +140,21 @@ class Estimator:
             size_sigma=0.08,
         )
         self._states: dict[str, _State] = {}
-        self._lift_ms = 0.0
+        self._timer = StageTimer()
         self.configure(config)
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""
         self._config = config
-        self._options = Options(**config.options)  # type: ignore[arg-type]
-        self._people.configure(config)
+        self._options = config.typed_options(Options)
+        if self._options.keypoints != 'cpm':
+            name, model = self._options.keypoints, self._options.keypoints_model
+            config = source_config(name, config, model)
+        self._source.configure(config)
 
     def reset(self, source: str | None = None) -> None:
         """Forget people and the pitch of one camera, or of all."""
-        self._people.reset(source)
+        self._source.reset(source)
         if source is None:
             self._states.clear()
         else:
@@ -155,23 +162,29 @@ class Estimator:
 
     def timings(self) -> dict[str, float]:
         """Milliseconds: those of the 2D source, lift."""
-        return {**self._people.timings(), 'lift': self._lift_ms}
+        return {**self._source.timings(), **self._timer.milliseconds}
 
     def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
         """People of each frame; see `estimators.Estimator`."""
-        found = self._people.find(frames)
-        start = time.perf_counter()
-        lift = self._as_published if self._published else self._most_probable
-        out = [lift(frame, people) for frame, people in zip(frames, found)]
-        self._lift_ms = (time.perf_counter() - start) * 1e3
+        joints = self._prior.joints
+        people = [[observed(pose, joints) for pose in row] for row in self._source.estimate(frames)]
+        self._timer.start('lift')
+        out = [self.poses(*item) for item in zip(frames, people)]
+        self._timer.end('lift')
         return out
 
-    def _seen(self, person: Person) -> Array:
+    def poses(self, frame: Frame, people: Sequence[Observation]) -> list[Pose3D]:
+        """Of the people in one frame, without those of whom too little is seen."""
+        if self._published:
+            return self._as_published(people)
+        return self._most_probable(frame, people)
+
+    def _seen(self, person: Observation) -> Array:
         limit = 0.0 if self._config.parity else self._options.min_confidence
         sure = person.visible if self._config.parity else person.confidence >= limit
         return np.asarray(sure & np.isfinite(person.pixels).all(axis=1))
 
-    def _as_published(self, frame: Frame, people: Sequence[Person]) -> list[Pose3D]:
+    def _as_published(self, people: Sequence[Observation]) -> list[Pose3D]:
         """Scale, place and size of everybody are those of the published program."""
         if not people:
             return []
@@ -186,7 +199,7 @@ class Estimator:
                 out.append(self._pose(person, mask, xyz))
         return out
 
-    def _most_probable(self, frame: Frame, people: Sequence[Person]) -> list[Pose3D]:
+    def _most_probable(self, frame: Frame, people: Sequence[Observation]) -> list[Pose3D]:
         state = self._states.setdefault(frame.source, _State())
         masks = [self._seen(person) for person in people]
         rays = [None if frame.camera is None else frame.camera.rays(p.pixels) for p in people]
@@ -247,7 +260,7 @@ class Estimator:
         points = [view.parallel(fit.shape, fit.mm_per_unit) for view, fit in zip(views, fits)]
         return self._posterior.costs(np.array(points), seen)
 
-    def _pose(self, person: Person, seen: Array, xyz: Array) -> Pose3D:
+    def _pose(self, person: Observation, seen: Array, xyz: Array) -> Pose3D:
         """xyz: (17, 3) metres along the camera's axes, origin anywhere."""
         if self._options.symmetric_limbs:
             xyz = symmetric(xyz)

@@ -8,39 +8,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigError, ModelError, did_you_mean
+from ...errors import ModelError
+from ...settings.plugins import Plugins
 
 Shape = tuple[int, ...]
 
-# Name of `family` in config/models.yaml -> module here, or module:attribute where one serves
-# several. A dotted name loads another package's.
-FAMILIES: dict[str, str] = {
-    'openpose3d': 'openpose3d',
-    'metrabs': 'metrabs',
-    'metrabs_table': 'metrabs:TABLE',
-    'motionbert': 'lifters:MOTIONBERT',
-    'simplebaseline3d': 'lifters:SIMPLEBASELINE3D',
-    'videopose3d_1': 'lifters:VIDEOPOSE3D_1',
-    'videopose3d_27': 'lifters:VIDEOPOSE3D_27',
-    'videopose3d_27_step': 'lifters:VIDEOPOSE3D_27_STEP',
-    'videopose3d_27_semi': 'lifters:VIDEOPOSE3D_27_SEMI',
-    'videopose3d_27_semi_step': 'lifters:VIDEOPOSE3D_27_SEMI_STEP',
-    'videopose3d_81': 'lifters:VIDEOPOSE3D_81',
-    'videopose3d_81_step': 'lifters:VIDEOPOSE3D_81_STEP',
-    'videopose3d_243': 'lifters:VIDEOPOSE3D_243',
-    'videopose3d_243_step': 'lifters:VIDEOPOSE3D_243_STEP',
-    'videopose3d_243_causal': 'lifters:VIDEOPOSE3D_243_CAUSAL',
-    'videopose3d_243_causal_step': 'lifters:VIDEOPOSE3D_243_CAUSAL_STEP',
-    'cpm_person': 'cpm_person',
-    'cpm_pose': 'cpm_pose',
-    'pose_hg_3d': 'pose_hg_3d',
-    'pose_hg_3d_hourglass': 'pose_hg_3d_hourglass',
-}
+FAMILIES = Plugins(
+    'network family',
+    {
+        name: f'{__name__}.{place}'
+        for name, place in {
+            'openpose3d': 'openpose3d:FAMILY',
+            'metrabs': 'metrabs:FAMILY',
+            'metrabs_table': 'metrabs:TABLE',
+            'motionbert': 'lifters:MOTIONBERT',
+            'simplebaseline3d': 'lifters:SIMPLEBASELINE3D',
+            'videopose3d_1': 'lifters:VIDEOPOSE3D_1',
+            'videopose3d_27': 'lifters:VIDEOPOSE3D_27',
+            'videopose3d_27_step': 'lifters:VIDEOPOSE3D_27_STEP',
+            'videopose3d_27_semi': 'lifters:VIDEOPOSE3D_27_SEMI',
+            'videopose3d_27_semi_step': 'lifters:VIDEOPOSE3D_27_SEMI_STEP',
+            'videopose3d_81': 'lifters:VIDEOPOSE3D_81',
+            'videopose3d_81_step': 'lifters:VIDEOPOSE3D_81_STEP',
+            'videopose3d_243': 'lifters:VIDEOPOSE3D_243',
+            'videopose3d_243_step': 'lifters:VIDEOPOSE3D_243_STEP',
+            'videopose3d_243_causal': 'lifters:VIDEOPOSE3D_243_CAUSAL',
+            'videopose3d_243_causal_step': 'lifters:VIDEOPOSE3D_243_CAUSAL_STEP',
+            'cpm_person': 'cpm_person:FAMILY',
+            'cpm_pose': 'cpm_pose:FAMILY',
+            'pose_hg_3d': 'pose_hg_3d:FAMILY',
+            'pose_hg_3d_hourglass': 'pose_hg_3d_hourglass:FAMILY',
+        }.items()
+    },
+    'FAMILY',
+)
+"""By the name of `family` in config/models.yaml."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +92,7 @@ def require_packages() -> None:
 
 def load_family(name: str) -> Family:
     """The family of that name; ConfigError if unknown, ModelError if PyTorch is not installed."""
-    if name not in FAMILIES and '.' not in name:
-        raise ConfigError(f'network family {name!r} is unknown{did_you_mean(name, FAMILIES)}')
-    require_packages()
-    place = f'{__name__}.{FAMILIES[name]}' if name in FAMILIES else name
-    module, _, attribute = place.partition(':')
-    family: Family = getattr(import_module(module), attribute or 'FAMILY')
+    if FAMILIES.names(name):
+        require_packages()
+    family: Family = FAMILIES.load(name)
     return family

@@ -11,11 +11,11 @@ from support.keypoints import COCO, SIZE, STANDING
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.errors import ConfigError
-from pose3d_ros.estimators.lifter.estimator import models
 from pose3d_ros.estimators.lifter.features import HINT, JOINTS
 from pose3d_ros.estimators.lifter.models import View
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.resources import resource
+from pose3d_ros.settings.estimators import models_of
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.sources import open_source
 from pose3d_ros.types import (
@@ -43,8 +43,9 @@ def person(
     return pose_2d(COCO, pixels, confidence, 1.0, SIZE)
 
 
-def frame(stamp_ns: int) -> Frame:
-    return Frame(np.zeros((480, 640, 3), np.uint8), stamp_ns=stamp_ns, camera=CAMERA)
+def frame(stamp_ns: int, *people: Pose3D) -> Frame:
+    image = np.zeros((480, 640, 3), np.uint8)
+    return Frame(image, stamp_ns=stamp_ns, camera=CAMERA, keypoints=people)
 
 
 def run(
@@ -57,13 +58,11 @@ def run(
     away: range = range(0),
 ) -> list[Result]:
     """The result of each frame. away: frames in which the last of the people is not seen."""
-    source: Any = pipeline.estimator._source  # type: ignore[attr-defined]
     out = []
     for k in range(count):
         seen = people - (k in away)
         there = [person((2.0 * p - people + 1, 0.0, 4.0), 0.2 * k, missing) for p in range(seen)]
-        source.offer('', k * period, there)
-        out.append(pipeline.process(frame(k * period)))
+        out.append(pipeline.process(frame(k * period, *there)))
     return out
 
 
@@ -72,7 +71,7 @@ def make(**options: Any) -> Pipeline:
     more = {k: options.pop(k) for k in ('precision', 'skeleton', 'tracking') if k in options}
     config = PipelineConfig(
         estimator='lifter', model=model, threads=1, smoothing=False,
-        options={'keypoints': 'given', **options}, **more,
+        options={'keypoints': 'topic', **options}, **more,
     )  # fmt: skip
     return Pipeline(config)
 
@@ -142,11 +141,9 @@ def test_depth_images_tell_sizes() -> None:
     found = {}
     for z in (4.0, 5.0):
         pipeline = make()
-        source: Any = pipeline.estimator._source  # type: ignore[attr-defined]
         for k in range(5):
-            source.offer('', k * PERIOD, [person((0.0, 0.0, 4.0))])
             depth = np.full((480, 640), z, np.float32)
-            seen = dataclasses.replace(frame(k * PERIOD), depth=depth)
+            seen = dataclasses.replace(frame(k * PERIOD, person((0.0, 0.0, 4.0))), depth=depth)
             found[z] = pipeline.process(seen).people[0]
     far, near = found[5.0], found[4.0]
     assert far.position_source == PositionSource.DEPTH
@@ -183,9 +180,9 @@ def test_without_tracking_every_frame_stands_alone() -> None:
 
 def test_it_tells_which_models_it_needs() -> None:
     config = PipelineConfig(estimator='lifter')
-    assert models(config) == ['blazepose']
-    config = config.replace(model='motionbert_243f', options={'keypoints': 'given'})
-    assert models(config) == ['motionbert_243f', 'given']
+    assert models_of(config) == ('blazepose',)
+    config = config.replace(model='motionbert_243f', options={'keypoints': 'topic'})
+    assert models_of(config) == ('motionbert_243f',)
 
 
 def test_unknown_source_and_kind_are_told(tmp_path: Path) -> None:
@@ -295,11 +292,9 @@ def test_the_last_frames_are_delivered_too(latency: str) -> None:
 def test_frames_that_become_due_together_are_all_delivered() -> None:
     """Of a video that lost frames."""
     pipeline = make(latency='centred')
-    source: Any = pipeline.estimator._source  # type: ignore[attr-defined]
     due = []
     for k in [*range(20), 25, 26, 27]:
-        source.offer('', k * PERIOD, [person((0.0, 0.0, 4.0), 0.2 * k)])
-        due += pipeline.process(frame(k * PERIOD)).finished
+        due += pipeline.process(frame(k * PERIOD, person((0.0, 0.0, 4.0), 0.2 * k))).finished
     stamps = [result.frame.stamp_ns // PERIOD for result in due]
     assert stamps == list(range(len(stamps)))
     assert len(stamps) == 16

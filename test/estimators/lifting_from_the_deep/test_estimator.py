@@ -11,7 +11,6 @@ import pytest
 from pose3d_ros.camera import Camera
 from pose3d_ros.cli.loading import needed_models
 from pose3d_ros.errors import ConfigError, ModelError
-from pose3d_ros.estimators.keypoint_people import Person, sources
 from pose3d_ros.estimators.lifting_from_the_deep import estimator as module
 from pose3d_ros.estimators.lifting_from_the_deep import prior as lifting
 from pose3d_ros.estimators.lifting_from_the_deep.level_view import (
@@ -20,6 +19,7 @@ from pose3d_ros.estimators.lifting_from_the_deep.level_view import (
     down,
     level_rotation,
 )
+from pose3d_ros.estimators.lifting_from_the_deep.observations import Observation, sources
 from pose3d_ros.estimators.lifting_from_the_deep.posterior import PosteriorLifter
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.resources import resource
@@ -38,25 +38,6 @@ def prior() -> lifting.Prior:
     return lifting.Prior.load(resource('config', 'pose_prior.npz'))
 
 
-class Given:
-    """A source of 2D joints that are known."""
-
-    def __init__(self, people: list[Person]) -> None:
-        self.people = people
-
-    def find(self, frames):
-        return [self.people for _ in frames]
-
-    def configure(self, config):
-        pass
-
-    def reset(self, source=None):
-        pass
-
-    def timings(self):
-        return {}
-
-
 @pytest.fixture(scope='module')
 def loaded(blazepose_model):
     # The points of these tests are exact, other than a detector's.
@@ -64,9 +45,9 @@ def loaded(blazepose_model):
     return module.Estimator(config)
 
 
-def person(pixels: np.ndarray, seen: np.ndarray | None = None) -> Person:
+def person(pixels: np.ndarray, seen: np.ndarray | None = None) -> Observation:
     seen = np.ones(len(pixels), dtype=bool) if seen is None else seen
-    return Person(pixels, seen.astype(float), seen, 0.9, float(np.ptp(pixels, axis=0).max()))
+    return Observation(pixels, seen.astype(float), seen, 0.9, float(np.ptp(pixels, axis=0).max()))
 
 
 def shape_in_camera(prior: lifting.Prior, yaw: float, pitch: float, z: float = 4.0) -> np.ndarray:
@@ -83,12 +64,8 @@ def shape_in_camera(prior: lifting.Prior, yaw: float, pitch: float, z: float = 4
 def run(loaded, options, people, camera=CAMERA, **fields):
     loaded.reset()
     loaded.configure(PipelineConfig(estimator='lifting_from_the_deep', options=options))
-    loaded._people, kept = Given(people), loaded._people
     frame = Frame(np.zeros((480, 640, 3), np.uint8), camera=camera, **fields)
-    try:
-        return loaded.estimate([frame])[0]
-    finally:
-        loaded._people = kept
+    return loaded.poses(frame, people)
 
 
 @pytest.mark.parametrize('yaw', [0.3, 2.5])
@@ -168,14 +145,10 @@ def test_a_camera_learns_its_pitch(loaded, prior):
     options: dict[str, object] = {}
     loaded.reset()
     loaded.configure(PipelineConfig(estimator='lifting_from_the_deep', options=options))
-    kept = loaded._people
-    try:
-        for k in range(12):
-            truth = shape_in_camera(prior, 0.5 * k, 0.35)
-            loaded._people = Given([person(CAMERA.project(truth))])
-            loaded.estimate([Frame(np.zeros((480, 640, 3), np.uint8), camera=CAMERA, source='a')])
-    finally:
-        loaded._people = kept
+    frame = Frame(np.zeros((480, 640, 3), np.uint8), camera=CAMERA, source='a')
+    for k in range(12):
+        truth = shape_in_camera(prior, 0.5 * k, 0.35)
+        loaded.poses(frame, [person(CAMERA.project(truth))])
     assert loaded._states['a'].pitch.pitch == pytest.approx(0.35, abs=0.1)
     loaded.reset('a')
     assert 'a' not in loaded._states

@@ -21,7 +21,7 @@ from pose3d_ros.zoo import Checkpoint, Entry, FileEntry, fetch, find_model, prob
 
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setitem(FAMILIES, 'toy', 'toy_networks')
+    monkeypatch.setitem(FAMILIES.table, 'toy', 'toy_networks:FAMILY')
     path = tmp_path / 'published.pth'
     torch.save(weights(), path)
     return path

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People as 2D joints by the networks that were published with Lifting from the Deep."""
+"""The networks published with Lifting from the Deep as a source of 2D joints (arXiv 1602.00134)."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,20 +11,24 @@ from ..backends import NetworkSpec, Port
 from ..networks import cpm as parts
 from ..settings.pipeline import PipelineConfig
 from ..skeleton import SKELETONS
-from ..types import Array, Frame
+from ..timing import StageTimer
+from ..types import Array, Frame, JointStatus, Pose3D
 from ..zoo import find_model, loading
-from . import EstimatorInfo
-from .keypoint_people import Person, sources
 
 MODEL = 'cpm'
 _MAP = parts.SIZE // parts.STRIDE
 
 
-class CpmPeople:
-    """Centres of people in the whole picture, then a crop of each."""
+class CpmKeypoints:
+    """Centres of people in the whole picture, then a crop of each.
 
-    def __init__(self, config: PipelineConfig, joints: Sequence[str]) -> None:
-        """joints: wanted, in this order. Raises ModelError, BackendError."""
+    config.parity: as the published program, with pixels in whole numbers and four people at most.
+    """
+
+    skeleton = SKELETONS['cpm_14']
+
+    def __init__(self, config: PipelineConfig) -> None:
+        """Load the networks; raises ModelError, BackendError."""
         model = find_model(config.model or MODEL, 'person', 'pose', models_dir=config.models_dir)
         self._person = loading.load(
             config,
@@ -49,17 +52,14 @@ class CpmPeople:
             ),
             model.precision['pose'],
         )
-        self.info = EstimatorInfo(
-            model=model.name,
-            version=model.version,
-            backend=self._pose.backend,
-            device=self._pose.device,
-            precision=self._pose.precision,
-            metric=False,
-        )
-        self._table = sources(SKELETONS['cpm_14'], tuple(joints))
-        self._timings: dict[str, float] = {}
+        self.info = loading.ModelInfo.of(model, self._pose)
+        self._timer = StageTimer()
         self.configure(config)
+
+    @staticmethod
+    def models(model: str) -> Sequence[str]:
+        """The published networks."""
+        return (model or MODEL,)
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""
@@ -71,40 +71,44 @@ class CpmPeople:
 
     def timings(self) -> dict[str, float]:
         """Milliseconds: people, joints."""
-        return self._timings
+        return self._timer.milliseconds
 
-    def find(self, frames: Sequence[Frame]) -> list[list[Person]]:
-        """People of each frame."""
-        self._timings = {'people': 0.0, 'joints': 0.0}
+    def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
+        """People of each frame, in 2D; joints without evidence are INFERRED, of confidence 0."""
+        self._timer.start('people', 'joints')
         return [self._in_frame(frame) for frame in frames]
 
-    def _in_frame(self, frame: Frame) -> list[Person]:
-        start = time.perf_counter()
+    def _in_frame(self, frame: Frame) -> list[Pose3D]:
+        self._timer.resume()
         image, scale = parts.scaled(frame.image)
         low = self._person({'image': image.transpose(2, 0, 1)[None]})['people'][0, 0]
         people = parts.centres(parts.enlarged(low, *image.shape[:2]), self._limit)
-        middle = time.perf_counter()
-        self._timings['people'] += (middle - start) * 1e3
+        self._timer.end('people')
         if not len(people):
             return []
         crops = parts.crops(image, people).transpose(0, 3, 1, 2)
         centre = np.tile(parts.centre_map()[None, None], (len(crops), 1, 1, 1))
         maps = self._pose({'image': crops, 'centre_map': centre})['maps']
-        found, likelihood = parts.joints(maps)
-        here = found + people[:, None] - parts.SIZE // 2
-        pixels = here[..., ::-1] / scale
+        joints, likelihood = parts.joints(maps)
+        in_image = joints + people[:, None] - parts.SIZE // 2
+        pixels = in_image[..., ::-1] / scale
         if self._parity:
             pixels = np.rint(pixels)
         peaks = maps[:, : parts.JOINTS].max(axis=(2, 3))
-        seen = parts.visible(likelihood)
-        out = [self._made(*values) for values in zip(pixels, peaks, seen)]
-        self._timings['joints'] += (time.perf_counter() - middle) * 1e3
-        return out
+        poses = [self._pose_of(*row) for row in zip(pixels, peaks, parts.visible(likelihood))]
+        self._timer.end('joints')
+        return poses
 
-    def _made(self, pixels: Array, peaks: Array, seen: Array) -> Person:
-        index = np.array([parts_[0] if parts_ else -1 for parts_ in self._table])
-        known = np.array([len(parts_) == 1 for parts_ in self._table])
-        joints = np.where(known[:, None], pixels[index], np.nan)
-        sure = np.where(known & seen[index], np.clip(peaks[index], 0.0, 1.0), 0.0)
-        size = float(np.ptp(pixels[seen], axis=0).max()) if seen.any() else float('nan')
-        return Person(joints, sure, known & seen[index], float(sure[known].mean()), size)
+    def _pose_of(self, pixels: Array, peaks: Array, visible: Array) -> Pose3D:
+        confidence = np.where(visible, np.clip(peaks, 0.0, 1.0), 0.0)
+        status = np.where(visible, JointStatus.MEASURED, JointStatus.INFERRED).astype(np.uint8)
+        size = float(np.ptp(pixels[visible], axis=0).max()) if visible.any() else float('nan')
+        return Pose3D(
+            skeleton=self.skeleton,
+            xyz=np.full((parts.JOINTS, 3), np.nan),
+            confidence=confidence,
+            pixels=pixels,
+            status=status,
+            score=float(confidence.mean()),
+            size_px=size,
+        )
