@@ -30,7 +30,6 @@ OURS = re.compile(r'pose3d_ros\.')
 TESTED_ELSEWHERE = {
     'cli/options.py': 'cli/test_run.py, cli/test_main.py',
     'estimators/__init__.py': 'test_pipeline.py, settings/test_pipeline.py',
-    'detectors/cpm.py': 'estimators/lifting_from_the_deep/test_estimator.py',
     'estimators/lifter/models.py': 'estimators/lifter/test_estimator.py',
     'estimators/lifter/streams.py': 'estimators/lifter/test_estimator.py',
     'estimators/lifting_from_the_deep/level_view.py': 'test_estimator.py beside it',

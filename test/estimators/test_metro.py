@@ -216,7 +216,7 @@ def test_nobody_no_network(graph: Path) -> None:
 def test_settings_that_contradict_or_name_nothing(graph: Path) -> None:
     with pytest.raises(ConfigError, match='metro.mirror'):
         Estimator(config(graph, mirror=True, augmentations=5))
-    with pytest.raises(ConfigError, match='keypoints .nothing'):
+    with pytest.raises(ConfigError, match="2D joints 'nothing' is unknown"):
         Estimator(config(graph, keypoints='nothing'))
     with pytest.raises(ConfigError, match='detector .nothing'):
         Estimator(config(graph, detector='nothing'))
