@@ -26,7 +26,7 @@ def create_source(name: str, config: PipelineConfig, model: str = '') -> Keypoin
     if not name.endswith(keypoints.FILES) and not keypoints.SOURCES.names(name):
         names = sorted({*keypoints.SOURCES, *ESTIMATORS} - {config.estimator})
         raise ConfigError(
-            f'{unknown("source of 2D joints", name, names)}; or name a file (.json, .jsonl, .npz)'
+            f'{unknown("source of 2D joints", name, names)} (or a file: .json, .jsonl, .npz)'
         )
     return keypoints.create_source(name, inner)
 

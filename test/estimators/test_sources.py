@@ -36,7 +36,7 @@ def test_no_lifter_is_its_own_source() -> None:
 
 
 def test_the_nearest_names_of_both_rooms() -> None:
-    with pytest.raises(ConfigError, match=r"'rtmpos' is unknown; did you mean rtmpose.*\.npz"):
+    with pytest.raises(ConfigError, match=r"'rtmpos' is unknown; did you mean 'rtmpose'.*\.npz"):
         sources.create_source('rtmpos', LIFTER)
 
 

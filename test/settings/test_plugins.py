@@ -23,7 +23,7 @@ def test_a_name_of_the_table_or_of_another_package() -> None:
 @pytest.mark.parametrize(
     ('name', 'message'),
     [
-        ('joint', "path 'joint' is unknown; did you mean join"),
+        ('joint', "path 'joint' is unknown; did you mean 'join'"),
         ('xyz', "path 'xyz' is unknown; known: join, sep"),
         ('', 'is unknown'),
         ('.os', 'is unknown'),
