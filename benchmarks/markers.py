@@ -131,7 +131,7 @@ def sender(transport: str) -> Iterator[Send]:
         else:
             from pose3d_ros.dds.names import Names
             from pose3d_ros.dds.participant import DdsNode
-            from pose3d_ros.dds.qos import RESULT
+            from pose3d_ros.node.qos import RESULT
 
             with contextlib.closing(DdsNode(Names('marker_benchmark'))) as node:
                 made = node.publisher(TOPIC, ARRAY_TYPE, RESULT)
@@ -155,7 +155,7 @@ def listen(transport: str) -> None:
     else:
         from pose3d_ros.dds.names import Names
         from pose3d_ros.dds.participant import DdsNode
-        from pose3d_ros.dds.qos import RESULT
+        from pose3d_ros.node.qos import RESULT
 
         node = DdsNode(Names('marker_listener'))
         node.subscribe(TOPIC, ARRAY_TYPE, RESULT, lambda data: None)

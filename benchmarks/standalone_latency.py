@@ -27,8 +27,8 @@ from pose3d_ros.camera import Camera
 from pose3d_ros.dds.camera import CameraNode
 from pose3d_ros.dds.names import Names
 from pose3d_ros.dds.participant import DdsNode
-from pose3d_ros.dds.qos import RESULT
 from pose3d_ros.messages import stamp_of
+from pose3d_ros.node.qos import RESULT
 from pose3d_ros.resources import resource
 from pose3d_ros.sources import open_source
 from pose3d_ros.types import Frame

@@ -10,9 +10,9 @@ from typing import Any
 
 from ..messages.calibration import info_message
 from ..messages.images import compressed_message, image_message
+from ..node.qos import Profile
 from ..types import Frame
 from .participant import DdsNode
-from .qos import Profile
 
 _log = logging.getLogger('pose3d')
 

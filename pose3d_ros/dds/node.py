@@ -18,13 +18,13 @@ from ..messages.types import Message
 from ..node.core import IMAGE_TYPES, OUTPUTS, NodeCore, input_topic, output_topic
 from ..node.inputs import Topic
 from ..node.monitor import GapCounter
+from ..node.qos import LATCHED, RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS
 from ..node.signals import Signals
 from ..node.transforms import TF, TransformBuffer
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Array
 from .participant import DdsNode, Publisher, Subscription
-from .qos import LATCHED, RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS, Profile
 
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
@@ -86,7 +86,7 @@ class StandaloneNode:
         self._info = node.publisher('~/estimator_info', INFO_TYPE, LATCHED)
         self._info.publish(self._core.info())
         self._diagnostics = node.publisher(
-            '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', Profile(depth=10)
+            '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', RESULT
         )
         self._ensure_tf(config)
         node.every(config.diagnostics_period_s, self._diagnose)

@@ -33,8 +33,9 @@ from cyclonedds.util import duration
 from ..errors import ConfigError, Pose3DError
 from ..messages.standalone import StandaloneTypes
 from ..messages.types import Message
+from ..node.qos import LATCHED, Profile
 from .names import Names
-from .qos import LATCHED, POLICIES, Overrides, Profile
+from .qos import POLICIES, Overrides, cyclone_qos
 from .types import TopicTypes
 
 GRAPH_TYPE = 'rmw_dds_common/msg/ParticipantEntitiesInfo'
@@ -254,7 +255,7 @@ class DdsNode:
         reader: DataReader[Any] = DataReader(
             self._participant,
             self._topic(f'rt{full}', type_name),
-            qos=profile.qos(self._user_data(type_name)),
+            qos=cyclone_qos(profile, self._user_data(type_name)),
         )
         self._waitset.attach(
             ReadCondition(reader, ViewState.Any | SampleState.NotRead | InstanceState.Any)
@@ -308,7 +309,7 @@ class DdsNode:
     def _writer(self, wire_name: str, type_name: str, profile: Profile) -> Publisher:
         topic = self._topic(wire_name, type_name)
         writer: DataWriter[Any] = DataWriter(
-            self._participant, topic, qos=profile.qos(self._user_data(type_name))
+            self._participant, topic, qos=cyclone_qos(profile, self._user_data(type_name))
         )
         if wire_name.startswith('rt/'):
             self._endpoints['writer'].append(writer)

@@ -1,51 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quality of service: the profiles that ROS 2 users expect, and overrides from a file."""
+"""Quality of service in Cyclone DDS, and overrides from a file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from cyclonedds.qos import Policy, Qos
 from cyclonedds.util import duration
 
 from ..errors import ConfigError
+from ..node.qos import Profile
 
 
-@dataclass(frozen=True)
-class Profile:
-    """What can be chosen; history is always the last `depth` samples."""
+def cyclone_qos(profile: Profile, user_data: bytes = b'') -> Qos:
+    """A profile as Cyclone DDS wants it."""
+    policies: list[Any] = [
+        Policy.Reliability.Reliable(duration(milliseconds=100))
+        if profile.reliable
+        else Policy.Reliability.BestEffort,
+        Policy.Durability.TransientLocal if profile.transient_local else Policy.Durability.Volatile,
+        Policy.History.KeepLast(profile.depth),
+        # ROS 2 speaks XCDR1.
+        Policy.DataRepresentation(use_cdrv0_representation=True, use_xcdrv2_representation=False),
+    ]
+    if user_data:
+        policies.append(Policy.Userdata(user_data))
+    return Qos(*policies)
 
-    reliable: bool = True
-    transient_local: bool = False
-    depth: int = 10
-
-    def qos(self, user_data: bytes = b'') -> Qos:
-        """As Cyclone DDS wants it."""
-        policies: list[Any] = [
-            Policy.Reliability.Reliable(duration(milliseconds=100))
-            if self.reliable
-            else Policy.Reliability.BestEffort,
-            Policy.Durability.TransientLocal
-            if self.transient_local
-            else Policy.Durability.Volatile,
-            Policy.History.KeepLast(self.depth),
-            # ROS 2 speaks XCDR1.
-            Policy.DataRepresentation(
-                use_cdrv0_representation=True, use_xcdrv2_representation=False
-            ),
-        ]
-        if user_data:
-            policies.append(Policy.Userdata(user_data))
-        return Qos(*policies)
-
-
-SENSOR_DATA = Profile(reliable=False, depth=5)
-RESULT = Profile(depth=10)
-LATCHED = Profile(transient_local=True, depth=1)
-TRANSFORMS = Profile(depth=100)
-STATIC_TRANSFORMS = Profile(transient_local=True, depth=100)
 
 # The numbers of the DDS specification.
 POLICIES = {

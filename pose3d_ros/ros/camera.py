@@ -22,11 +22,12 @@ from ..errors import Pose3DError
 from ..messages.calibration import info_message
 from ..messages.images import compressed_message, image_message
 from ..node.playback import play
+from ..node.qos import STATIC_TRANSFORMS
 from ..node.transforms import TF
 from ..resources import resource
 from ..sources import OPTICAL_FRAME, open_source
 from ..types import Array, Frame
-from .endpoints import static_transforms_qos
+from .endpoints import ros_qos
 from .messages import message_class, message_class_for
 from .spinning import run
 
@@ -120,7 +121,7 @@ class CameraNode(Node):
         # x_cam = R x_world + t; the transform wanted is the camera's pose in the world.
         kind = message_class_for('world_frame', TF)
         pose = transform(self, rotation.T, -rotation.T @ translation, parent, child)
-        self._static = self.create_publisher(kind, '/tf_static', static_transforms_qos())
+        self._static = self.create_publisher(kind, '/tf_static', ros_qos(STATIC_TRANSFORMS))
         self._static.publish(kind(transforms=[pose]))
 
     def destroy_node(self) -> None:

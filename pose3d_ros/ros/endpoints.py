@@ -25,6 +25,8 @@ from rclpy.qos import (
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
+from ..node.qos import Profile
+
 try:
     from rclpy.event_handler import (
         PublisherEventCallbacks,
@@ -39,44 +41,18 @@ except ImportError:  # Humble
     )
 
 
-def sensor_qos() -> QoSProfile:
-    """For images and calibrations: the newest, whatever the publisher offers."""
+def ros_qos(profile: Profile) -> QoSProfile:
+    """A profile as rclpy wants it."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
-        depth=1,
-        reliability=ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.VOLATILE,
+        depth=profile.depth,
+        reliability=ReliabilityPolicy.RELIABLE
+        if profile.reliable
+        else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL
+        if profile.transient_local
+        else DurabilityPolicy.VOLATILE,
     )
-
-
-def result_qos() -> QoSProfile:
-    """For results: reliable, which serves both kinds of subscribers."""
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST,
-        depth=5,
-        reliability=ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.VOLATILE,
-    )
-
-
-def latched_qos() -> QoSProfile:
-    """For what does not change: those who come late get it too."""
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST,
-        depth=1,
-        reliability=ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL,
-    )
-
-
-def transforms_qos() -> QoSProfile:
-    """For /tf, as tf2 has it."""
-    return QoSProfile(depth=100)
-
-
-def static_transforms_qos() -> QoSProfile:
-    """For /tf_static, as tf2 has it."""
-    return QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def describe_qos(qos: QoSProfile) -> str:
@@ -111,8 +87,9 @@ class Endpoints:
         self.lost = 0
         """Messages that the middleware reported as lost."""
 
-    def publisher(self, kind: type, topic: str, qos: QoSProfile) -> Endpoint:
+    def publisher(self, kind: type, topic: str, profile: Profile) -> Endpoint:
         """A lifecycle publisher."""
+        qos = ros_qos(profile)
         made = Endpoint(None, '', qos, True)
         made.handle = self._node.create_lifecycle_publisher(
             kind,
@@ -132,10 +109,11 @@ class Endpoints:
         kind: type,
         topic: str,
         callback: Callable[[Any], None],
-        qos: QoSProfile,
+        profile: Profile,
         raw: bool = False,
     ) -> Endpoint:
         """A subscription. raw: the callback gets the serialised message."""
+        qos = ros_qos(profile)
         made = Endpoint(None, '', qos, False)
         events: dict[str, Any] = {
             'incompatible_qos': lambda event: self._incompatible(made, event),

@@ -18,20 +18,12 @@ from ..errors import InputError
 from ..messages.diagnostics import Status
 from ..messages.skeletons import INFO_TYPE
 from ..node.core import IMAGE_TYPES, OUTPUTS, NodeCore, input_topic, output_topic
+from ..node.qos import LATCHED, RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS
 from ..node.transforms import TF, TransformBuffer
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Array, Frame
-from .endpoints import (
-    Endpoint,
-    Endpoints,
-    describe_qos,
-    latched_qos,
-    result_qos,
-    sensor_qos,
-    static_transforms_qos,
-    transforms_qos,
-)
+from .endpoints import Endpoint, Endpoints, describe_qos, ros_qos
 from .images import image_decoder
 from .messages import message_class, message_class_for
 
@@ -85,25 +77,25 @@ class Session:
         for name, endpoints in self._endpoints.items():
             for output, kind in OUTPUTS.items():
                 self._outputs[name, output] = endpoints.publisher(
-                    message_class(kind), output_topic(name, output), result_qos()
+                    message_class(kind), output_topic(name, output), RESULT
                 )
         self._info = next(iter(self._endpoints.values())).publisher(
-            message_class(INFO_TYPE), '~/estimator_info', latched_qos()
+            message_class(INFO_TYPE), '~/estimator_info', LATCHED
         )
         self._prepare_broadcasts(config)
 
     def _listen_to_transforms(self) -> None:
         kind, take = message_class(TF), self._transforms.take
         listen = self._listener.subscription
-        listen(kind, '/tf', partial(take, static=False), transforms_qos())
-        listen(kind, '/tf_static', partial(take, static=True), static_transforms_qos())
+        listen(kind, '/tf', partial(take, static=False), TRANSFORMS)
+        listen(kind, '/tf_static', partial(take, static=True), STATIC_TRANSFORMS)
 
     def _prepare_broadcasts(self, config: NodeConfig) -> None:
         """Make the publisher of transforms when it is first wanted; in the executor's thread."""
         if config.publish_tf and self._broadcaster is None:
             # No lifecycle publisher: one that is made while the node is active would be mute.
             self._broadcaster = self._node.create_publisher(
-                message_class(TF), '/tf', transforms_qos()
+                message_class(TF), '/tf', ros_qos(TRANSFORMS)
             )
 
     def activate(self) -> None:
@@ -118,7 +110,7 @@ class Session:
                 message_class('sensor_msgs/msg/CameraInfo'),
                 input_topic(name, 'camera_info'),
                 partial(core.camera_info, name),
-                sensor_qos(),
+                SENSOR_DATA,
             )
             others = self._companions[name] = {}
             for other, topic in core.companions.items():
@@ -126,7 +118,7 @@ class Session:
                     message_class(topic.kind),
                     self._suffixed(input_topic(name, other), topic.suffix),
                     partial(core.companion, other, name),
-                    latched_qos() if topic.latched else sensor_qos(),
+                    LATCHED if topic.latched else SENSOR_DATA,
                     raw=topic.serialised,
                 )
                 others[other] = endpoint.topic
@@ -137,7 +129,7 @@ class Session:
                     '/compressed' if core.config.image_transport == 'compressed' else '',
                 ),
                 partial(core.image, name),
-                sensor_qos(),
+                SENSOR_DATA,
                 raw=True,
             )
             self._inputs[name] = image

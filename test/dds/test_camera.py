@@ -15,8 +15,8 @@ pytest.importorskip('cyclonedds')
 from support.blobs import draw
 from support.network import spin_until
 
-from pose3d_ros.dds.qos import Profile
 from pose3d_ros.messages import decode_compressed, decode_image, stamp_of
+from pose3d_ros.node.qos import Profile
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 INFO = 'sensor_msgs/msg/CameraInfo'

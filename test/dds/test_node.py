@@ -35,9 +35,9 @@ from support.gated_blobs import GATE
 from support.network import spin_until
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.dds.qos import LATCHED, STATIC_TRANSFORMS
 from pose3d_ros.messages import image_message, make_header, stamp_of
 from pose3d_ros.messages.calibration import info_message
+from pose3d_ros.node.qos import LATCHED, STATIC_TRANSFORMS
 from pose3d_ros.resources import resource
 from pose3d_ros.sources import open_source
 

@@ -13,10 +13,10 @@ pytest.importorskip('cyclonedds')
 from support.bench import BEST_EFFORT, DIAGNOSTICS, IMAGE, SKELETONS, Bench, S, problems
 from support.keypoints import COCO, array_of, pixels_at
 
-from pose3d_ros.dds.qos import LATCHED
 from pose3d_ros.messages import make_header
 from pose3d_ros.messages.detections import DETECTIONS
 from pose3d_ros.messages.skeletons import INFO_TYPE
+from pose3d_ros.node.qos import LATCHED
 
 
 def test_boxes_of_another_node(network, tmp_path):

@@ -14,8 +14,9 @@ from cyclonedds.sub import DataReader
 from support.network import spin_until
 
 from pose3d_ros.dds.participant import cyclone_config, domain_id
-from pose3d_ros.dds.qos import LATCHED, SENSOR_DATA, Overrides, Profile
+from pose3d_ros.dds.qos import Overrides, cyclone_qos
 from pose3d_ros.errors import ConfigError
+from pose3d_ros.node.qos import LATCHED, SENSOR_DATA, Profile
 
 STRING, IMAGE = 'std_msgs/msg/String', 'sensor_msgs/msg/Image'
 RELIABLE = Profile()
@@ -118,7 +119,7 @@ def test_place_in_the_graph(network, distro, length):
     name = 'rmw_dds_common/msg/ParticipantEntitiesInfo'
     profile = Profile(transient_local=True, depth=100)
     reader = DataReader(
-        other._participant, other._topic('ros_discovery_info', name), qos=profile.qos()
+        other._participant, other._topic('ros_discovery_info', name), qos=cyclone_qos(profile)
     )
 
     def look():

@@ -5,8 +5,9 @@ import pytest
 
 pytest.importorskip('cyclonedds')
 
-from pose3d_ros.dds.qos import LATCHED, SENSOR_DATA, Overrides, Profile
+from pose3d_ros.dds.qos import Overrides
 from pose3d_ros.errors import ConfigError
+from pose3d_ros.node.qos import LATCHED, SENSOR_DATA, Profile
 
 
 def test_overrides_of_a_file():

@@ -11,10 +11,10 @@ import numpy as np
 import yaml
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.dds.qos import Profile
 from pose3d_ros.messages import image_message
 from pose3d_ros.messages.calibration import info_message
 from pose3d_ros.messages.images import compressed_message
+from pose3d_ros.node.qos import Profile
 
 from .blobs import draw
 from .network import spin_until
