@@ -12,18 +12,23 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.append(str(Path(__file__).parents[1]))
 
-from shared import DATA, PARITY
+from shared import DATA, PARITY, Recorded, parity_file
 
 from pose3d_ros.errors import ModelError
 from pose3d_ros.zoo import Model, find_model
 
 
 @pytest.fixture(scope='session')
-def parity_dir() -> Path:
-    """Recorded results of the published programs."""
-    if not PARITY.is_dir():
-        pytest.skip(f'no recorded results in {PARITY} (POSE3D_PARITY names another folder)')
-    return PARITY
+def recorded() -> Recorded:
+    """Finds a file of recorded results of the published programs by its name below the folder."""
+
+    def find(name: str) -> Path:
+        path = parity_file(name)
+        if path is None:
+            pytest.skip(f'no {PARITY / name} (POSE3D_PARITY names another folder)')
+        return path
+
+    return find
 
 
 @pytest.fixture(scope='session')

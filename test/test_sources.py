@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from shared import DATA, PARITY, parity_files
+from shared import CLIPS, DATA, parity_files
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.errors import InputError
@@ -218,13 +218,9 @@ def test_missing_webcam_names_those_that_are_there():
         open_source('97')
 
 
-CLIPS = parity_files('blazepose', 'clip_*.npz')
-
-
-@pytest.mark.skipif(not CLIPS, reason=f'no recorded clips in {PARITY}')
-@pytest.mark.parametrize('path', CLIPS, ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', parity_files('blazepose', 'clip_*.npz'), ids=lambda p: p.stem)
 def test_parity_blazepose_decoded_frames(path):
-    video = DATA / 'synthetic' / f'{path.stem.removeprefix("clip_")}.mp4'
+    video = CLIPS / f'{path.stem.removeprefix("clip_")}.mp4'
     if not video.is_file():
         pytest.skip(f'{video} is not there')
     with np.load(path) as data:
@@ -233,11 +229,8 @@ def test_parity_blazepose_decoded_frames(path):
     assert found == wanted.tolist()
 
 
-@pytest.mark.skipif(
-    not (PARITY / 'blazepose' / 'images_static.npz').is_file(), reason=f'no images in {PARITY}'
-)
-def test_parity_blazepose_decoded_images():
-    with np.load(PARITY / 'blazepose' / 'images_static.npz') as data:
+def test_parity_blazepose_decoded_images(recorded):
+    with np.load(recorded('blazepose/images_static.npz')) as data:
         files, wanted = data['files'], data['pixels_crc32']
     for name, checksum in zip(files, wanted):
         path = DATA / 'images' / Path(str(name)).name

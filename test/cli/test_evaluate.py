@@ -3,6 +3,7 @@ import json
 import os
 
 import pytest
+from shared import CLIPS
 
 from pose3d_ros.cli.main import main
 from pose3d_ros.resources import resource
@@ -47,13 +48,10 @@ def test_mistakes(tmp_path, capsys):
     assert os.listdir(tmp_path) == []
 
 
-def test_parity_blazepose_published_accuracy(blazepose_model, parity_dir, data_dir, tmp_path):
+def test_parity_blazepose_published_accuracy(blazepose_model, recorded, tmp_path):
     """In parity mode and f32 the errors are those of the published package."""
-    recorded = parity_dir / 'blazepose' / 'accuracy.json'
-    if not recorded.is_file():
-        pytest.skip(f'{recorded} is not there')
-    published = json.loads(recorded.read_text())
-    folder = data_dir / 'synthetic'
+    published = json.loads(recorded('blazepose/accuracy.json').read_text())
+    folder = CLIPS
     names = sorted(p.stem for p in folder.glob('*.mp4') if p.stem in published)
     if not names:
         pytest.skip(f'none of the recorded clips is in {folder}')

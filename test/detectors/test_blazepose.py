@@ -4,16 +4,16 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from shared import DATA
+from shared import CLIPS
 
 from pose3d_ros.detectors.boxes import create_detector, iou
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame
 
-CLIPS = sorted((DATA / 'synthetic').glob('*.npz'))
+FILES = sorted(CLIPS.glob('*.npz'))
 
 
-@pytest.mark.parametrize('path', CLIPS, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
 def test_boxes_lie_on_the_people(path, blazepose_model) -> None:
     truth = np.load(path)['boxes_xyxy']
     video = cv2.VideoCapture(str(path.with_suffix('.mp4')))

@@ -4,7 +4,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from shared import DATA
+from shared import CLIPS
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.detectors.crop_keypoints import create_source
@@ -12,7 +12,7 @@ from pose3d_ros.errors import ConfigError
 from pose3d_ros.networks.crops import Picture, look_at
 from pose3d_ros.settings.pipeline import PipelineConfig
 
-CLIPS = sorted((DATA / 'synthetic').glob('*.npz'))
+FILES = sorted(CLIPS.glob('*.npz'))
 NAMES = [
     f'{side}_{joint}'
     for side in ('left', 'right')
@@ -20,7 +20,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize('path', CLIPS, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
 def test_joints_on_the_people(path, blazepose_model) -> None:
     with np.load(path) as data:
         truth = dict(data)

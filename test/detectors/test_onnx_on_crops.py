@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from shared import Recorded
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.detectors.boxes import create_detector
@@ -21,15 +20,15 @@ CONFIG = PipelineConfig(precision='f32')
 IMAGE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
 
 
-def test_a_yolox_file_gives_boxes(parity_dir: Path) -> None:
-    path = parity_dir / 'lifters/topdown/mini_yolox_nms.onnx'
+def test_a_yolox_file_gives_boxes(recorded: Recorded) -> None:
+    path = recorded('lifters/topdown/mini_yolox_nms.onnx')
     detector = create_detector('onnx', CONFIG, str(path))
     (boxes,) = detector.detect([Frame(IMAGE)])
     assert boxes.shape[1] == 5
 
 
-def test_joints_in_a_crop_are_those_of_the_box_in_the_image(parity_dir: Path) -> None:
-    path = str(parity_dir / 'lifters/topdown/mini_rtmpose.onnx')
+def test_joints_in_a_crop_are_those_of_the_box_in_the_image(recorded: Recorded) -> None:
+    path = str(recorded('lifters/topdown/mini_rtmpose.onnx'))
     source = create_source('rtmpose', CONFIG, path)
     assert source is not None
     # Twice the same pixels: a crop without scaling, and the box in the image.
@@ -43,8 +42,8 @@ def test_joints_in_a_crop_are_those_of_the_box_in_the_image(parity_dir: Path) ->
     assert np.abs(found.pixels - expected.pixels)[both].max() < 1.5
 
 
-def test_joints_are_turned_back_to_the_image(parity_dir: Path) -> None:
-    path = str(parity_dir / 'lifters/topdown/mini_rtmpose.onnx')
+def test_joints_are_turned_back_to_the_image(recorded: Recorded) -> None:
+    path = str(recorded('lifters/topdown/mini_rtmpose.onnx'))
     source = create_source('rtmpose', CONFIG, path)
     assert source is not None
     camera = Camera(K=np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), size=(640, 480))

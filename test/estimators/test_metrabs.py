@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shared import DATA
+from shared import CLIPS
 
 pytest.importorskip('torch', reason='PyTorch is an extra: pose3d_ros[convert]')
 pytest.importorskip('onnx', reason='onnx is an extra: pose3d_ros[convert]')
@@ -27,8 +27,7 @@ from pose3d_ros.types import Frame, JointStatus, PositionSource
 from pose3d_ros.zoo import load_registry
 
 COCO = SKELETONS['coco_cmu_19']
-CLIP = DATA / 'synthetic' / 'jump.npz'
-clip = pytest.mark.skipif(not CLIP.is_file(), reason=f'no clip {CLIP}')
+CLIP = CLIPS / 'jump.npz'
 NAMES = {'neck': ('left_shoulder', 'right_shoulder')}
 
 
@@ -116,7 +115,6 @@ def oracle(folder: Path, *, wrong: int = 0, depth=None, camera=True, cut=0, **op
     return pose, xyz, calibration
 
 
-@clip
 @pytest.mark.parametrize('options', [{}, {'augmentations': 5}, {'augmentations': 2}], ids=str)
 def test_a_perfect_network_gives_the_true_place(folder: Path, options) -> None:
     pose, xyz, camera = oracle(folder, **options)
@@ -126,7 +124,6 @@ def test_a_perfect_network_gives_the_true_place(folder: Path, options) -> None:
     assert pose.confidence.min() > 0.8
 
 
-@clip
 @pytest.mark.parametrize(
     ('method', 'tolerance'), [('metrabs', 0.1), ('metrabs_2020', 0.02), ('metrabs_weak', 0.4)]
 )
@@ -136,7 +133,6 @@ def test_every_published_way_of_placing(folder: Path, method: str, tolerance: fl
     assert np.linalg.norm(pose.root - xyz[2]) < tolerance
 
 
-@clip
 def test_wrong_points_in_the_image_count_for_nothing(folder: Path) -> None:
     pose, xyz, _ = oracle(folder, wrong=7)
     assert np.linalg.norm(pose.root - xyz[2]) < 0.05 * xyz[2, 2]
@@ -144,7 +140,6 @@ def test_wrong_points_in_the_image_count_for_nothing(folder: Path) -> None:
     assert np.linalg.norm(published.root - xyz[2]) > 3 * np.linalg.norm(pose.root - xyz[2])
 
 
-@clip
 def test_joints_below_the_image_are_inferred(folder: Path) -> None:
     xyz, camera, box = truth(60)
     cut = int(camera.size[1] - (box[1] + 0.55 * box[3]))
@@ -157,7 +152,6 @@ def test_joints_below_the_image_are_inferred(folder: Path) -> None:
     assert np.abs(pose.xyz - xyz).max() < 0.01
 
 
-@clip
 def test_depth_box_and_no_calibration(folder: Path) -> None:
     xyz, camera, _ = truth(60)
     depth = np.full(camera.size[::-1], xyz[2, 2] - 0.09, np.float32)
@@ -170,7 +164,6 @@ def test_depth_box_and_no_calibration(folder: Path) -> None:
     assert np.allclose(pose.root, 0, atol=1e-9)
 
 
-@clip
 def test_a_known_height_moves_people(folder: Path) -> None:
     pose, _, _ = oracle(folder)
     taller, _, _ = oracle(folder, body_height_m=2.2)

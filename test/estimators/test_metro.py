@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from shared import DATA
+from shared import CLIPS
 from support.exact_joints import Exact
 from support.metro_graph import MetroGraph, write_graph
 
@@ -23,8 +23,7 @@ from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource
 
 SKELETON = SKELETONS['coco_cmu_19']
-CLIP = DATA / 'synthetic' / 'jump.npz'
-clip = pytest.mark.skipif(not CLIP.is_file(), reason=f'no clip {CLIP}')
+CLIP = CLIPS / 'jump.npz'
 EXACT = 'support.exact_joints:Exact'
 NAMES = {'neck': ('left_shoulder', 'right_shoulder')}
 
@@ -92,7 +91,6 @@ def seen_by_an_oracle(graph: Path, *, keypoints: bool = True, depth=None, **opti
     return pose, xyz, Exact.pixels
 
 
-@clip
 @pytest.mark.parametrize('options', [{}, {'mirror': True}, {'augmentations': 5}], ids=str)
 def test_a_perfect_network_gives_the_true_place(graph: Path, options) -> None:
     pose, xyz, pixels = seen_by_an_oracle(graph, **options)
@@ -102,7 +100,6 @@ def test_a_perfect_network_gives_the_true_place(graph: Path, options) -> None:
     assert np.nanmax(np.abs(pose.pixels - pixels)) < 0.5
 
 
-@clip
 @pytest.mark.parametrize(
     ('method', 'tolerance'),
     [('perspective', 0.01), ('bone_lengths', 0.05), ('metrabs', 0.1), ('metrabs_2020', 0.1),
@@ -115,7 +112,6 @@ def test_every_way_of_placing_leads_to_the_truth(graph: Path, method: str, toler
     assert np.linalg.norm(pose.root - xyz[2]) < tolerance
 
 
-@clip
 def test_without_pixels_a_depth_image_and_then_the_box_place_people(graph: Path) -> None:
     xyz, _, camera, _ = truth(60)
     depth = np.full(camera.size[::-1], xyz[2, 2] - 0.09, np.float32)
@@ -130,14 +126,12 @@ def test_without_pixels_a_depth_image_and_then_the_box_place_people(graph: Path)
     assert np.isfinite(pose.pixels).all()
 
 
-@clip
 def test_a_known_height_scales_people_and_is_told(graph: Path) -> None:
     pose, xyz, _ = seen_by_an_oracle(graph, body_height_m=1.0)
     assert pose.position_source == PositionSource.ASSUMED
     assert pose.root[2] < 0.8 * xyz[2, 2]
 
 
-@clip
 def test_without_calibration_people_are_relative(graph: Path) -> None:
     _, _, camera, box = truth(60)
     pipeline = Pipeline(config(graph))
@@ -149,7 +143,6 @@ def test_without_calibration_people_are_relative(graph: Path) -> None:
     assert np.isfinite(pose.pixels).any()
 
 
-@clip
 def test_joints_outside_the_image_are_inferred(graph: Path) -> None:
     xyz, Exact.pixels, camera, box = truth(60)
     height = int(Exact.pixels[[7, 13], 1].min()) - 10  # above the knees
@@ -167,7 +160,6 @@ def test_joints_outside_the_image_are_inferred(graph: Path) -> None:
     assert np.abs(pose.xyz - xyz).max() < 0.02
 
 
-@clip
 def test_the_whole_path_with_blazepose_as_its_eyes(graph: Path, blazepose_model) -> None:
     pipeline = Pipeline(config(graph, detector='blazepose', keypoints='blazepose'))
     _, pixels, camera, _ = truth(0)

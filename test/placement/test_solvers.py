@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from shared import DATA
+from shared import CLIPS
 
 from pose3d_ros.placement.solvers import by_bone_lengths, by_box, robust_place
 from pose3d_ros.skeleton import SKELETONS
 
-CLIPS = sorted((DATA / 'synthetic').glob('*.npz'))
+FILES = sorted(CLIPS.glob('*.npz'))
 EDGES = np.array([(p, j) for j, p in enumerate(SKELETONS['h36m_17'].parents) if p >= 0])
 
 
@@ -66,7 +66,7 @@ def test_a_point_or_a_body_behind_the_camera_has_no_place() -> None:
 
 
 @pytest.mark.parametrize('wrong', [0.0, 0.2])
-@pytest.mark.parametrize('path', CLIPS, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
 def test_places_on_the_clips(path, wrong: float) -> None:
     """True bodies, their pixels with 3 px of noise, a share of them anywhere in the image."""
     rng = np.random.default_rng(0)

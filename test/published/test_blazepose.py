@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from shared import DATA, parity_files
+from shared import CLIPS, DATA, parity_files
 
 from pose3d_ros.backends import Network
 from pose3d_ros.estimators.blazepose import (
@@ -52,7 +52,7 @@ def close(found: np.ndarray, wanted: np.ndarray, limit: float) -> None:
 
 
 def frames_of(name: str) -> Iterator[np.ndarray]:
-    path = DATA / 'synthetic' / f'{name}.mp4'
+    path = CLIPS / f'{name}.mp4'
     if not path.is_file():
         pytest.skip(f'no clip {path}')
     video = cv2.VideoCapture(str(path))

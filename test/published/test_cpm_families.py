@@ -7,24 +7,21 @@ import json
 
 import numpy as np
 import pytest
-from shared import PARITY
+from shared import Recorded
 
 torch = pytest.importorskip('torch', reason='the networks are needed for conversion only')
 
 from pose3d_ros.tools.convert.checkpoint import load_strictly
 from pose3d_ros.tools.families import cpm
 
-FOLDER = PARITY / 'lifting_from_the_deep'
+NETWORKS = 'lifting_from_the_deep/network_person_pose_io.npz'
 
 
 @pytest.fixture(scope='module')
-def variables() -> dict[str, np.ndarray]:
-    table, recorded = FOLDER / 'network_variables.json', FOLDER / 'network_person_pose_io.npz'
-    if not table.is_file() or not recorded.is_file():
-        pytest.skip(f'no recorded networks in {FOLDER}')
-    content = json.loads(table.read_text())
+def variables(recorded: Recorded) -> dict[str, np.ndarray]:
+    content = json.loads(recorded('lifting_from_the_deep/network_variables.json').read_text())
     rows = content['entries'] if isinstance(content, dict) else content
-    with np.load(recorded) as data:
+    with np.load(recorded(NETWORKS)) as data:
         rs = np.random.RandomState(int(data['weights_seed']))
     out = {}
     for row in rows:
@@ -43,8 +40,8 @@ def scaled(image: np.ndarray) -> np.ndarray:
     return image.reshape(-1, *image.shape[-3:]).astype(np.float32) / 255 - 0.5
 
 
-def test_outputs(variables: dict[str, np.ndarray]) -> None:
-    with np.load(FOLDER / 'network_person_pose_io.npz') as data:
+def test_outputs(variables: dict[str, np.ndarray], recorded: Recorded) -> None:
+    with np.load(recorded(NETWORKS)) as data:
         recorded = {name: data[name] for name in data.files}
     person = load_strictly(cpm.PERSON, cpm.state_of(variables, 'PersonNet'))
     pose = load_strictly(cpm.POSE, cpm.state_of(variables, 'PoseNet'))

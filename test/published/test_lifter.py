@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from shared import PARITY
+from shared import PARITY, Recorded
 
 from pose3d_ros.estimators.lifter import codecs
 from pose3d_ros.estimators.lifter.joints import to_h36m
@@ -227,8 +226,8 @@ def test_motionbert_codec(case: dict[str, Any]) -> None:
         close(out, data[f'decode_out_{key}'], CODEC)
 
 
-def test_joint_conversions(parity_dir: Path) -> None:
-    data = np.load(parity_dir / 'lifters/joints/conversions.npz')
+def test_joint_conversions(recorded: Recorded) -> None:
+    data = np.load(recorded('lifters/joints/conversions.npz'))
     for name, source in (
         ('coco', 'coco_17'),
         ('posetrack18', 'posetrack_18'),
@@ -244,20 +243,20 @@ def test_joint_conversions(parity_dir: Path) -> None:
     found = to_h36m(source, 'posetrack_motionbert')
     found[..., 2] = published.posetrack_scores(source[..., 2])
     close(found, data['posetrack17_motionbert_out'], CODEC)
-    crops = np.load(parity_dir / 'lifters/joints/motionbert_crop_scale.npz')
+    crops = np.load(recorded('lifters/joints/motionbert_crop_scale.npz'))
     for k in range(len(crops.files) // 2):
         close(published.crop_scale(crops[f'in{k}']), crops[f'out{k}'], CODEC)
 
 
-def test_openpose_order(parity_dir: Path) -> None:
-    data = np.load(parity_dir / 'lifters/topdown/coco_to_openpose18.npz')
+def test_openpose_order(recorded: Recorded) -> None:
+    data = np.load(recorded('lifters/topdown/coco_to_openpose18.npz'))
     points, scores = published.coco_to_openpose(data['keypoints'], data['scores'])
     close(points, data['out_keypoints'], CODEC)
     close(scores, data['out_scores'], CODEC)
 
 
-def test_window_rule(parity_dir: Path) -> None:
-    data = json.loads((parity_dir / 'lifters/demo/windows.json').read_text(encoding='utf-8'))
+def test_window_rule(recorded: Recorded) -> None:
+    data = json.loads((recorded('lifters/demo/windows.json')).read_text(encoding='utf-8'))
     checked = 0
     for case in data['extract_pose_sequence']:
         if case['mode'] == 'online_demo_script_one_based':
@@ -275,9 +274,8 @@ def test_window_rule(parity_dir: Path) -> None:
         )
 
 
-def test_metrics(parity_dir: Path) -> None:
-    folder = parity_dir / 'lifters/metrics'
-    data = np.load(folder / 'mmpose_keypoint_mpjpe.npz')
+def test_metrics(recorded: Recorded) -> None:
+    data = np.load(recorded('lifters/metrics/mmpose_keypoint_mpjpe.npz'))
     for mode in ('none', 'procrustes', 'scale'):
         for key, mask in (('masked', data['mask']), ('full', np.ones_like(data['mask']))):
             found = protocols.keypoint_mpjpe(data['pred'], data['gt'], mask, mode)
@@ -286,7 +284,7 @@ def test_metrics(parity_dir: Path) -> None:
     found = protocols.keypoint_mpjpe(data['pred_reflected'], data['gt'], full, 'procrustes')
     assert found == pytest.approx(float(data['procrustes_reflected_full']), rel=1e-6)
 
-    data = np.load(folder / 'official_losses.npz')
+    data = np.load(recorded('lifters/metrics/official_losses.npz'))
     full = np.ones(data['pred'].shape[:2], bool)
     for key, mode in (('mpjpe', 'none'), ('p_mpjpe', 'procrustes'), ('n_mpjpe', 'scale')):
         found = protocols.keypoint_mpjpe(data['pred'], data['gt'], full, mode)
@@ -295,8 +293,8 @@ def test_metrics(parity_dir: Path) -> None:
     assert found == pytest.approx(float(data['vp3d_velocity']), rel=1e-6)
 
 
-def test_metrics_by_action(parity_dir: Path) -> None:
-    data = np.load(parity_dir / 'lifters/metrics/mmpose_metric_class.npz')
+def test_metrics_by_action(recorded: Recorded) -> None:
+    data = np.load(recorded('lifters/metrics/mmpose_metric_class.npz'))
     index = json.loads((FOLDER / 'index_rest.json').read_text(encoding='utf-8'))['cases']
     skip = next(c['skip_list'] for c in index if c['id'] == 'mmpose_metric_class')
     names = [str(name) for name in data['image_names']]
@@ -307,8 +305,8 @@ def test_metrics_by_action(parity_dir: Path) -> None:
         assert found[key] == pytest.approx(value, rel=1e-6), key
 
 
-def test_motionbert_protocol(parity_dir: Path) -> None:
-    data = np.load(parity_dir / 'lifters/metrics/motionbert_official_protocol.npz')
+def test_motionbert_protocol(recorded: Recorded) -> None:
+    data = np.load(recorded('lifters/metrics/motionbert_official_protocol.npz'))
     found = protocols.motionbert_scores(
         data['pred_normalised'],
         data['clip_frame_indices'],
@@ -373,8 +371,8 @@ def test_end_to_end(case: dict[str, Any]) -> None:
     assert checked
 
 
-def test_tracks_of_the_published_program(parity_dir: Path) -> None:
-    data = np.load(parity_dir / 'lifters/demo/track_by_iou.npz')
+def test_tracks_of_the_published_program(recorded: Recorded) -> None:
+    data = np.load(recorded('lifters/demo/track_by_iou.npz'))
     boxes, expected = data['bboxes_xyxy'], data['track_ids']
     tracker = protocols.IouTracker()
     for frame, wanted in zip(boxes, expected):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shared import PARITY, parity_files
+from shared import Recorded, parity_files
 
 from pose3d_ros.networks import openpose3d as parts
 from pose3d_ros.networks.openpose3d_people import People2D, extract
@@ -110,11 +110,8 @@ def test_preparation(path: Path) -> None:
     np.testing.assert_allclose(picture, expected, atol=1.01)
 
 
-def test_input_sizes() -> None:
-    path = PARITY / FOLDER / 'input_shapes.json'
-    if not path.is_file():
-        pytest.skip(f'no recorded results in {PARITY}')
-    for case in json.loads(path.read_text()):
+def test_input_sizes(recorded: Recorded) -> None:
+    for case in json.loads(recorded(f'{FOLDER}/input_shapes.json').read_text()):
         size, base = (case['frame_height'], case['frame_width']), case['base_height']
         picture, scale = parts.prepare_published(np.zeros((*size, 3), np.uint8), base, 'demo')
         assert scale == pytest.approx(case['input_scale'])

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from shared import PARITY
+from shared import PARITY, Recorded
 
 from pose3d_ros.detectors.rtmpose import OnnxPeople, RTMPose
 from pose3d_ros.errors import ModelError
@@ -105,15 +104,15 @@ def test_crops(case: dict[str, Any]) -> None:
         assert np.abs(found - data[key]).max() <= 3
 
 
-def test_decoding(parity_dir: Path) -> None:
-    data = np.load(parity_dir / 'lifters/topdown/simcc_decode.npz')
+def test_decoding(recorded: Recorded) -> None:
+    data = np.load(recorded('lifters/topdown/simcc_decode.npz'))
     points, scores = topdown.simcc(data['simcc_x'], data['simcc_y'])
     np.testing.assert_allclose(points, data['mmpose_keypoints'], atol=1e-5)
     np.testing.assert_allclose(scores, data['mmpose_scores'], rtol=1e-6)
     points, scores = topdown.simcc(data['simcc_x'], data['simcc_y'], mean_score=True)
     np.testing.assert_allclose(2 * points, data['rtmlib_locs'], atol=1e-5)
     np.testing.assert_allclose(scores, data['rtmlib_scores'], rtol=1e-6)
-    data = np.load(parity_dir / 'lifters/topdown/heatmap_decode.npz')
+    data = np.load(recorded('lifters/topdown/heatmap_decode.npz'))
     points, scores = topdown_variants.heatmap_peaks(data['heatmaps'])
     np.testing.assert_allclose(points, data['keypoints_input_space'], atol=1e-5)
     np.testing.assert_allclose(scores, data['scores'], rtol=1e-6)
@@ -122,8 +121,8 @@ def test_decoding(parity_dir: Path) -> None:
     np.testing.assert_allclose(back, data['keypoints_image'], atol=1e-3)
 
 
-def test_suppression_and_similarity(parity_dir: Path) -> None:
-    data = np.load(parity_dir / 'lifters/topdown/nms_oks.npz')
+def test_suppression_and_similarity(recorded: Recorded) -> None:
+    data = np.load(recorded('lifters/topdown/nms_oks.npz'))
     boxes, scores = data['dets'][:, :4], data['dets'][:, 4]
     assert sorted(topdown.nms(boxes, scores, 0.3)) == sorted(data['keep_mmpose_thr03'])
     assert topdown.nms(boxes, scores, 0.45) == data['keep_rtmlib_thr045'].tolist()
@@ -133,7 +132,7 @@ def test_suppression_and_similarity(parity_dir: Path) -> None:
         assert found == pytest.approx(float(expected), rel=1e-6)
 
 
-def test_another_network_is_refused(parity_dir: Path) -> None:
-    path = parity_dir / 'lifters/topdown/mini_yolox_nms.onnx'
+def test_another_network_is_refused(recorded: Recorded) -> None:
+    path = recorded('lifters/topdown/mini_yolox_nms.onnx')
     with pytest.raises(ModelError, match='simcc_x'):
         RTMPose(PipelineConfig(model=str(path)))

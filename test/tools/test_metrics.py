@@ -2,7 +2,6 @@
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from shared import PARITY
 
 from pose3d_ros.tools import metrics
 
@@ -81,15 +80,8 @@ def test_matching_prefers_two_pairs_to_one_good_one():
     assert sorted(metrics.match_people(predicted, truth, np.full(2, 30))) == [(0, 0), (1, 1)]
 
 
-def recorded(name):
-    path = PARITY / 'lifters' / 'metrics' / name
-    if not path.is_file():
-        pytest.skip(f'{path} is not there')
-    return np.load(path)
-
-
-def test_parity_lifters_mpjpe():
-    with recorded('mmpose_keypoint_mpjpe.npz') as d:
+def test_parity_lifters_mpjpe(recorded):
+    with np.load(recorded('lifters/metrics/mmpose_keypoint_mpjpe.npz')) as d:
         predicted, truth, mask = d['pred'], d['gt'], d['mask']
         masked = np.where(mask[..., None], predicted, np.nan)
         errors = metrics.joint_errors(masked, truth)
@@ -104,8 +96,8 @@ def test_parity_lifters_mpjpe():
             assert value.mean() == pytest.approx(d[key], rel=1e-6), key
 
 
-def test_parity_lifters_official_losses():
-    with recorded('official_losses.npz') as d:
+def test_parity_lifters_official_losses(recorded):
+    with np.load(recorded('lifters/metrics/official_losses.npz')) as d:
         predicted, truth = d['pred'], d['gt']
         assert metrics.mpjpe(predicted, truth) == pytest.approx(d['per_frame_mpjpe'], rel=1e-6)
         assert metrics.pa_mpjpe(predicted, truth) == pytest.approx(d['per_frame_p_mpjpe'], rel=1e-6)

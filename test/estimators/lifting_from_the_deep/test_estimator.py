@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shared import CLIPS
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.cli.loading import needed_models
@@ -253,11 +254,8 @@ def test_needs_the_model_of_its_source():
     assert [entry.name for entry in needed_models(config)] == ['blazepose']
 
 
-def test_rendered_clip(data_dir, blazepose_model):
-    video = data_dir / 'synthetic' / 'dribble.mp4'
-    if not video.is_file():
-        pytest.skip(f'no {video}')
-    clip = Clip.load(video)
+def test_rendered_clip(blazepose_model):
+    clip = Clip.load(CLIPS / 'jump.mp4')
     pipeline = Pipeline(PipelineConfig(estimator='lifting_from_the_deep', threads=2))
     scores = evaluate_clip(pipeline, clip, lambda frames: (f for f, _ in zip(frames, range(60))))
     assert scores.scores()['pa_mpjpe_mm'] < 80

@@ -2,10 +2,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
-from shared import PARITY
+from shared import PARITY, Recorded
 
 pytest.importorskip('torch')
 pytest.importorskip('onnx')
@@ -48,8 +47,8 @@ def test_published_layouts_fit(name: str) -> None:
         load_strictly(family, state, name)
 
 
-def test_another_depth_is_refused(parity_dir: Path) -> None:
+def test_another_depth_is_refused(recorded: Recorded) -> None:
     family = load_family('videopose3d_27')
-    state = read_checkpoint(family, parity_dir / 'lifters/nets/tcn_81f.pth')
+    state = read_checkpoint(family, recorded('lifters/nets/tcn_81f.pth'))
     with pytest.raises(ModelError, match='unexpected'):
         load_strictly(family, state)

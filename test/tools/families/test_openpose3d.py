@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shared import parity_files
+from shared import Recorded, parity_files
 
 torch = pytest.importorskip('torch', reason='PyTorch is an extra: pose3d_ros[convert]')
 pytest.importorskip('onnx', reason='onnx is an extra: pose3d_ros[convert]')
@@ -22,8 +22,8 @@ CASES = parity_files('openpose3d', 'network_io_*.npz')
 
 
 @pytest.fixture(scope='module')
-def table(parity_dir: Path) -> dict:
-    return json.loads((parity_dir / 'openpose3d' / 'network_state_dict.json').read_text())
+def table(recorded: Recorded) -> dict:
+    return json.loads(recorded('openpose3d/network_state_dict.json').read_text())
 
 
 def state_of(table: dict, seed: int) -> dict:
