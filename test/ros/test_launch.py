@@ -15,8 +15,8 @@ from support.keypoints import array_of, pixels_at
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
-from pose3d_ros.estimators.lifter.estimator import DEFAULTS
 from pose3d_ros.ros.messages import message_class
+from pose3d_ros.settings.estimators import defaults_of
 
 pytestmark = pytest.mark.needs('launch_ros', 'ros2launch')
 
@@ -151,7 +151,7 @@ def test_keypoints_of_another_node(launch, peer, namespace):
     # Its own defaults, not those of the file with all settings.
     request = GetParameters.Request(names=['smoothing_root_min_cutoff'])
     answer = peer.call(GetParameters, f'{peer.target}/get_parameters', request)
-    assert answer.values[0].double_value == DEFAULTS['smoothing_root_min_cutoff']
+    assert answer.values[0].double_value == defaults_of('lifter')['smoothing_root_min_cutoff']
     process.interrupt(group=True)
     process.ends(within(5.0))
     assert 'finished cleanly' in process.output
