@@ -20,8 +20,8 @@ from .placement.body_scale import body_scaled
 from .placement.placing import BodySize, place_relative
 from .settings.declare import settings_of
 from .settings.pipeline import PipelineConfig
-from .skeleton import Skeleton, convert, get_skeleton
-from .types import Frame, FrameResult, Pose3D, Result
+from .skeleton import Skeleton, get_skeleton
+from .types import EstimatorInfo, Frame, FrameResult, Pose3D, Result, convert
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Pipeline:
 
     skeleton: Skeleton
     """Convention of the poses that come out."""
-    info: estimators.EstimatorInfo
+    info: EstimatorInfo
 
     def __init__(self, config: PipelineConfig) -> None:
         """Load models; raises ConfigError, ModelError, BackendError."""

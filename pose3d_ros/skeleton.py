@@ -12,14 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from .errors import ConfigError
-
-if TYPE_CHECKING:
-    from .types import Pose3D
 
 # Joints that may be made as the mean of two others when the source lacks them.
 MEANS = {
@@ -233,47 +227,3 @@ def conversion(source: Skeleton, target: Skeleton) -> tuple[tuple[int, ...], ...
         found = tuple(source.by_meaning[p] for p in parts if p in source.by_meaning)
         table.append(found if len(found) == len(parts) else ())
     return tuple(table)
-
-
-def convert(pose: Pose3D, target: Skeleton) -> Pose3D:
-    """The same person in another convention.
-
-    A joint that the source lacks is missing (NaN, INVALID). Means of two joints are INFERRED, with
-    the lower confidence of the two and the mean covariance (the errors of two joints of a body
-    are too alike to count as independent).
-    """
-    from .types import JointStatus
-
-    if pose.skeleton is target or pose.skeleton.name == target.name:
-        return pose
-    table = conversion(pose.skeleton, target)
-    joints = len(target)
-    xyz, pixels = np.full((joints, 3), np.nan), np.full((joints, 2), np.nan)
-    confidence = np.full(joints, np.nan)
-    status = np.full(joints, JointStatus.INVALID, dtype=np.uint8)
-    covariance = None if pose.covariance is None else np.full((joints, 3, 3), np.nan)
-    for joint, parts in enumerate(table):
-        if not parts:
-            continue
-        index = list(parts)
-        xyz[joint] = pose.xyz[index].mean(axis=0)
-        pixels[joint] = pose.pixels[index].mean(axis=0)
-        confidence[joint] = pose.confidence[index].min()
-        if covariance is not None and pose.covariance is not None:
-            covariance[joint] = pose.covariance[index].mean(axis=0)
-        worst = pose.status[index]
-        if (worst == JointStatus.INVALID).any():
-            continue
-        inferred = len(index) > 1 and (worst == JointStatus.MEASURED).all()
-        status[joint] = JointStatus.INFERRED if inferred else worst.max()
-    root = xyz[list(target.root)].mean(axis=0)
-    if not pose.absolute and np.isfinite(root).all():
-        xyz = xyz - root
-    return pose.replace(
-        skeleton=target,
-        xyz=xyz,
-        pixels=pixels,
-        confidence=confidence,
-        status=status,
-        covariance=covariance,
-    )

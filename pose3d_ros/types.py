@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .camera import Camera
 from .errors import InputError
-from .skeleton import Skeleton
+from .skeleton import Skeleton, conversion
 
 Array = NDArray[Any]
 
@@ -190,6 +190,37 @@ class Pose3D:
         return x, y, int(high[0]) - x, int(high[1]) - y
 
 
+@dataclass(frozen=True)
+class ModelInfo:
+    """Which model runs where. version: of the model, or its checksum."""
+
+    model: str
+    version: str
+    backend: str
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class EstimatorInfo(ModelInfo):
+    """What a loaded estimator is (EstimatorInfo.msg), and what its poses rest on.
+
+    metric: the model itself predicts metres. size_sigma: standard deviation of the predicted body
+    size, relative to it. focal_share: focal length that is assumed for cameras without calibration,
+    in image widths; 0: none. height_m: of a person of unit size, where people are scaled by an
+    assumed height; 0: they are not. scaled_by_depth: depth images determine the sizes of people,
+    not only where they are. weighs_pixels: poses are made of the 2D joints, whose errors are
+    allowed for: they are not pulled towards them.
+    """
+
+    metric: bool
+    size_sigma: float = 0.1
+    focal_share: float = 0.0
+    height_m: float = 0.0
+    scaled_by_depth: bool = False
+    weighs_pixels: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class FrameResult:
     """A frame that is finished.
@@ -228,16 +259,63 @@ def pose_2d(
     skeleton: Skeleton, pixels: Array, confidence: Array, score: float, size: tuple[int, int]
 ) -> Pose3D:
     """A person of whom only the image is known. pixels (J, 2), NaN: missing; confidence (J,)."""
-    seen = np.isfinite(pixels).all(axis=1)
-    inside = seen & (pixels >= -0.5).all(axis=1) & (pixels <= np.subtract(size, 0.5)).all(axis=1)
-    status = np.where(inside, JointStatus.MEASURED, JointStatus.INFERRED)
-    extent = np.ptp(pixels[seen], axis=0) if seen.any() else np.zeros(2)
+    present = np.isfinite(pixels).all(axis=1)
+    status = np.where(inside(pixels, size), JointStatus.MEASURED, JointStatus.INFERRED)
+    extent = np.ptp(pixels[present], axis=0) if present.any() else np.zeros(2)
     return Pose3D(
         skeleton=skeleton,
         xyz=np.full((len(skeleton), 3), np.nan),
         confidence=np.asarray(confidence, float),
         pixels=np.asarray(pixels, float),
-        status=np.where(seen, status, JointStatus.INVALID).astype(np.uint8),
+        status=np.where(present, status, JointStatus.INVALID).astype(np.uint8),
         score=score,
-        size_px=float(np.hypot(*extent)) if seen.any() else float('nan'),
+        size_px=float(np.hypot(*extent)) if present.any() else float('nan'),
+    )
+
+
+def inside(pixels: Array, size: tuple[int, int]) -> Array:
+    """(...) whether pixels (..., 2) lie within an image of that width and height; not NaN."""
+    with np.errstate(invalid='ignore'):
+        return np.asarray(((pixels >= -0.5) & (pixels <= np.subtract(size, 0.5))).all(axis=-1))
+
+
+def convert(pose: Pose3D, target: Skeleton) -> Pose3D:
+    """The same person in another convention.
+
+    A joint that the source lacks is missing (NaN, INVALID). Means of two joints are INFERRED, with
+    the lower confidence of the two and the mean covariance (the errors of two joints of a body
+    are too alike to count as independent).
+    """
+    if pose.skeleton is target or pose.skeleton.name == target.name:
+        return pose
+    table = conversion(pose.skeleton, target)
+    joints = len(target)
+    xyz, pixels = np.full((joints, 3), np.nan), np.full((joints, 2), np.nan)
+    confidence = np.full(joints, np.nan)
+    status = np.full(joints, JointStatus.INVALID, dtype=np.uint8)
+    covariance = None if pose.covariance is None else np.full((joints, 3, 3), np.nan)
+    for joint, parts in enumerate(table):
+        if not parts:
+            continue
+        index = list(parts)
+        xyz[joint] = pose.xyz[index].mean(axis=0)
+        pixels[joint] = pose.pixels[index].mean(axis=0)
+        confidence[joint] = pose.confidence[index].min()
+        if covariance is not None and pose.covariance is not None:
+            covariance[joint] = pose.covariance[index].mean(axis=0)
+        worst = pose.status[index]
+        if (worst == JointStatus.INVALID).any():
+            continue
+        inferred = len(index) > 1 and (worst == JointStatus.MEASURED).all()
+        status[joint] = JointStatus.INFERRED if inferred else worst.max()
+    root = xyz[list(target.root)].mean(axis=0)
+    if not pose.absolute and np.isfinite(root).all():
+        xyz = xyz - root
+    return pose.replace(
+        skeleton=target,
+        xyz=xyz,
+        pixels=pixels,
+        confidence=confidence,
+        status=status,
+        covariance=covariance,
     )

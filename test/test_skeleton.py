@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pose3d_ros.errors import ConfigError
-from pose3d_ros.skeleton import SKELETONS, Skeleton, conversion, convert, get_skeleton
-from pose3d_ros.types import JointStatus, Pose3D, PositionSource
+from pose3d_ros.skeleton import SKELETONS, Skeleton, conversion, get_skeleton
+from pose3d_ros.types import JointStatus, Pose3D, PositionSource, convert
 
 ALL = list(SKELETONS.values())
 COUNTS = {

@@ -52,7 +52,7 @@ class CpmKeypoints:
             ),
             model.precision['pose'],
         )
-        self.info = loading.ModelInfo.of(model, self._pose)
+        self.info = loading.model_info(model, self._pose)
         self._timer = StageTimer()
         self.configure(config)
 

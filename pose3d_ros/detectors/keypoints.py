@@ -18,8 +18,7 @@ from ..errors import InputError
 from ..settings.pipeline import PipelineConfig
 from ..settings.plugins import Plugins
 from ..skeleton import SKELETONS, Skeleton, get_skeleton
-from ..types import Array, Frame, Pose3D, pose_2d
-from ..zoo.loading import ModelInfo
+from ..types import Array, Frame, ModelInfo, Pose3D, pose_2d
 
 SOURCES = Plugins(
     'source of 2D joints',

@@ -126,7 +126,7 @@ class RTMPose:
         self._network = loading.load(
             config.replace(precision='auto'), spec, model.precision['pose']
         )
-        self.info = loading.ModelInfo.of(model, self._network)
+        self.info = loading.model_info(model, self._network)
         self._people: People | None = None
         if not self._one_stage:
             finder: PersonDetector = (

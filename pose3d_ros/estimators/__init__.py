@@ -8,42 +8,20 @@ An estimator knows joints, crops and decoding; it never imports a runtime.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from ..backends import Network
 from ..settings.estimators import ESTIMATORS, EstimatorSpec
 from ..settings.pipeline import PipelineConfig
 from ..skeleton import Skeleton
-from ..types import Frame, Pose3D
+from ..types import EstimatorInfo, Frame, Pose3D
 from ..zoo import Model
-from ..zoo.loading import ModelInfo
-
-
-@dataclass(frozen=True)
-class EstimatorInfo(ModelInfo):
-    """What a loaded estimator is (EstimatorInfo.msg), and what its poses rest on.
-
-    metric: the model itself predicts metres.
-    size_sigma: standard deviation of the predicted body size, relative to it. focal_share: focal
-    length that is assumed for cameras without calibration, in image widths; 0: none. height_m: of
-    a person of unit size, where people are scaled by an assumed height; 0: they are not.
-    scaled_by_depth: depth images determine the sizes of people, not only where they are.
-    weighs_pixels: poses are made of the 2D joints, whose errors are allowed for: they are not
-    pulled towards them.
-    """
-
-    metric: bool
-    size_sigma: float = 0.1
-    focal_share: float = 0.0
-    height_m: float = 0.0
-    scaled_by_depth: bool = False
-    weighs_pixels: bool = False
+from ..zoo.loading import model_info
 
 
 def info_of(model: Model, network: Network, *, metric: bool, **traits: Any) -> EstimatorInfo:
     """Of a model that a network was compiled from; traits: other fields of EstimatorInfo."""
-    return EstimatorInfo(**vars(ModelInfo.of(model, network)), metric=metric, **traits)
+    return EstimatorInfo(**vars(model_info(model, network)), metric=metric, **traits)
 
 
 class Estimator(Protocol):

@@ -31,7 +31,7 @@ from ..settings.estimators import EstimatorSpec
 from ..settings.pipeline import PipelineConfig
 from ..skeleton import SKELETONS
 from ..timing import StageTimer
-from ..types import Array, Frame, JointStatus, Pose3D
+from ..types import Array, Frame, JointStatus, Pose3D, inside
 from ..zoo import find_model, loading
 from . import info_of
 
@@ -218,8 +218,7 @@ class Estimator:
             covariance[:, range(3), range(3)] = spread**2
         made_up = np.zeros(len(xyz), dtype=bool)
         made_up[_MADE_UP[self.skeleton.name]] = True
-        outside = (pixels < -0.5).any(axis=1) | (pixels > np.subtract(frame.size, 0.5)).any(axis=1)
-        inferred = made_up | outside
+        inferred = made_up | ~inside(pixels, frame.size)
         status = np.where(inferred, JointStatus.INFERRED, JointStatus.MEASURED).astype(np.uint8)
         return Pose3D(
             skeleton=self.skeleton,

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..estimators import EstimatorInfo
 from ..node.monitor import Report, SourceStats
 from ..settings.node import NodeConfig
+from ..types import EstimatorInfo
 from .types import Message, Types, make_header
 
 OK, WARN, ERROR = 0, 1, 2

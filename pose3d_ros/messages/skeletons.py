@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..estimators import EstimatorInfo
 from ..skeleton import Skeleton
-from ..types import Array, JointStatus, Pose3D, PositionSource, TrackingState
+from ..types import Array, EstimatorInfo, JointStatus, Pose3D, PositionSource, TrackingState
 from .body import quaternion_of, rotation_of
 from .types import Message, Types, fill, make_header
 

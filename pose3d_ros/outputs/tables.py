@@ -15,9 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..estimators import EstimatorInfo
 from ..skeleton import Skeleton, get_skeleton
-from ..types import Frame, FrameResult, JointStatus, Pose3D, PositionSource, TrackingState
+from ..types import (
+    EstimatorInfo,
+    Frame,
+    FrameResult,
+    JointStatus,
+    Pose3D,
+    PositionSource,
+    TrackingState,
+)
 from .files import PartFile, StandardOutput, open_text, writing
 
 Array = NDArray[Any]

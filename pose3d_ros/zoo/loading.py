@@ -3,27 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..backends import Network, NetworkSpec, RuntimeOptions, cache_folder, load_network
 from ..settings.pipeline import PipelineConfig
+from ..types import ModelInfo
 from .store import Model
 
 
-@dataclass(frozen=True)
-class ModelInfo:
-    """Which model runs where. version: of the model, or its checksum."""
-
-    model: str
-    version: str
-    backend: str
-    device: str
-    precision: str
-
-    @classmethod
-    def of(cls, model: Model, network: Network) -> ModelInfo:
-        """Of a model that a network was compiled from."""
-        return cls(model.name, model.version, network.backend, network.device, network.precision)
+def model_info(model: Model, network: Network) -> ModelInfo:
+    """Of a model that a network was compiled from."""
+    return ModelInfo(model.name, model.version, network.backend, network.device, network.precision)
 
 
 def load(config: PipelineConfig, spec: NetworkSpec, precision: str) -> Network:

@@ -8,12 +8,11 @@ import pytest
 from support.keypoints import COCO, SIZE, array_of, pixels_at
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.estimators import EstimatorInfo
 from pose3d_ros.messages import SkeletonBuilder, make_header
 from pose3d_ros.messages.keypoints import KEYPOINTS, Conventions, keypoints_of
 from pose3d_ros.messages.standalone import StandaloneTypes
 from pose3d_ros.skeleton import SKELETONS
-from pose3d_ros.types import JointStatus, TrackingState, pose_2d
+from pose3d_ros.types import EstimatorInfo, JointStatus, TrackingState, pose_2d
 
 TYPES = StandaloneTypes()
 HEADER = make_header(TYPES, 5, 'camera')

@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 from support.poses import person, random_person
 
-from pose3d_ros.estimators import EstimatorInfo
 from pose3d_ros.messages import SkeletonBuilder
 from pose3d_ros.messages.standalone import StandaloneTypes
 from pose3d_ros.skeleton import SKELETONS, get_skeleton
-from pose3d_ros.types import JointStatus, PositionSource, TrackingState
+from pose3d_ros.types import EstimatorInfo, JointStatus, PositionSource, TrackingState
 
 TYPES = StandaloneTypes()
 NAME = 'pose3d_ros/msg/Skeleton3DArray'

@@ -8,10 +8,16 @@ import pytest
 from support.poses import person, random_person
 
 from pose3d_ros.errors import InputError, OutputError
-from pose3d_ros.estimators import EstimatorInfo
 from pose3d_ros.outputs.tables import Csv, JsonLines, read_json_lines
 from pose3d_ros.skeleton import get_skeleton
-from pose3d_ros.types import Frame, FrameResult, JointStatus, PositionSource, TrackingState
+from pose3d_ros.types import (
+    EstimatorInfo,
+    Frame,
+    FrameResult,
+    JointStatus,
+    PositionSource,
+    TrackingState,
+)
 
 INFO = EstimatorInfo('blobs', '1', 'none', 'cpu', 'f32', True)
 FRAME = Frame(np.zeros((48, 64, 3), np.uint8), 1_234_567_890_123_456_789, 'optical', source='cam')

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pose3d_ros.estimators import EstimatorInfo
 from pose3d_ros.settings.estimators import EstimatorSpec
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import get_skeleton
-from pose3d_ros.types import Frame, JointStatus, Pose3D
+from pose3d_ros.types import EstimatorInfo, Frame, JointStatus, Pose3D
 
 SKELETON = get_skeleton('coco_17')
 HEIGHT_M = 1.6

@@ -20,9 +20,8 @@ from ...placement.placing import body_height
 from ...settings.declare import setting
 from ...settings.estimators import EstimatorSpec
 from ...settings.pipeline import PipelineConfig
-from ...skeleton import convert
 from ...timing import StageTimer
-from ...types import Array, Frame, JointStatus, Pose3D, PositionSource
+from ...types import Array, Frame, JointStatus, Pose3D, PositionSource, convert
 from .. import info_of
 from ..sources import create_source, source_config, source_models
 from .blending import blended

@@ -24,9 +24,8 @@ from ...settings.estimators import EstimatorSpec
 from ...settings.pipeline import PipelineConfig
 from ...skeleton import SKELETONS
 from ...timing import StageTimer
-from ...types import Array, Frame, JointStatus, Pose3D
+from ...types import Array, EstimatorInfo, Frame, JointStatus, Pose3D
 from ...zoo.store import sha256
-from .. import EstimatorInfo
 from ..sources import create_source, source_config, source_models
 from .level_view import LevelView, PitchEstimate, down
 from .observations import Observation, observed
