@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from pose3d_ros.estimators.openpose3d import published as programs
 from pose3d_ros.geometry import solve_translation
 from pose3d_ros.networks import openpose3d as parts
-from pose3d_ros.networks.openpose3d_drawn import draw
 from pose3d_ros.networks.openpose3d_people import extract
+from pose3d_ros.tools.openpose3d_scenes import draw
 
 NEAR_CM = 60.0  # a result further than that from everybody has found nobody
 BODY = slice(0, 15)  # without eyes and ears
@@ -23,7 +24,7 @@ BODY = slice(0, 15)  # without eyes and ears
 def published(maps: dict[str, np.ndarray], scale: float, focal: float) -> list[np.ndarray]:
     """People, (19, 3) cm."""
     people = extract(maps['heatmaps'], maps['pafs'])
-    rows = parts.published(people, maps['features'], scale, focal, 'standalone').poses_3d
+    rows = programs.published(people, maps['features'], scale, focal, 'standalone').poses_3d
     return list(rows.reshape(-1, 19, 4)[..., :3])
 
 

@@ -35,8 +35,6 @@ TESTED_ELSEWHERE = {
     'estimators/lifting_from_the_deep/level_view.py': 'test_estimator.py beside it',
     'estimators/lifting_from_the_deep/observations.py': 'test_estimator.py beside it',
     'estimators/lifting_from_the_deep/prior.py': 'test_estimator.py beside it',
-    'networks/openpose3d_drawn.py': 'estimators/test_openpose3d.py',
-    'networks/openpose3d_people.py': 'published/test_openpose3d.py',
     'networks/person_crops.py': 'estimators/test_metro.py, estimators/test_metrabs.py',
     'outputs/__init__.py': 'a protocol',
     'outputs/pictures.py': 'outputs/test_video.py',

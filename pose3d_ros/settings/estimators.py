@@ -16,7 +16,7 @@ ESTIMATORS = Plugins(
     {
         'blazepose': 'pose3d_ros.estimators.blazepose:Estimator',
         'lifter': 'pose3d_ros.estimators.lifter.estimator:Estimator',
-        'openpose3d': 'pose3d_ros.estimators.openpose3d:Estimator',
+        'openpose3d': 'pose3d_ros.estimators.openpose3d.estimator:Estimator',
         'metro': 'pose3d_ros.estimators.metro:Estimator',
         'metrabs': 'pose3d_ros.estimators.metrabs:Estimator',
         'lifting_from_the_deep': 'pose3d_ros.estimators.lifting_from_the_deep.estimator:Estimator',

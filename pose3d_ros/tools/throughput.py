@@ -5,15 +5,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ..backends import Tensors
 from ..errors import ConfigError
+from ..estimators.openpose3d.estimator import Estimator
 from ..pipeline import Pipeline
 from ..types import Frame
+from .openpose3d_scenes import Rehearsal
 
+Bare = Callable[[], 'Future[Tensors]']
 _AHEAD = 2  # requests in flight, as many as overlapping frames have
 
 
@@ -71,28 +76,39 @@ def throughput(
 
     Raises ConfigError if the estimator's frames cannot overlap.
     """
-    estimator: Any = pipeline.estimator
     if not pipeline.overlaps:
         raise ConfigError(f'{pipeline.config.estimator} works on one frame at a time')
+    estimator = pipeline.estimator
+    if not isinstance(estimator, Estimator):
+        raise ConfigError(f'{pipeline.config.estimator} cannot be measured so, openpose3d can')
+    rehearsal = Rehearsal(estimator)
     results = [Throughput(count) for count in people] if people else [Throughput(None)]
     for turn in range(rounds + 1):
         for result in results:
             progress(f'round {turn} of {rounds}, {result.people} people' if turn else 'warming up')
             if result.people is not None:
-                estimator.rehearse(result.people)
+                rehearsal.show(result.people)
             pipeline.reset()
             found = Throughput(result.people)
-            _one_by_one(pipeline, frames, found)
-            _overlapping(pipeline, frames, found)
+            bare = _bare(estimator, frames[0])
+            _one_by_one(pipeline, frames, bare, found)
+            _overlapping(pipeline, frames, bare, found)
             if turn:
                 _add(result, found)
     return results
 
 
-def _one_by_one(pipeline: Pipeline, frames: Sequence[Frame], result: Throughput) -> None:
+def _bare(estimator: Estimator, frame: Frame) -> Bare:
+    """The network alone on a frame that is prepared already."""
+    picture, view, _ = estimator.views(frame)[0]
+    network = estimator.networks.of(view.size)
+    return lambda: network.submit({'data': picture[None]})
+
+
+def _one_by_one(
+    pipeline: Pipeline, frames: Sequence[Frame], bare: Bare, result: Throughput
+) -> None:
     """Each frame after the network alone."""
-    estimator: Any = pipeline.estimator
-    bare = estimator.bare(frames[0])
     for frame in frames:
         start = time.perf_counter()
         bare().result()
@@ -107,26 +123,26 @@ def _one_by_one(pipeline: Pipeline, frames: Sequence[Frame], result: Throughput)
             result.stages.setdefault(name, []).append(value)
 
 
-def _overlapping(pipeline: Pipeline, frames: Sequence[Frame], result: Throughput) -> None:
+def _overlapping(
+    pipeline: Pipeline, frames: Sequence[Frame], bare: Bare, result: Throughput
+) -> None:
     """Frames/s of the network alone and of the whole path, in between, so that drift cancels."""
-    bare = [_network_s(pipeline, frames)]
+    network = [_network_s(bare, len(frames))]
     path = [_path_s(pipeline, frames), _path_s(pipeline, frames)]
-    bare.append(_network_s(pipeline, frames))
+    network.append(_network_s(bare, len(frames)))
     count = 2 * (len(frames) - 1)
-    result.network_fps.append(count / sum(bare))
+    result.network_fps.append(count / sum(network))
     result.path_fps.append(count / sum(path))
 
 
-def _network_s(pipeline: Pipeline, frames: Sequence[Frame]) -> float:
+def _network_s(bare: Bare, frames: int) -> float:
     """Seconds from the first frame's end to the last one's, the network alone."""
-    estimator: Any = pipeline.estimator
-    bare = estimator.bare(frames[0])
     flying = [bare() for _ in range(_AHEAD)]
     done = []
     while flying:
         flying.pop(0).result()
         done.append(time.perf_counter())
-        if len(done) + len(flying) < len(frames):
+        if len(done) + len(flying) < frames:
             flying.append(bare())
     return done[-1] - done[0]
 

@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 from shared import Recorded, parity_files
 
-from pose3d_ros.networks import openpose3d as parts
+from pose3d_ros.estimators.openpose3d.published import (
+    PublishedTracker,
+    prepare_published,
+    published,
+)
 from pose3d_ros.networks.openpose3d_people import People2D, extract
 from pose3d_ros.people.filters import OneEuro, OneEuroSettings
 
@@ -48,7 +52,7 @@ def test_single_images(path: Path, program: str) -> None:
     case = np.load(path)
     heatmaps, pafs, features = maps(case)
     scale, focal = float(case['input_scale']), float(case['fx'])
-    found = parts.published(extract(heatmaps, pafs), features, scale, focal, program)
+    found = published(extract(heatmaps, pafs), features, scale, focal, program)
     assert found.poses_3d.shape == case['poses_3d'].shape
     np.testing.assert_allclose(found.poses_3d, case['poses_3d'], atol=2e-3)
     np.testing.assert_allclose(found.poses_3d[:, 3::4], case['poses_3d'][:, 3::4], atol=1e-4)
@@ -62,7 +66,7 @@ def test_world_coordinates(path: Path) -> None:
     case = np.load(path)
     heatmaps, pafs, features = maps(case)
     scale, focal = float(case['input_scale']), float(case['fx'])
-    found = parts.published(extract(heatmaps, pafs), features, scale, focal, 'standalone')
+    found = published(extract(heatmaps, pafs), features, scale, focal, 'standalone')
     xyz = found.poses_3d.reshape(-1, 19, 4)[..., :3]
     world = (xyz - case['extrinsics_t'].ravel()) @ np.linalg.inv(case['extrinsics_R']).T
     drawn = np.stack([-world[..., 2], world[..., 0], -world[..., 1]], axis=-1)
@@ -73,12 +77,12 @@ def test_world_coordinates(path: Path) -> None:
 @pytest.mark.parametrize('path', SEQUENCES, ids=lambda path: path.stem)
 def test_sequences(path: Path, program: str) -> None:
     case, suffix = np.load(path), PROGRAMS[program]
-    tracker = parts.PublishedTracker()
+    tracker = PublishedTracker()
     scale, focal = float(case['input_scale']), float(case['fx'])
     first = 0
     for k, count in enumerate(case['count' + suffix]):
         heatmaps, pafs, features = maps(case, k)
-        result = parts.published(extract(heatmaps, pafs), features, scale, focal, program)
+        result = published(extract(heatmaps, pafs), features, scale, focal, program)
         ids, result = tracker.update(result, program)
         part = slice(first, first + count)
         first += count
@@ -102,7 +106,7 @@ def test_filters(path: Path) -> None:
 )
 def test_preparation(path: Path) -> None:
     case = np.load(path)
-    picture, scale = parts.prepare_published(case['frame_bgr'], int(case['base_height']), 'demo')
+    picture, scale = prepare_published(case['frame_bgr'], int(case['base_height']), 'demo')
     assert scale == pytest.approx(float(case['input_scale']))
     # A grey level at most.
     expected = case['network_input'][0].transpose(1, 2, 0) * 255 + 128
@@ -113,6 +117,6 @@ def test_preparation(path: Path) -> None:
 def test_input_sizes(recorded: Recorded) -> None:
     for case in json.loads(recorded(f'{FOLDER}/input_shapes.json').read_text()):
         size, base = (case['frame_height'], case['frame_width']), case['base_height']
-        picture, scale = parts.prepare_published(np.zeros((*size, 3), np.uint8), base, 'demo')
+        picture, scale = prepare_published(np.zeros((*size, 3), np.uint8), base, 'demo')
         assert scale == pytest.approx(case['input_scale'])
         assert list(picture.shape[1::-1]) == case['network_input'], case

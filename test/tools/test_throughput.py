@@ -11,10 +11,10 @@ pytest.importorskip('onnx', reason='onnx makes the network of this test')
 from support.drawn_model import write
 
 from pose3d_ros.errors import ConfigError
-from pose3d_ros.networks.openpose3d_drawn import draw
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.parsing import from_mapping
 from pose3d_ros.settings.pipeline import PipelineConfig
+from pose3d_ros.tools.openpose3d_scenes import draw
 from pose3d_ros.tools.throughput import throughput
 from pose3d_ros.types import Frame
 

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
-from ..backends import (
-    WEIGHTS,
+from ...backends import (
     Network,
     NetworkSpec,
     Pixels,
@@ -26,23 +26,22 @@ from ..backends import (
     input_shapes,
     metadata_of,
 )
-from ..errors import ModelError
-from ..networks import openpose3d as parts
-from ..networks.openpose3d_drawn import Scene, draw
-from ..networks.openpose3d_people import NECK as HEAT_NECK
-from ..networks.openpose3d_people import SHOULDERS, extract
-from ..settings.declare import setting
-from ..settings.estimators import EstimatorSpec
-from ..settings.pipeline import PipelineConfig
-from ..skeleton import SKELETONS
-from ..types import Array, Frame, JointStatus, Pose3D, PositionSource, TrackingState
-from ..zoo import find_model, loading
-from . import info_of
+from ...errors import ModelError
+from ...networks import openpose3d as parts
+from ...networks.openpose3d_people import NECK as HEAT_NECK
+from ...networks.openpose3d_people import SHOULDERS, extract
+from ...settings.declare import setting
+from ...settings.estimators import EstimatorSpec
+from ...settings.pipeline import PipelineConfig
+from ...skeleton import SKELETONS
+from ...types import Array, Frame, JointStatus, Pose3D
+from ...zoo import find_model, loading
+from .. import info_of
+from .published import FOCAL_SHARE, AsPublished, prepare_published
 
 log = logging.getLogger(__name__)
 
 MODEL = 'human-pose-estimation-3d-0001'
-FOCAL_SHARE = 0.8
 _OVERLAP = 0.25  # of neighbouring tiles
 _SAME = 0.15  # mean distance of joints, in body sizes, under which two readings are one person
 _QUICK_SIZES = 3  # that get a program of their own
@@ -94,6 +93,13 @@ class Pending:
             future.exception()
 
 
+class Networks(Protocol):
+    """Compiled networks by the size of their input."""
+
+    def of(self, size: tuple[int, int]) -> Network:
+        """The network for a width and height."""
+
+
 @dataclass
 class _Networks:
     """Programs for input sizes: quick ones for the first sizes, one for all others."""
@@ -102,7 +108,7 @@ class _Networks:
     compiled: dict[tuple[int, int] | None, Network] = field(default_factory=dict)
 
     def of(self, size: tuple[int, int]) -> Network:
-        """Network for a width and height."""
+        """See Networks."""
         key = size if size in self.compiled or len(self.compiled) < _QUICK_SIZES else None
         if key not in self.compiled:
             self.compiled[key] = self.load(key)
@@ -110,7 +116,10 @@ class _Networks:
 
 
 class Estimator:
-    """See the module; `config.parity` follows the published programs, faults and all."""
+    """See the module; `config.parity` follows the published programs, faults and all.
+
+    networks: what runs; whoever measures may put others in their place.
+    """
 
     spec = EstimatorSpec(
         Options,
@@ -160,9 +169,8 @@ class Estimator:
                 'openpose3d.input_height %d has no effect: %s takes %dx%d alone', height, path.name,
                 *self._fixed,
             )  # fmt: skip
-        self._networks = _Networks(load)
-        network = self._networks.of(first)
-        self._weights = network.metadata.get(WEIGHTS, '')
+        self.networks: Networks = _Networks(load)
+        network = self.networks.of(first)
         self.info = info_of(
             model,
             network,
@@ -172,9 +180,7 @@ class Estimator:
             height_m=parts.BODY_HEIGHT_M,
         )
         self._timings: dict[str, float] = {}
-        self._published: dict[str, tuple[parts.PublishedTracker, float]] = {}
-        self._rehearsal: int | None = None
-        self._scenes: dict[tuple[int, ...], Scene] = {}
+        self._published = AsPublished(config, self._options.program)
         self.configure(config)
         network({'data': np.zeros((1, first[1], first[0], 3), np.uint8)})
 
@@ -184,10 +190,7 @@ class Estimator:
 
     def reset(self, source: str | None = None) -> None:
         """Forget the ids and filters of the published programs; there is no other state."""
-        if source is None:
-            self._published.clear()
-        else:
-            self._published.pop(source, None)
+        self._published.reset(source)
 
     def timings(self) -> dict[str, float]:
         """Milliseconds: prepare, network, decode."""
@@ -202,13 +205,13 @@ class Estimator:
         start = time.perf_counter()
         items: dict[tuple[int, int], list[tuple[int, Array, parts.View, float]]] = {}
         for index, frame in enumerate(frames):
-            for picture, view, scale in self._views(frame):
+            for picture, view, scale in self.views(frame):
                 items.setdefault(view.size, []).append((index, picture, view, scale))
         jobs = []
         for size, group in items.items():
             pictures = [picture for _, picture, _, _ in group]
             batch = np.stack(pictures) if len(pictures) > 1 else pictures[0][None]
-            network = self._networks.of(size)
+            network = self.networks.of(size)
             future = network.submit({'data': batch})
             jobs.append((future, [(index, view, scale) for index, _, view, scale in group]))
         now = time.perf_counter()
@@ -221,26 +224,18 @@ class Estimator:
             future.add_done_callback(note)
         return pending
 
-    def bare(self, frame: Frame) -> Callable[[], Future[Tensors]]:
-        """The network alone on a frame that is prepared already, to measure it."""
-        picture, view, _ = self._views(frame)[0]
-        network = self._networks.of(view.size)
-        return lambda: network.submit({'data': picture[None]})
-
     def finish(self, pending: Pending) -> list[list[Pose3D]]:
         """People of the frames that begin() was given."""
         found: list[list[Pose3D]] = [[] for _ in pending.frames]
         whole: set[int] = set()
         results = [(future.result(), items) for future, items in pending.jobs]
-        if self._rehearsal is not None:
-            results = [({**maps, **self._drawn(maps)}, items) for maps, items in results]
         start = time.perf_counter()
         for maps, items in results:
             for k, (index, view, scale) in enumerate(items):
                 one = {name: values[k] for name, values in maps.items()}
                 frame = pending.frames[index]
                 if self._config.parity:
-                    found[index] = self._as_published(frame, one, scale)
+                    found[index] = self._published.poses(frame, one, scale)
                     continue
                 poses = self._people(one, view)
                 # The first view of a frame is all of it.
@@ -256,28 +251,14 @@ class Estimator:
         }
         return found
 
-    def rehearse(self, people: int) -> None:
-        """From now on decode drawn people in place of what a network of random weights gives.
+    def views(self, frame: Frame) -> list[tuple[Array, parts.View, float]]:
+        """What the network sees of a frame: all of it, and its tiles.
 
-        The network still runs. ModelError if its weights are not random.
+        Images (H, W, 3), where their cells lie, and with `parity` the scale of the published input.
         """
-        if self._weights != 'random':
-            raise ModelError(f'{self.info.model} is a real model; there is nothing to rehearse')
-        self._rehearsal = people
-
-    def _drawn(self, maps: Tensors) -> Tensors:
-        count, _, rows, columns = maps['heatmaps'].shape
-        key = (self._rehearsal or 0, columns, rows)
-        if key not in self._scenes:
-            self._scenes[key] = draw(key[0], (columns, rows))
-        scene = self._scenes[key].maps
-        return {n: np.broadcast_to(values, (count, *values.shape)) for n, values in scene.items()}
-
-    def _views(self, frame: Frame) -> list[tuple[Array, parts.View, float]]:
-        """What the network sees of a frame: all of it, and its tiles."""
         base = self._options.input_height
         if self._config.parity:
-            picture, scale = parts.prepare_published(frame.image, base, self._options.program)
+            picture, scale = prepare_published(frame.image, base, self._options.program)
             size = (picture.shape[1], picture.shape[0])
             if self._fixed not in (None, size):
                 raise ModelError(
@@ -340,44 +321,6 @@ class Estimator:
         if len(good) <= self._config.max_people:
             return good
         return sorted(good, key=lambda pose: -pose.score)[: self._config.max_people]
-
-    def _as_published(self, frame: Frame, maps: Tensors, scale: float) -> list[Pose3D]:
-        tracker, focal = self._published.get(frame.source) or (
-            parts.PublishedTracker(),
-            self._published_focal(frame),
-        )
-        self._published[frame.source] = tracker, focal
-        program = self._options.program
-        people = extract(maps['heatmaps'], maps['pafs'])
-        result = parts.published(people, maps['features'], scale, focal, program)
-        ids: list[int | None] = [None] * len(result.poses_3d)
-        if self._config.tracking:
-            numbers, result = tracker.update(result, program)
-            ids = list(numbers)
-        return [self._published_pose(result, k, number) for k, number in enumerate(ids)]
-
-    def _published_focal(self, frame: Frame) -> float:
-        if frame.camera is not None:
-            return float(frame.camera.resized(frame.size).K[0, 0])
-        return self._config.focal_length_px or FOCAL_SHARE * frame.size[0]
-
-    def _published_pose(self, result: parts.Published, k: int, number: int | None) -> Pose3D:
-        rows = result.poses_3d[k].reshape(-1, 4)
-        flat = result.poses_2d[k, :-1].reshape(-1, 3)
-        missing = flat[:, 2] == -1
-        status = np.where(missing, JointStatus.INFERRED, JointStatus.MEASURED).astype(np.uint8)
-        return Pose3D(
-            skeleton=self.skeleton,
-            xyz=rows[:, :3] / 100,
-            confidence=np.where(missing, np.nan, rows[:, 3]),
-            pixels=np.where(missing[:, None], np.nan, flat[:, :2]),
-            status=status,
-            position_source=PositionSource.ASSUMED,
-            score=float(result.poses_2d[k, -1]),
-            # Published ids begin at 0, which means none here.
-            track_id=0 if number is None else number + 1,
-            tracking_state=TrackingState.UNTRACKED if number is None else TrackingState.TRACKED,
-        )
 
 
 def _fixed_size(path: object, backend: str) -> tuple[tuple[int, int] | None, bool]:
