@@ -10,11 +10,10 @@ import numpy as np
 from rosbags.interfaces import Nodetype
 from support.poses import random_person
 
-from pose3d_ros.estimators import EstimatorInfo
 from pose3d_ros.messages import SkeletonBuilder
 from pose3d_ros.messages.standalone import StandaloneTypes
 from pose3d_ros.resources import folder
-from pose3d_ros.types import TrackingState
+from pose3d_ros.types import EstimatorInfo, TrackingState
 
 OURS = tuple(f'pose3d_ros/msg/{path.stem}' for path in folder('msg').glob('*.msg'))
 
