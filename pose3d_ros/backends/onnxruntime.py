@@ -39,6 +39,7 @@ _PRECISION: dict[tuple[str, str], dict[str, Any]] = {
 _TYPES = {
     'tensor(float)': np.float32,
     'tensor(float16)': np.float16,
+    'tensor(int32)': np.int32,
     'tensor(int64)': np.int64,
     'tensor(uint8)': np.uint8,
 }

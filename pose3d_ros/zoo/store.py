@@ -13,6 +13,7 @@ from typing import Any
 
 import platformdirs
 
+from ..backends import available
 from ..errors import ModelError, did_you_mean
 from .registry import Archive, Checkpoint, Entry, FileEntry, load_registry
 
@@ -57,8 +58,8 @@ def find_model(
 ) -> Model:
     """The files of a registered model, verified; roles: the networks that the caller needs.
 
-    Of a network that was converted here in several formats, the one that the backend reads best is
-    taken. `<name>.random` is the model with random weights that the benchmark makes.
+    Of a network that is here in several formats, the one that the backend reads best is taken.
+    `<name>.random` is the model with random weights that the benchmark makes.
 
     In place of a name, the path of a model file (one role), or of a folder that holds each role's
     file, called as in the registry or `<role>.<ending>`. Such files run in f32 unless told
@@ -83,7 +84,7 @@ def find_model(
     used = {role: entry.files[role] for role in roles or entry.files}
     made = _manifest(folder)
     files = {
-        role: folder / (_made(item, made[role], backend) if item.family else item.file)
+        role: folder / (_made(item, made[role], backend) if item.family else _read(item, backend))
         for role, item in used.items()
     }
     checksums = [
@@ -130,6 +131,8 @@ def stored_problem(item: FileEntry, folder: Path) -> str:
     Where no checksum is published, that of the first copy counts.
     """
     wrong = problem(item, folder / item.file)
+    if not wrong and item.onnx:
+        wrong = problem(item.onnx, folder / item.onnx.file)
     if wrong or item.sha256:
         return wrong
     first = fetched_sums(folder).get(item.file, '')
@@ -208,6 +211,12 @@ def _made(item: FileEntry, made: Mapping[str, Any], backend: str) -> str:
     names = [str(name) for name in made['files'] if not name.endswith('.bin')]
     wanted = '.onnx' if backend == 'onnxruntime' else Path(item.file).suffix
     return next((name for name in names if name.endswith(wanted)), names[0])
+
+
+def _read(item: FileEntry, backend: str) -> str:
+    """The file of a published network that a backend should read."""
+    graphs = backend == 'openvino' or (backend == 'auto' and 'openvino' in available())
+    return item.file if graphs or item.onnx is None else item.onnx.file
 
 
 def _made_problem(path: Path, wanted: str) -> str:

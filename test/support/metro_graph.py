@@ -7,7 +7,6 @@ docs/estimators/metro.md), nobody's weights. They are marked and refused unless 
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.zoo.graphdef import RANDOM_MARK
+from pose3d_ros.zoo import graphdef as graphs
+from pose3d_ros.zoo.graphdef import RANDOM_MARK, Node
 
 Array = NDArray[Any]
 
 UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 _SIDE, _DEPTH, _BOX_MM = 256, 8, 2200.0
-_FLOAT, _INT32, _STRING, _INT64, _HALF = 1, 3, 7, 9, 19
-_TYPES = {np.dtype(np.float32): _FLOAT, np.dtype(np.int32): _INT32, np.dtype(np.int64): _INT64,
-          np.dtype(np.float16): _HALF}  # fmt: skip
+_FLOAT, _INT32 = graphs.of_type(graphs.FLOAT), graphs.of_type(graphs.INT32)
 
 
 @dataclass(frozen=True)
@@ -58,29 +56,25 @@ class _Writer:
         self.graph = graph
         self.first = graph.channels_first or graph.first_release
         self.random = np.random.default_rng(graph.seed)
-        self.nodes: list[bytes] = []
+        self.nodes: list[Node] = []
         self.count = 0
         self.type = np.dtype(np.float16 if graph.half else np.float32)
 
     def write(self, path: Path) -> None:
         graph = self.graph
         shape = [-1, 3, _SIDE, _SIDE] if graph.first_release else [-1, _SIDE, _SIDE, 3]
-        self.op(
-            'Placeholder', [], {'dtype': _kind(_FLOAT), 'shape': _bytes(7, _shape(shape))}, 'input'
-        )
+        self.op('Placeholder', [], {'dtype': _FLOAT, 'shape': graphs.of_shape(shape)}, 'input')
         x = 'input'
         if self.first and not graph.first_release:
             x = self.transpose(x, (0, 3, 1, 2), np.float32)
         if graph.half:
-            x = self.cast(x, _FLOAT, _HALF)
+            x = self.cast(x, graphs.FLOAT, graphs.HALF)
         x = self.head(self.body(x))
         if not graph.first_release:
             self.constant(np.array(graph.edges, np.int64), 'joint_edges')
-            self.strings(graph.names, 'joint_names')
-        self.strings(('random',), RANDOM_MARK)
-        with path.open('wb') as stream:
-            for node in self.nodes:
-                stream.write(_bytes(1, node))
+            self.constant(graph.names, 'joint_names')
+        self.constant(('random',), RANDOM_MARK)
+        graphs.write_graph(path, self.nodes)
 
     def body(self, x: str) -> str:
         """Pre-activation ResNet; strides beyond the wanted one become dilation."""
@@ -126,12 +120,12 @@ class _Writer:
         graph = self.graph
         grid = _SIDE // graph.stride
         if graph.half:
-            x = self.cast(x, _HALF, _FLOAT)
+            x = self.cast(x, graphs.HALF, graphs.FLOAT)
         if not self.first:
             x = self.transpose(x, (0, 3, 1, 2), np.float32)
         x = self.reshape(x, (-1, _DEPTH, graph.inside, grid, grid))
         x = self.transpose(x, (0, 2, 3, 4, 1), np.float32)
-        t = {'T': _kind(_FLOAT)}
+        t = {'T': _FLOAT}
         largest = self.reduce('Max', x, (2, 3, 4), True)
         e = self.op('Exp', [self.op('Sub', [x, largest], t)], t)
         p = self.op('RealDiv', [e, self.reduce('Sum', e, (2, 3, 4), True)], t)
@@ -148,7 +142,7 @@ class _Writer:
             for op, number in (('Mul', scale), ('AddV2', shift), ('Mul', unit)):
                 y = self.op(op, [y, self.constant(np.float32(number))], t)
             axes.append(y)
-        x = self.op('Pack', axes, {**t, 'N': _int(3), 'axis': _int(-1)})
+        x = self.op('Pack', axes, {**t, 'N': graphs.of_integer(3), 'axis': graphs.of_integer(-1)})
         if graph.first_release:
             return self.gather(x, tuple(range(graph.inside)), 'pred')
         root = self.gather(x, (graph.inside - 1,))
@@ -165,7 +159,7 @@ class _Writer:
         w = self.constant(kernel.astype(self.type))
         attributes = {
             'T': self.kind(), 'strides': self.four(stride), 'dilations': self.four(dilation),
-            'padding': _bytes(2, padding.encode()), 'data_format': self.layout(),
+            'padding': graphs.of_text(padding.encode()), 'data_format': self.layout(),
         }  # fmt: skip
         y = self.op('Conv2D', [x, w], attributes)
         if not bias:
@@ -181,8 +175,8 @@ class _Writer:
         )  # fmt: skip
         parts = [self.constant(value.astype(np.float32)) for value in values]
         attributes = {
-            'T': self.kind(), 'U': _kind(_FLOAT), 'epsilon': b'\x25' + struct.pack('<f', 1e-5),
-            'is_training': _bool(False), 'data_format': self.layout(),
+            'T': self.kind(), 'U': _FLOAT, 'epsilon': graphs.of_number(1e-5),
+            'is_training': graphs.of_flag(False), 'data_format': self.layout(),
         }  # fmt: skip
         y = self.op('FusedBatchNormV3', [x, *parts], attributes)
         return self.op('Relu', [y], {'T': self.kind()})
@@ -190,7 +184,7 @@ class _Writer:
     def pool(self, x: str) -> str:
         attributes = {
             'T': self.kind(), 'ksize': self.four(3), 'strides': self.four(2),
-            'padding': _bytes(2, b'VALID'), 'data_format': self.layout(),
+            'padding': graphs.of_text(b'VALID'), 'data_format': self.layout(),
         }  # fmt: skip
         return self.op('MaxPool', [x], attributes)
 
@@ -201,7 +195,7 @@ class _Writer:
             else [[0, 0], [by, by], [by, by], [0, 0]]
         )
         paddings = self.constant(np.array(rows, np.int32))
-        return self.op('Pad', [x, paddings], {'T': self.kind(), 'Tpaddings': _kind(_INT32)})
+        return self.op('Pad', [x, paddings], {'T': self.kind(), 'Tpaddings': _INT32})
 
     def every_second(self, x: str, begin: int) -> str:
         def four(outer: int, inner: int) -> str:
@@ -211,10 +205,11 @@ class _Writer:
         # Whole axes are masked; the two of the image run from begin to the end.
         outer = 0b0011 if self.first else 0b1001
         attributes = {
-            'T': self.kind(), 'Index': _kind(_INT32), 'begin_mask': _int(outer),
-            'end_mask': _int(0b1111), 'ellipsis_mask': _int(0), 'new_axis_mask': _int(0),
-            'shrink_axis_mask': _int(0),
+            'T': self.kind(), 'Index': _INT32, 'begin_mask': graphs.of_integer(outer),
+            'end_mask': graphs.of_integer(0b1111),
         }  # fmt: skip
+        for mask in ('ellipsis', 'new_axis', 'shrink_axis'):
+            attributes[f'{mask}_mask'] = graphs.of_integer(0)
         inputs = [x, four(0, begin), four(0, 0), four(1, 2)]
         return self.op('StridedSlice', inputs, attributes)
 
@@ -222,92 +217,51 @@ class _Writer:
 
     def transpose(self, x: str, order: tuple[int, ...], kind: Any) -> str:
         perm = self.constant(np.array(order, np.int32))
-        code = _TYPES[np.dtype(kind)]
-        return self.op('Transpose', [x, perm], {'T': _kind(code), 'Tperm': _kind(_INT32)})
+        code = graphs.of_type(graphs.CODES[np.dtype(kind)])
+        return self.op('Transpose', [x, perm], {'T': code, 'Tperm': _INT32})
 
     def reshape(self, x: str, shape: tuple[int, ...]) -> str:
         sizes = self.constant(np.array(shape, np.int32))
-        return self.op('Reshape', [x, sizes], {'T': _kind(_FLOAT), 'Tshape': _kind(_INT32)})
+        return self.op('Reshape', [x, sizes], {'T': _FLOAT, 'Tshape': _INT32})
 
     def cast(self, x: str, source: int, target: int) -> str:
-        return self.op('Cast', [x], {'SrcT': _kind(source), 'DstT': _kind(target)})
+        return self.op(
+            'Cast', [x], {'SrcT': graphs.of_type(source), 'DstT': graphs.of_type(target)}
+        )
 
     def reduce(self, op: str, x: str, axes: tuple[int, ...], keep: bool) -> str:
         index = self.constant(np.array(axes, np.int32))
-        attributes = {'T': _kind(_FLOAT), 'Tidx': _kind(_INT32), 'keep_dims': _bool(keep)}
+        attributes = {'T': _FLOAT, 'Tidx': _INT32, 'keep_dims': graphs.of_flag(keep)}
         return self.op(op, [x, index], attributes)
 
     def gather(self, x: str, chosen: tuple[int, ...], name: str = '') -> str:
         index = self.constant(np.array(chosen, np.int32))
         axis = self.constant(np.int32(1))
         attributes = {
-            'Tparams': _kind(_FLOAT), 'Tindices': _kind(_INT32), 'Taxis': _kind(_INT32),
-            'batch_dims': _int(0),
+            'Tparams': _FLOAT, 'Tindices': _INT32, 'Taxis': _INT32,
+            'batch_dims': graphs.of_integer(0),
         }  # fmt: skip
         return self.op('GatherV2', [x, index, axis], attributes, name)
 
     def constant(self, value: Any, name: str = '') -> str:
-        array = np.asarray(value)
-        kind = _TYPES[array.dtype]
-        tensor = _number(1, kind) + _bytes(2, _shape(array.shape)) + _bytes(4, array.tobytes())
-        return self.op('Const', [], {'dtype': _kind(kind), 'value': _bytes(8, tensor)}, name)
-
-    def strings(self, values: tuple[str, ...], name: str) -> None:
-        tensor = _number(1, _STRING) + _bytes(2, _shape([len(values)]))
-        tensor += b''.join(_bytes(8, value.encode()) for value in values)
-        self.op('Const', [], {'dtype': _kind(_STRING), 'value': _bytes(8, tensor)}, name)
+        self.count += 1
+        node = graphs.constant(name or f'Const_{self.count}', value)
+        self.nodes.append(node)
+        return node.name
 
     def op(self, op: str, inputs: list[str], attributes: dict[str, bytes], name: str = '') -> str:
         self.count += 1
         name = name or f'{op}_{self.count}'
-        node = _bytes(1, name.encode()) + _bytes(2, op.encode())
-        node += b''.join(_bytes(3, item.encode()) for item in inputs)
-        for key, value in attributes.items():
-            node += _bytes(5, _bytes(1, key.encode()) + _bytes(2, value))
-        self.nodes.append(node)
+        self.nodes.append(Node(name, op, tuple(inputs), attributes))
         return name
 
     def kind(self) -> bytes:
-        return _kind(_TYPES[self.type])
+        return graphs.of_type(graphs.CODES[self.type])
 
     def layout(self) -> bytes:
-        return _bytes(2, b'NCHW' if self.first else b'NHWC')
+        return graphs.of_text(b'NCHW' if self.first else b'NHWC')
 
     def four(self, value: int) -> bytes:
         """A list attribute with the value on the two axes of the image."""
         values = (1, 1, value, value) if self.first else (1, value, value, 1)
-        return _bytes(1, b''.join(_number(3, v) for v in values))
-
-
-def _varint(value: int) -> bytes:
-    value &= (1 << 64) - 1
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
-
-
-def _shape(sizes: Any) -> bytes:
-    return b''.join(_bytes(2, _number(1, int(size))) for size in sizes)
-
-
-def _kind(code: int) -> bytes:
-    return _number(6, code)
-
-
-def _int(value: int) -> bytes:
-    return _number(3, value)
-
-
-def _bool(value: bool) -> bytes:
-    return _number(5, int(value))
+        return graphs.of_integers(values)

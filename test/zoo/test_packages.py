@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import threading
 import time
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+import toy_tfjs
 from toy_models import NOTICE, WEIGHTS, Server, digest, entry, file_entry
 
 from pose3d_ros.errors import ModelError
-from pose3d_ros.zoo import Entry, Npm, fetch, find_model, problems
+from pose3d_ros.zoo import Entry, Npm, fetch, find_model, problems, tfjs
 from pose3d_ros.zoo.packages import unpack_npm
 
 ARCHIVE = '/zoo-test-1.2.0.tgz'
@@ -110,6 +112,75 @@ def test_two_models_at_once(tmp_path: Path, npm: Npm, server: Server) -> None:
     assert not problems(first, tmp_path / 'toy')
     assert not problems(second, tmp_path / 'second')
     assert server.asked[ARCHIVE] == 1
+
+
+def graph_entry(npm: Npm, graph: bytes, onnx: bytes) -> Entry:
+    model, first, second = toy_tfjs.files()
+    sources = (
+        file_entry('model.json', model, npm='models/model.json'),
+        file_entry('a.bin', first, npm='models/a.bin'),
+        file_entry('b.bin', second, npm='models/b.bin'),
+    )
+    made = dataclasses.replace(
+        file_entry('toy.pb', graph), graph=sources, onnx=file_entry('toy.onnx', onnx)
+    )
+    return entry(npm=npm, net=made)
+
+
+@pytest.fixture
+def graph_files(tmp_path: Path) -> tuple[bytes, bytes]:
+    """What the toy graph model becomes."""
+    paths = [tmp_path / 'toy' / name for name in ('model.json', 'a.bin', 'b.bin', 'g', 'o')]
+    paths[0].parent.mkdir()
+    for path, content in zip(paths, toy_tfjs.files()):
+        path.write_bytes(content)
+    tfjs.convert(paths[0], paths[1:3], paths[3], paths[4])
+    return paths[3].read_bytes(), paths[4].read_bytes()
+
+
+def test_a_graph_is_converted(
+    tmp_path: Path, server: Server, graph_files: tuple[bytes, bytes]
+) -> None:
+    for name, content in zip(('model.json', 'a.bin', 'b.bin'), toy_tfjs.files()):
+        server.contents[f'{SINGLE}/models/{name}'] = content
+    npm = with_addresses(Npm('@pose3d/zoo-test@1.2.0', 1000, '0' * 64), server.address)
+    model, root = graph_entry(npm, *graph_files), tmp_path / 'models'
+    assert 'toy.pb does not exist' in problems(model, root / 'toy')[0]
+    folder = fetch(model, root, progress=False, known={})
+    assert tree(root) == ['toy', 'toy/toy.onnx', 'toy/toy.pb']
+    for backend, file in (('auto', 'toy.pb'), ('openvino', 'toy.pb'), ('onnxruntime', 'toy.onnx')):
+        found = find_model('toy', models_dir=root, registry={'toy': model}, backend=backend)
+        assert found.files == {'net': folder / file}
+    # Damage to either is noticed, and mended.
+    for file in ('toy.pb', 'toy.onnx'):
+        (folder / file).write_bytes(b'x')
+        assert f'{file} has 1 bytes' in problems(model, folder)[0]
+        fetch(model, root, progress=False, known={})
+        assert not problems(model, folder)
+
+
+def test_without_openvino_its_onnx_file_is_taken(
+    tmp_path: Path, graph_files: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = graph_entry(Npm('@pose3d/zoo-test@1.2.0', 1000, '0' * 64), *graph_files)
+    for name, content in zip(('toy.pb', 'toy.onnx'), graph_files):
+        (tmp_path / 'toy' / name).write_bytes(content)
+    monkeypatch.setitem(sys.modules, 'openvino', None)
+    found = find_model('toy', models_dir=tmp_path, registry={'toy': model})
+    assert found.files['net'].name == 'toy.onnx'
+
+
+def test_a_conversion_that_gives_something_else(
+    tmp_path: Path, server: Server, graph_files: tuple[bytes, bytes]
+) -> None:
+    for name, content in zip(('model.json', 'a.bin', 'b.bin'), toy_tfjs.files()):
+        server.contents[f'{SINGLE}/models/{name}'] = content
+    npm = with_addresses(Npm('@pose3d/zoo-test@1.2.0', 1000, '0' * 64), server.address)
+    model = graph_entry(npm, graph_files[0], graph_files[1][::-1])
+    message = 'model toy: toy.onnx from the conversion of model.json has the wrong checksum'
+    with pytest.raises(ModelError, match=message):
+        fetch(model, tmp_path / 'models', progress=False, known={})
+    assert not (tmp_path / 'models').exists()
 
 
 def test_the_same_file_of_another_model_is_copied(tmp_path: Path, npm: Npm, server: Server) -> None:

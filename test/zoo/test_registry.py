@@ -91,6 +91,36 @@ def test_download_without_single_files(tmp_path: Path) -> None:
     assert load_registry(write(tmp_path / 'models.yaml', content))['toy'].download == 3 + 10 + 7
 
 
+GRAPH = {
+    'file': 'g.pb',
+    'size': 20,
+    'sha256': 'f' * 64,
+    'graph': [
+        {'file': 'm.json', 'size': 4, 'sha256': 'a' * 64, 'npm': 'm.json'},
+        {'file': 'm.bin', 'size': 5, 'sha256': 'b' * 64, 'npm': 'm.bin'},
+    ],
+    'onnx': {'file': 'g.onnx', 'size': 21, 'sha256': 'c' * 64},
+}
+
+
+def graph(change: Callable[[dict[str, Any]], object]) -> Any:
+    raw = copy.deepcopy(GRAPH)
+    change(raw)
+    return toy(lambda m: m['files'].update(third=raw))
+
+
+def test_a_graph_and_what_it_is_made_of(tmp_path: Path) -> None:
+    entry = load_registry(write(tmp_path / 'models.yaml', graph(lambda _: None)))['toy']
+    item = entry.files['third']
+    assert item.onnx is not None
+    assert item.onnx.file == 'g.onnx'
+    assert [source.npm for source in item.graph] == ['m.json', 'm.bin']
+    names = [source.file for source in entry.sources]
+    assert names == ['toy.onnx', 'b.onnx', 'm.json', 'm.bin', 'LICENSE']
+    assert entry.size == 3 + 5 + 1 + 20 + 21
+    assert entry.download == 3 + 10 + 4 + 5
+
+
 def toy(change: Callable[[dict[str, Any]], object]) -> Any:
     content = copy.deepcopy(GOOD)
     change(content['models']['toy'])
@@ -123,6 +153,14 @@ def toy(change: Callable[[dict[str, Any]], object]) -> Any:
         (toy(lambda m: m['npm'].update(urls=['x/{path}'])), 'address begins with https'),
         (toy(lambda m: m['npm'].update(urls='https://x')), 'urls must be a list'),
         (toy(lambda m: m['files']['third'].update(member='x')), 'needs one of url, member'),
+        (graph(lambda g: g.update(npm='x')), 'needs one of url, member'),
+        (graph(lambda g: g.update(sha256='')), '64 lower-case hex digits'),
+        (graph(lambda g: g['graph'].pop()), r'model.json and .bin files, and onnx'),
+        (graph(lambda g: g.pop('onnx')), r'model.json and .bin files, and onnx'),
+        (graph(lambda g: g['onnx'].pop('sha256')), 'onnx: sha256 must be'),
+        (graph(lambda g: g['onnx'].update(file='b.onnx')), 'same name'),
+        (graph(lambda g: g['graph'][1].update(file='m.json')), 'same name'),
+        (graph(lambda g: g['graph'].__setitem__(1, GRAPH)), 'graph: its files are published'),
         (toy(lambda m: m['files']['net'].update(file='../net')), 'plain file name'),
         (toy(lambda m: m['files']['net'].update(file='b.onnx')), 'same name'),
         (toy(lambda m: m['files']['net'].update(size=0)), 'size must be positive'),
