@@ -16,7 +16,7 @@ help:
 	@echo 'make clean      remove what was made here, the virtual environment too'
 
 setup: $(STAMP)
-	@$(BIN)/pose3d models fetch blazepose
+	@$(BIN)/pose3d models fetch blazepose movenet_multipose
 
 $(STAMP): pyproject.toml setup.py .ci/venv
 	.ci/venv $(VENV)

