@@ -16,6 +16,7 @@ from ..messages.skeletons import INFO_TYPE
 from ..messages.stamped import stamp_in
 from ..messages.types import Message
 from ..node.core import IMAGE_TYPES, OUTPUTS, NodeCore, input_topic, output_topic
+from ..node.frames import FrameTree
 from ..node.inputs import Topic
 from ..node.monitor import GapCounter
 from ..node.qos import LATCHED, RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS
@@ -71,8 +72,10 @@ class StandaloneNode:
         self._outputs: dict[tuple[str, str], Publisher] = {}
         self._tf: Publisher | None = None
         self._buffer = TransformBuffer()
-        if config.target_frame or config.gravity_frame:
-            self._listen_to_transforms()
+        # The worker may ask for them later, but not subscribe itself.
+        self._wants_transforms = bool(config.target_frame or config.gravity_frame)
+        self._hears_transforms = False
+        self._listen_to_transforms()
         self._images: dict[str, Subscription] = {}
         self._gaps: dict[str, GapCounter] = {}
         self._topics: dict[str, str] = {}
@@ -138,7 +141,13 @@ class StandaloneNode:
         self, target: str, source: str, stamp_ns: int, timeout_s: float
     ) -> tuple[Array, Array]:
         """Rotation and translation from source to target; LookupError if unknown."""
+        self._wants_transforms = True
         return self._buffer.lookup(target, source, stamp_ns, timeout_s)
+
+    def frames(self) -> FrameTree:
+        """What transforms connect; they are listened to from the first call on."""
+        self._wants_transforms = True
+        return self._buffer.frames()
 
     def _subscribe(self, camera: str, image_type: str, suffix: str) -> None:
         image = input_topic(camera, 'image')
@@ -187,6 +196,11 @@ class StandaloneNode:
         self._core.companion(name, camera, message)
 
     def _listen_to_transforms(self) -> None:
+        """Subscribe to them once they are wanted; in the thread that spins."""
+        if self._hears_transforms or not self._wants_transforms:
+            return
+        self._hears_transforms = True
+
         def take(raw: bytes, *, static: bool) -> None:
             try:
                 message = self._node.types.deserialize(raw, TF)
@@ -215,6 +229,7 @@ class StandaloneNode:
         self._node.stop()
 
     def _housekeeping(self) -> None:
+        self._listen_to_transforms()
         if self._signals.stopped.is_set():
             self._node.stop()
         if self._signals.reload.is_set():

@@ -34,7 +34,9 @@ from ..messages.types import Message
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Array, Frame, FrameResult, Pose3D
+from .frames import FrameTree
 from .inputs import Companions, Topic, topics_of
+from .marker_frames import MarkerFrames
 from .monitor import Throttle
 from .runner import Arrival, FrameRunner, Log
 
@@ -45,7 +47,6 @@ OUTPUTS = {
     'debug_image': 'sensor_msgs/msg/Image',
 }
 NODE_NAME = 'pose3d_estimator'
-_LEVEL_UP = np.array([0.0, -1.0, 0.0])
 IMAGE_TYPES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
 
 
@@ -79,11 +80,15 @@ class Shell(Protocol):
         Raises LookupError with the reason if there is none.
         """
 
+    def frames(self) -> FrameTree:
+        """What transforms connect now. Transforms are listened to from the first call on."""
+
 
 @dataclass
 class _Camera:
     calibration: Calibration
     markers: MarkerBuilder
+    places: MarkerFrames
     transforms: TransformBuilder
     companions: Companions
     encoding: str = ''
@@ -136,6 +141,7 @@ class NodeCore:
             name: _Camera(
                 Calibration(config.image_is_rectified),
                 MarkerBuilder(types),
+                MarkerFrames(shell),
                 TransformBuilder(types, name),
                 Companions(config, log, unpack),
             )
@@ -345,15 +351,10 @@ class NodeCore:
             )
             self._shell.publish(name, 'skeletons', message)
         if self._listens(name, 'markers', config):
-            place = MarkerFrame(
-                frame.stamp_ns,
-                frame_id,
-                rotation,
-                translation,
-                up=_LEVEL_UP if frame.gravity is None else -frame.gravity,
-                camera=frame.camera,
+            output = MarkerFrame(
+                frame.stamp_ns, frame_id, rotation, translation, camera=frame.camera
             )
-            self._shell.publish(name, 'markers', camera.markers.array(result.people, place, config))
+            self._publish_markers(result, config, output)
         if config.publish_tf:
             transforms = camera.transforms.transforms(poses, config=config, lost=lost, **stamp)
             if transforms:
@@ -365,3 +366,18 @@ class NodeCore:
                 'debug_image',
                 image_message(self._types, drawn, stamp_ns=frame.stamp_ns, frame_id=frame.frame_id),
             )
+
+    def _publish_markers(
+        self, result: FrameResult, config: NodeConfig, output: MarkerFrame
+    ) -> None:
+        """Markers in a frame that RViz can show; output: that of the skeletons."""
+        frame = result.frame
+        camera = self._cameras[frame.source]
+        try:
+            place = camera.places.of(frame, output, config)
+        except LookupError as error:
+            if self._throttle('marker transform'):
+                self._log(logging.WARNING, f'no markers: {error.args[0] if error.args else error}')
+            return
+        markers = camera.markers.array(result.people, place, config)
+        self._shell.publish(frame.source, 'markers', markers)

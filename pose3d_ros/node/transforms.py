@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from ..messages import stamp_of
 from ..messages.types import Message
 from ..types import Array
+from .frames import FrameTree
 
 TF = 'tf2_msgs/msg/TFMessage'
 KEEP_NS = 10_000_000_000
@@ -39,6 +40,11 @@ class _Edge:
         self.poses[stamp_ns] = pose
         while self.stamps[-1] - self.stamps[0] > KEEP_NS:
             del self.poses[self.stamps.pop(0)]
+
+    @property
+    def newest(self) -> Pose | None:
+        """The last pose that is known."""
+        return self.poses[self.stamps[-1]] if self.static is None and self.stamps else self.static
 
     def at(self, stamp_ns: int) -> Pose | None:
         """The pose at that time, interpolated; None outside what is known."""
@@ -94,7 +100,17 @@ class TransformBuffer:
                     if left <= 0 or not self._changed.wait(left):
                         raise
 
-    def _lookup(self, target: str, source: str, stamp_ns: int) -> tuple[Array, Array]:
+    def newest(self, target: str, source: str) -> tuple[Array, Array]:
+        """As lookup, of the newest that is known of each frame on the way."""
+        with self._changed:
+            return self._lookup(target, source, None)
+
+    def frames(self) -> FrameTree:
+        """What is connected now."""
+        with self._changed:
+            return FrameTree({child: edge.parent for child, edge in self._edges.items()})
+
+    def _lookup(self, target: str, source: str, stamp_ns: int | None) -> tuple[Array, Array]:
         up, down = self._ancestors(source), self._ancestors(target)
         common = next((frame for frame in up if frame in down), None)
         if common is None:
@@ -110,13 +126,15 @@ class TransformBuffer:
             found.append(frame)
         return found
 
-    def _chain(self, frames: list[str], stamp_ns: int) -> tuple[Array, Array]:
+    def _chain(self, frames: list[str], stamp_ns: int | None) -> tuple[Array, Array]:
         """Pose of the first frame in the parent of the last."""
         rotation, translation = np.eye(3), np.zeros(3)
         for frame in frames:
             edge = self._edges[frame]
-            pose = edge.at(stamp_ns)
+            pose = edge.newest if stamp_ns is None else edge.at(stamp_ns)
             if pose is None:
+                if stamp_ns is None:
+                    raise LookupError(f'no transform from {frame!r} to {edge.parent!r}')
                 ages = ', '.join(
                     f'{(stamp_ns - s) * 1e-9:.3f} s' for s in (*edge.stamps[:1], *edge.stamps[-1:])
                 )

@@ -14,10 +14,11 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from rclpy.serialization import deserialize_message
 
-from ..errors import InputError
+from ..errors import ConfigError, InputError
 from ..messages.diagnostics import Status
 from ..messages.skeletons import INFO_TYPE
 from ..node.core import IMAGE_TYPES, OUTPUTS, NodeCore, input_topic, output_topic
+from ..node.frames import FrameTree
 from ..node.qos import LATCHED, RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS
 from ..node.transforms import TF, TransformBuffer
 from ..pipeline import Pipeline
@@ -48,7 +49,9 @@ class Session:
         self._companions: dict[str, dict[str, str]] = {}
         self._transforms = TransformBuffer()
         self._listener = Endpoints(node)
+        self._hears_transforms = False
         self._broadcaster: Any = None
+        self._closed = False
         pipeline = Pipeline(config)
         _warm_up(pipeline)
         try:
@@ -85,6 +88,8 @@ class Session:
         self._prepare_broadcasts(config)
 
     def _listen_to_transforms(self) -> None:
+        """Subscribe to them; in the executor's thread."""
+        self._hears_transforms = True
         kind, take = message_class(TF), self._transforms.take
         listen = self._listener.subscription
         listen(kind, '/tf', partial(take, static=False), TRANSFORMS)
@@ -153,6 +158,7 @@ class Session:
 
     def close(self) -> None:
         """Destroy everything that was made."""
+        self._closed = True
         for endpoints in self._endpoints.values():
             endpoints.destroy(publishers=False)
             endpoints.destroy(publishers=True)
@@ -200,7 +206,29 @@ class Session:
         self, target: str, source: str, stamp_ns: int, timeout_s: float
     ) -> tuple[Array, Array]:
         """Transform at that time; LookupError if there is none."""
+        self._want_transforms()
         return self._transforms.lookup(target, source, stamp_ns, timeout_s)
+
+    def frames(self) -> FrameTree:
+        """What transforms connect; they are listened to from the first call on."""
+        self._want_transforms()
+        return self._transforms.frames()
+
+    def _want_transforms(self) -> None:
+        """Have them listened to, once, by the executor's thread, which makes all endpoints."""
+        executor = self._node.executor
+        if self._hears_transforms or executor is None:
+            return
+        self._hears_transforms = True
+
+        def listen() -> None:
+            try:
+                if not self._closed:
+                    self._listen_to_transforms()
+            except ConfigError as error:
+                self._node.get_logger().warning(str(error))
+
+        executor.create_task(listen)
 
     def _unpack(self, data: bytes, kind: str) -> Any:
         """Message of its serialised form; in the worker, because it costs more than receiving."""

@@ -79,7 +79,7 @@ class NodeConfig(PipelineConfig):
     )
     tf_timeout_s: float = setting(
         0.1,
-        'wait so long for the transform to target_frame or gravity_frame',
+        'wait so long for the transform to target_frame, gravity_frame or marker_frame',
         low=0,
         high=10,
         live=True,
@@ -101,6 +101,12 @@ class NodeConfig(PipelineConfig):
     )
 
     publish_markers: bool = setting(True, 'offer ~/markers (built when subscribed)', live=True)
+    marker_frame: str = setting(
+        'auto',
+        'frame of the markers; auto: map, odom, base_footprint or base_link, the first that '
+        "transforms connect with the camera, else the skeletons'; empty: always the skeletons'",
+        live=True,
+    )
     marker_lifetime_s: float = setting(
         0.5, 'markers disappear when not renewed for so long; 0: never', low=0, high=60, live=True
     )

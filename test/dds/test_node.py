@@ -291,6 +291,33 @@ def test_several_cameras(network):
             node.spin_once(0.02)
 
 
+def place(bench, parent, child, x):
+    """A static transform."""
+    static = bench.node.publisher('/tf_static', TF, STATIC_TRANSFORMS)
+    transform = bench.types('geometry_msgs/msg/TransformStamped')(
+        header=make_header(bench.types, 0, parent), child_frame_id=child
+    )
+    transform.transform.translation.x = x
+    static.publish(bench.types(TF)(transforms=[transform]))
+
+
+def test_markers_move_into_a_frame_that_stands_still(network):
+    bench = Bench(network)
+    skeletons = bench.listen('/pose3d_estimator/skeletons', SKELETONS)
+    got = bench.listen('/pose3d_estimator/markers', MARKERS)
+    bench.ready()
+
+    def frames(array):
+        return {marker.header.frame_id for marker in array.markers}
+
+    assert frames(bench.exchange(got)) == {'cam'}
+    place(bench, 'odom', 'cam', 7.0)
+    array = bench.exchange_until(got, lambda a: frames(a) == {'odom'})
+    joints = next(marker for marker in array.markers if marker.ns == 'joints')
+    assert np.mean([p.x for p in joints.points]) == pytest.approx(7.0, abs=0.05)
+    assert skeletons[-1].header.frame_id == 'cam'
+
+
 def test_target_frame(network):
     bench = Bench(network, '--target-frame', 'map')
     got = bench.listen('/pose3d_estimator/skeletons', SKELETONS)
@@ -299,12 +326,7 @@ def test_target_frame(network):
         bench.send()
         bench.node.spin_once(0.1)
     assert got == []
-    static = bench.node.publisher('/tf_static', TF, STATIC_TRANSFORMS)
-    transform = bench.types('geometry_msgs/msg/TransformStamped')(
-        header=make_header(bench.types, 0, 'map'), child_frame_id='cam'
-    )
-    transform.transform.translation.x = 7.0
-    static.publish(bench.types(TF)(transforms=[transform]))
+    place(bench, 'map', 'cam', 7.0)
     array = bench.exchange(got)
     assert array.header.frame_id == 'map'
     assert array.skeletons[0].root.position.x == pytest.approx(7.0, abs=0.05)

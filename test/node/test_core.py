@@ -15,6 +15,7 @@ from pose3d_ros.messages.calibration import info_message
 from pose3d_ros.messages.images import compressed_message
 from pose3d_ros.messages.standalone import StandaloneTypes
 from pose3d_ros.node.core import NodeCore, input_topic, output_topic
+from pose3d_ros.node.frames import FrameTree
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.node import NodeConfig
 from pose3d_ros.types import PositionSource, TrackingState
@@ -32,7 +33,7 @@ class Node:
     def __init__(self, listening=('skeletons',), **settings):
         self.listening = set(listening)
         self.sent, self.transforms, self.logs, self.lookups = [], [], [], []
-        self.tf = None
+        self.tf, self.tree = None, FrameTree({})
         config = NodeConfig(estimator='support.blobs', **settings)
         self.now = 500 * S
         self.core = NodeCore(
@@ -66,6 +67,9 @@ class Node:
         if self.tf is None:
             raise LookupError(f'no transform from {source} to {target}')
         return self.tf
+
+    def frames(self):
+        return self.tree
 
     def image(self, stamp_ns, image=ONE, frame_id='cam', camera='', **changes):
         message = image_message(TYPES, image, stamp_ns=stamp_ns, frame_id=frame_id)
@@ -322,6 +326,27 @@ def test_target_frame(make):
     assert node.outputs('debug_image')[0].header.frame_id == 'cam'
     assert node.status('transform').level == 0
     assert node.status('transform').values['failures'] == '1'
+
+
+def test_markers_in_a_frame_that_stands_still(make):
+    node = make(listening=('skeletons', 'markers'))
+    node.calibrate()
+    node.tree = FrameTree({'cam': 'base_link', 'base_link': 'odom'})
+    node.image(S)
+    # Skeletons need no transform; markers without one would be an error in RViz.
+    assert node.outputs('markers') == []
+    assert any('no markers: no transform from cam to odom' in line for line in node.warnings())
+    turn = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+    node.tf = turn, np.array([10.0, 0, 1])
+    node.image(2 * S)
+    assert node.lookups[-1] == ('odom', 'cam', 2 * S)
+    assert [array.header.frame_id for array in node.outputs()] == ['cam', 'cam']
+    (markers,) = node.outputs('markers')
+    assert {m.header.frame_id for m in markers.markers} == {'odom'}
+    assert {stamp_of(m.header) for m in markers.markers} == {2 * S}
+    assert all(m.frame_locked for m in markers.markers)
+    joints = next(m for m in markers.markers if m.ns == 'joints')
+    assert np.mean([p.x for p in joints.points]) == pytest.approx(13.0, rel=0.02)
 
 
 def test_gravity_by_tf(make):

@@ -36,6 +36,14 @@ def test_siblings():
     np.testing.assert_allclose(rotation @ [0, 0, 0] + translation, [0, -2, 0], atol=1e-12)
 
 
+def test_what_is_connected():
+    buffer = TransformBuffer()
+    assert not buffer.frames().connects('map', 'cam')
+    buffer.set('map', 'base', pose(1, 2, 3))
+    buffer.set('base', 'cam', pose(1, 0, 0), 5 * S)
+    assert buffer.frames().ancestors('cam') == ['cam', 'base', 'map']
+
+
 def test_same_frame():
     rotation, translation = TransformBuffer().lookup('cam', 'cam', 0)
     np.testing.assert_array_equal(rotation, np.eye(3))
