@@ -1,49 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plays a video as a camera and makes skeletons of it: everything that can be seen, at once."""
 
-from ament_index_python.packages import get_package_share_path
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchDescription
+from pose3d_ros.ros.launching import BOOL, TF_REMAPPINGS, Argument, share
 
-SHARE = get_package_share_path('pose3d_ros')
-BOOL = ['true', 'false', 'True', 'False']
+ARGUMENTS = [
+    Argument('namespace', 'namespace of both nodes'),
+    Argument('video', 'video file; empty: the bundled one'),
+    Argument('loop', 'begin the video again at its end', 'true', BOOL),
+    Argument('camera', "prefix of the camera's topics", 'camera'),
+    Argument('publish_tf', 'broadcast transforms of people', 'true', BOOL),
+    Argument('rviz', 'start RViz too', 'true', BOOL),
+]
 
 
 def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
-            DeclareLaunchArgument(
-                'namespace', default_value='', description='namespace of both nodes'
-            ),
-            DeclareLaunchArgument(
-                'video', default_value='', description='video file; empty: the bundled one'
-            ),
-            DeclareLaunchArgument(
-                'loop',
-                default_value='true',
-                choices=BOOL,
-                description='begin the video again at its end',
-            ),
-            DeclareLaunchArgument(
-                'camera', default_value='camera', description="prefix of the camera's topics"
-            ),
-            DeclareLaunchArgument(
-                'publish_tf',
-                default_value='true',
-                choices=BOOL,
-                description='broadcast transforms of people',
-            ),
-            DeclareLaunchArgument(
-                'rviz',
-                default_value='true',
-                choices=BOOL,
-                description='start RViz too',
-            ),
+            *(argument.declared() for argument in ARGUMENTS),
             Node(
                 package='pose3d_ros',
                 executable='camera',
@@ -60,15 +40,14 @@ def generate_launch_description() -> LaunchDescription:
                         (topic, [LaunchConfiguration('camera'), f'/{topic}'])
                         for topic in ('image_raw', 'camera_info')
                     ),
-                    ('/tf', 'tf'),
-                    ('/tf_static', 'tf_static'),
+                    *TF_REMAPPINGS,
                 ],
                 output='screen',
                 emulate_tty=True,
             ),
             # Takes all other arguments of estimator.launch.py too.
             IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(str(SHARE / 'launch' / 'estimator.launch.py'))
+                PythonLaunchDescriptionSource(str(share() / 'launch' / 'estimator.launch.py'))
             ),
         ]
     )

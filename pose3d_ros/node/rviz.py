@@ -10,19 +10,24 @@ tree of transforms appears later.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..drawing.rviz_config import VIEW_3D
+from ..drawing.rviz_config import VIEW_3D, Topics
 from ..drawing.rviz_view import Orbit, Viewpoint, orbit_behind
-from ..types import Array
+from ..messages.types import Message
+from ..skeleton import SKELETONS
+from ..types import Array, JointStatus, PositionSource
 from .frames import FIXED, Z_UP, FrameTree
 
 CAMERA_HEIGHT_M = 1.0
 """Assumed where nothing is known of the floor."""
 
+SKELETON_ARRAY = 'pose3d_ros/msg/Skeleton3DArray'
+_IMAGES = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+_FEET = {'ankle', 'heel', 'foot', 'toe'}
 _BESIDE_M = 3.0  # between cameras of which nobody knows where they stand
 _FLOOR_WITHIN_M = 4.0  # a camera higher over the origin of its frame is on another floor
 _NEAR_M = 0.3  # a frame so near is the camera's own, and not where it stands
@@ -200,3 +205,60 @@ def _carrier(frame: str, fixed_frame: str, tree: FrameTree) -> str:
     above = tree.ancestors(frame)
     names = [name for name in Z_UP if name not in FIXED]
     return next((f for n in names for f in above if f.rpartition('/')[2] == n), '')
+
+
+def topics_of(
+    node: str, published: Mapping[str, Sequence[str]], subscribed: Mapping[str, Sequence[str]]
+) -> dict[str, Topics]:
+    """What a node publishes for RViz, by the topic of its skeletons.
+
+    node: its full name. published, subscribed: its topics and their types.
+    """
+
+    def kind(topics: Mapping[str, Sequence[str]], *types: str) -> list[str]:
+        return sorted(name for name, found in topics.items() if set(types) & set(found))
+
+    images = {
+        info.rpartition('/')[0]: image
+        for info in kind(subscribed, 'sensor_msgs/msg/CameraInfo')
+        for image in kind(subscribed, *_IMAGES)
+        # Drivers have calibration and image side by side; image_transport adds a level.
+        if info.rpartition('/')[0] == image.removesuffix('/compressed').rpartition('/')[0]
+        and 'depth' not in image
+    }
+    cameras = list(images)
+    found: dict[str, Topics] = {}
+    for number, topic in enumerate(kind(published, SKELETON_ARRAY)):
+        base = topic.rpartition('/')[0]
+        name = base[len(node) :].strip('/') if base.startswith(f'{node}/') else ''
+        own = [folder for folder in cameras if folder.rpartition('/')[2] == name]
+        folder = own[0] if own else cameras[min(number, len(cameras) - 1)] if cameras else ''
+        found[topic] = Topics(
+            name,
+            markers=f'{base}/markers',
+            debug_image=f'{base}/debug_image' if f'{base}/debug_image' in published else '',
+            image=images.get(folder, '').removesuffix('/compressed'),
+        )
+    return found
+
+
+def heights_over_feet(array: Message) -> list[float]:
+    """How far below the camera the lower foot of each person is, metres along y.
+
+    array: a Skeleton3DArray in the camera's optical frame. People without an absolute position or
+    whose feet are not in the image are left out.
+    """
+    skeleton = SKELETONS.get(array.convention)
+    if skeleton is None:
+        return []
+    feet = {k for k, name in enumerate(skeleton.names) if set(name.split('_')) & _FEET}
+    heights = []
+    for person in array.skeletons:
+        if person.position_source != PositionSource.RELATIVE:
+            measured = [
+                joint.position.y
+                for joint in person.joints
+                if joint.id in feet and joint.status == JointStatus.MEASURED
+            ]
+            heights += [max(measured)] if measured else []
+    return heights

@@ -5,10 +5,22 @@ import math
 
 import numpy as np
 import pytest
+from support.poses import person
 
-from pose3d_ros.drawing.rviz_config import VIEW_3D
+from pose3d_ros.drawing.rviz_config import VIEW_3D, Topics
+from pose3d_ros.messages import SkeletonBuilder
+from pose3d_ros.messages.standalone import StandaloneTypes
 from pose3d_ros.node.frames import FrameTree
-from pose3d_ros.node.rviz import Shown, camera_height, level_pose, make_plan
+from pose3d_ros.node.rviz import (
+    SKELETON_ARRAY,
+    Shown,
+    camera_height,
+    heights_over_feet,
+    level_pose,
+    make_plan,
+    topics_of,
+)
+from pose3d_ros.types import JointStatus, PositionSource
 
 OPTICAL = 'camera_optical_frame'
 # Rotation of an optical frame that looks along x, z up.
@@ -238,3 +250,57 @@ def test_height_by_feet():
     assert camera_height([1.4, 1.5, 1.6, 60.0, -2.0]) == pytest.approx(1.5)
     assert math.isnan(camera_height([]))
     assert math.isnan(camera_height([0.05]))
+
+
+IMAGE, INFO = ['sensor_msgs/msg/Image'], ['sensor_msgs/msg/CameraInfo']
+PEOPLE, MARKERS = [SKELETON_ARRAY], ['visualization_msgs/msg/MarkerArray']
+
+
+def test_topics_of_a_node():
+    node = '/robot/eyes'
+    published = {
+        f'{node}/skeletons': PEOPLE,
+        f'{node}/markers': MARKERS,
+        f'{node}/debug_image': IMAGE,
+        '/rosout': ['rcl_interfaces/msg/Log'],
+    }
+    subscribed = {
+        '/robot/camera/camera_info': INFO,
+        '/robot/camera/depth': IMAGE,
+        '/robot/camera/image_raw/compressed': ['sensor_msgs/msg/CompressedImage'],
+        '/robot/aligned/image_raw': IMAGE,
+    }
+    (skeletons,), (topics,) = zip(*topics_of(node, published, subscribed).items())
+    assert skeletons == f'{node}/skeletons'
+    assert topics == Topics('', f'{node}/markers', f'{node}/debug_image', '/robot/camera/image_raw')
+    # Before it is active, and a node that draws no image.
+    del published[f'{node}/debug_image']
+    assert topics_of(node, published, {})[skeletons] == Topics('', f'{node}/markers', '', '')
+    assert topics_of(node, {}, subscribed) == {}
+
+
+def test_topics_of_several_cameras():
+    published = {f'/n/{side}/skeletons': PEOPLE for side in ('right', 'left')}
+    published |= {f'/n/{side}/debug_image': IMAGE for side in ('right', 'left')}
+    subscribed = {f'/rig/{side}/image_raw': IMAGE for side in ('right', 'left')}
+    subscribed |= {f'/rig/{side}/camera_info': INFO for side in ('right', 'left')}
+    found = topics_of('/n', published, subscribed)
+    assert list(found) == ['/n/left/skeletons', '/n/right/skeletons']
+    assert found['/n/left/skeletons'] == Topics(
+        'left', '/n/left/markers', '/n/left/debug_image', '/rig/left/image_raw'
+    )
+
+
+def test_feet_tell_the_height():
+    types = StandaloneTypes()
+    builder = SkeletonBuilder(types)
+    lifted = person(2, (1, -0.2, 4))
+    status = np.full(17, JointStatus.INFERRED, np.uint8)
+    hidden = person(3, status=status)
+    relative = person(4, (0, 0, 0), position_source=PositionSource.RELATIVE)
+    poses = [person(1), lifted, hidden, relative]
+    array = builder.array(poses, stamp_ns=1, frame_id='cam', size=(640, 480), convention='coco_17')
+    ankles = [person(1).xyz[15:, 1].max(), lifted.xyz[15:, 1].max()]
+    assert heights_over_feet(array) == pytest.approx(ankles)
+    array.convention = 'of somebody else'
+    assert heights_over_feet(array) == []

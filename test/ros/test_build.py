@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from ament_index_python.packages import get_package_prefix, get_package_share_path
 
 import pose3d_ros
@@ -47,8 +46,8 @@ def test_a_checkout_finds_the_installed_messages():
 def test_files_that_come_with_the_package_are_found():
     for kind in resources.KINDS:
         assert resources.folder(kind) == SHARE / kind
-    for file in ('estimator.launch.py', 'demo.launch.py', 'multi_camera.launch.py'):
-        assert (SHARE / 'launch' / file).is_file()
+    for file in ('estimator', 'demo', 'multi_camera', 'rviz'):
+        assert (SHARE / 'launch' / f'{file}.launch.py').is_file()
     assert (SHARE / 'config' / 'pose3d.rviz').is_file()
 
 
@@ -60,7 +59,7 @@ def test_executables():
         text=True,
         check=True,
     ).stdout.split('\n')
-    assert {'pose3d_ros camera', 'pose3d_ros estimator', 'pose3d_ros pose3d'} <= set(found)
+    assert {f'pose3d_ros {n}' for n in ('camera', 'estimator', 'pose3d', 'rviz')} <= set(found)
     line = subprocess.run(
         [shutil.which('ros2'), 'run', 'pose3d_ros', 'pose3d', '--help'],
         capture_output=True,
@@ -69,22 +68,6 @@ def test_executables():
     )
     assert line.returncode == 0, line.stderr
     assert 'usage: pose3d' in line.stdout
-
-
-def test_rviz_shows_what_the_demo_publishes():
-    content = yaml.safe_load((SHARE / 'config' / 'pose3d.rviz').read_text())
-    manager = content['Visualization Manager']
-    # The parent of the demo camera's frame.
-    assert manager['Global Options']['Fixed Frame'] == 'map'
-    displays = {display['Class'].split('/')[1]: display for display in manager['Displays']}
-    assert {'Grid', 'Image', 'MarkerArray', 'TF'} <= set(displays)
-    assert displays['MarkerArray']['Topic']['Value'] == '/pose3d_estimator/markers'
-    assert displays['Image']['Topic']['Value'] == '/pose3d_estimator/debug_image'
-    for display in displays.values():
-        assert display['Enabled'] is True
-        topic = display.get('Topic', {})
-        assert topic.get('Reliability Policy', 'Reliable') in ('Reliable', 'Best Effort')
-    assert {panel['Class'] for panel in content['Panels']} >= {'rviz_common/Displays'}
 
 
 CPP = """

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 
@@ -37,15 +38,22 @@ def launch(tmp_path):
 
 
 def test_arguments_are_described(launch):
-    process = launch('estimator.launch.py', '--show-args')
-    assert process.ends(within(20)) == 0
-    for name in ('namespace', 'image_topic', 'params_file', 'use_sim_time', 'rviz', 'device'):
-        assert f"'{name}':" in process.output
-    assert "Valid choices are: ['', 'raw', 'compressed']" in process.output
-    for file in ('demo.launch.py', 'multi_camera.launch.py'):
-        process = launch(file, '--show-args')
+    shown = {}
+    for file in ('estimator', 'demo', 'multi_camera', 'rviz'):
+        process = launch(f'{file}.launch.py', '--show-args')
         assert process.ends(within(20)) == 0
         assert 'no description' not in process.output
+        shown[file] = set(re.findall(r"^ +'(\w+)':", process.output, re.MULTILINE))
+    single = shown['estimator']
+    assert single >= {'namespace', 'image_topic', 'params_file', 'use_sim_time', 'rviz', 'device'}
+    assert shown['demo'] > single
+    # Everything that one camera can have, several can.
+    inputs = {'camera', *(name for name in single if name.endswith('_topic'))}
+    assert shown['multi_camera'] > single - inputs
+    assert shown['rviz'] == {'node', 'namespace', 'use_sim_time', 'rviz_config', 'fixed_frame'}
+    process = launch('estimator.launch.py', '--show-args')
+    assert process.ends(within(20)) == 0
+    assert "Valid choices are: ['', 'raw', 'compressed']" in process.output
 
 
 def test_remaps_parameters_and_two_interrupts(launch, peer, namespace, tmp_path):

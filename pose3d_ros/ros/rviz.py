@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node that starts RViz for an estimator: it waits for frames first."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from rcl_interfaces.msg import ParameterDescriptor
+from rcl_interfaces.srv import GetParameters
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from ..drawing.rviz_config import Scene, Topics, configured, template, to_yaml
+from ..errors import ConfigError
+from ..node.core import NODE_NAME
+from ..node.frames import FIXED
+from ..node.rviz import (
+    SKELETON_ARRAY,
+    Plan,
+    Shown,
+    camera_height,
+    heights_over_feet,
+    make_plan,
+    topics_of,
+)
+from ..node.transforms import TF, TransformBuffer
+from ..types import Array
+from .camera import transform
+from .endpoints import result_qos, sensor_qos, static_transforms_qos, transforms_qos
+from .messages import message_class
+from .session import log
+from .spinning import run
+
+PARAMETERS = {
+    'node': (f'/{NODE_NAME}', 'full name of the node whose topics are shown'),
+    'rviz_config': ('', 'configuration, used as it is; empty: one is made'),
+    'fixed_frame': ('', 'fixed frame; empty: chosen by the frames that transforms connect'),
+}
+
+_PERIOD_S = 0.1
+# After the first skeletons, for transforms to odom or map and for other cameras.
+_PATIENCE_S = 1.0
+_REMIND_S = 10.0
+_END_S = 1.0
+
+
+class _Camera:
+    """What is heard of one camera until RViz starts."""
+
+    def __init__(self, node: Node, topics: Topics, skeletons: str) -> None:
+        self._node = node
+        self.topics = topics
+        self.output = self.frame = ''
+        self.feet: list[float] = []
+        self._subscriptions = [
+            node.create_subscription(
+                message_class(SKELETON_ARRAY), skeletons, self._on_skeletons, result_qos()
+            )
+        ]
+        if topics.debug_image:
+            # The only output that says which frame is the camera's.
+            kind = message_class('sensor_msgs/msg/Image')
+            self._subscriptions.append(
+                node.create_subscription(kind, topics.debug_image, self._on_image, sensor_qos())
+            )
+
+    @property
+    def complete(self) -> bool:
+        """Whether its frames are known."""
+        return bool(self.output and (self.frame or not self.topics.debug_image))
+
+    def shown(self, gravity: Callable[[str], Array | None]) -> Shown:
+        """What the plan needs of it."""
+        frame = self.frame or self.output
+        height = camera_height(self.feet) if self.output == frame else float('nan')
+        return Shown(self.output, self.frame, height, gravity(frame))
+
+    def close(self) -> None:
+        """End the subscriptions."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions.clear()
+
+    def _on_skeletons(self, array: Any) -> None:
+        self.output = array.header.frame_id
+        self.feet += heights_over_feet(array)
+
+    def _on_image(self, image: Any) -> None:
+        self.frame = image.header.frame_id
+
+
+class RvizNode(Node):
+    """Starts RViz when skeletons come, and ends with it. ended: set when RViz was closed."""
+
+    def __init__(self, ended: threading.Event) -> None:
+        """Raises ConfigError if there is no RViz."""
+        super().__init__('pose3d_rviz')
+        for name, (default, doc) in PARAMETERS.items():
+            self.declare_parameter(
+                name, default, ParameterDescriptor(description=doc, read_only=True)
+            )
+        value = {name: str(self.get_parameter(name).value) for name in PARAMETERS}
+        self._target = '/' + value['node'].strip('/')
+        self._fixed_frame = value['fixed_frame']
+        self._log = partial(log, self)
+        self._ended = ended
+        self._program = _program()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder = Path(tempfile.mkdtemp(prefix='pose3d_rviz_'))
+        self._cameras: dict[str, _Camera] = {}
+        self._begun = self._reminded = time.monotonic()
+        self._first: float | None = None
+        self._gravity_frame = ''
+        self._asked = False
+        self._plan: Plan | None = None
+        self._static: Any = None
+        self._transforms = TransformBuffer()
+        if value['rviz_config']:
+            frame = ['-f', self._fixed_frame] if self._fixed_frame else []
+            self._start([value['rviz_config'], *frame])
+        else:
+            self._listen_to_transforms()
+        # Simulated time may rest.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(_PERIOD_S, self._step, clock=steady)
+
+    def _listen_to_transforms(self) -> None:
+        kind, take = message_class(TF), self._transforms.take
+        listen = self.create_subscription
+        listen(kind, '/tf', partial(take, static=False), transforms_qos())
+        listen(kind, '/tf_static', partial(take, static=True), static_transforms_qos())
+
+    def _step(self) -> None:
+        if self._process is not None:
+            self._watch(self._process)
+            return
+        self._look_for_topics()
+        heard = [camera for camera in self._cameras.values() if camera.complete]
+        now = time.monotonic()
+        if not heard:
+            self._remind(now)
+            return
+        if self._first is None:
+            self._first = now
+        late = now - self._first > _PATIENCE_S
+        if late or (len(heard) == len(self._cameras) and self._settled(heard)):
+            self._show(heard)
+
+    def _look_for_topics(self) -> None:
+        """Subscribe to the skeletons of cameras as their topics appear."""
+        namespace, _, name = self._target.rpartition('/')
+        try:
+            found = [
+                dict(ask(name, namespace or '/'))
+                for ask in (
+                    self.get_publisher_names_and_types_by_node,
+                    self.get_subscriber_names_and_types_by_node,
+                )
+            ]
+        except Exception:  # rclpy's class for it has no public name in Humble
+            return
+        for skeletons, topics in topics_of(self._target, *found).items():
+            known = self._cameras.get(skeletons)
+            if known is None:
+                self._cameras[skeletons] = _Camera(self, topics, skeletons)
+            else:
+                # An active node subscribes to its images later than it publishes.
+                known.topics = topics
+        if self._cameras and not self._asked:
+            self._asked = True
+            self._ask_for_gravity()
+
+    def _ask_for_gravity(self) -> None:
+        """Learn of a frame whose z axis points up; a node without parameters has none."""
+        client = self.create_client(GetParameters, f'{self._target}/get_parameters')
+
+        def answered(future: Any) -> None:
+            values = future.result().values if future.result() is not None else []
+            self._gravity_frame = values[0].string_value if values else ''
+
+        request = GetParameters.Request(names=['gravity_frame'])
+        client.call_async(request).add_done_callback(answered)
+
+    def _remind(self, now: float) -> None:
+        if now - self._reminded < _REMIND_S:
+            return
+        self._reminded = now
+        if self._cameras:
+            reason = f'no skeletons come from {self._target}: do its images?'
+        else:
+            reason = f'there is no node {self._target} that publishes skeletons'
+        self._log(logging.WARNING, f'RViz starts later: {reason}')
+
+    def _settled(self, cameras: list[_Camera]) -> bool:
+        """Whether transforms connect all cameras with a frame of the world: no better one comes."""
+        tree = self._transforms.frames()
+        frames = [camera.frame or camera.output for camera in cameras]
+        return bool(self._fixed_frame) or all(tree.upright(frame, FIXED) for frame in frames)
+
+    def _show(self, cameras: list[_Camera]) -> None:
+        """Start RViz for what is known now."""
+        plan = make_plan(
+            [camera.shown(self._gravity) for camera in cameras],
+            self._transforms.frames(),
+            self._transforms.newest,
+            fixed_frame=self._fixed_frame,
+            level_frame=f'{self._target.strip("/").replace("/", "_")}_level',
+        )
+        for note in plan.notes:
+            self._log(logging.INFO, note)
+        if plan.broadcasts:
+            kind = message_class(TF)
+            self._static = self.create_publisher(kind, '/tf_static', static_transforms_qos())
+            poses = [
+                transform(self, b.rotation, b.translation, b.parent, b.child)
+                for b in plan.broadcasts
+            ]
+            self._static.publish(kind(transforms=poses))
+        scene = Scene(
+            plan.fixed_frame, [camera.topics for camera in cameras], plan.view, plan.follow
+        )
+        file = self._folder / 'pose3d.rviz'
+        file.write_text(to_yaml(configured(template(), scene)), encoding='utf-8')
+        self._plan = plan
+        for camera in self._cameras.values():
+            camera.close()
+        self._log(logging.INFO, f'RViz shows {self._target} in the frame {plan.fixed_frame}')
+        self._start([str(file)])
+
+    def _gravity(self, frame: str) -> Array | None:
+        """(3,) down in a frame, where the node knows of a frame whose z axis points up."""
+        with suppress(LookupError):
+            if self._gravity_frame:
+                rotation, _ = self._transforms.newest(self._gravity_frame, frame)
+                return np.asarray(-rotation[2] / np.linalg.norm(rotation[2]))
+        return None
+
+    def _start(self, arguments: list[str]) -> None:
+        topics = ((name, self.resolve_topic_name(name)) for name in ('/tf', '/tf_static'))
+        remaps = [f'{name}:={resolved}' for name, resolved in topics]
+        namespace = self.get_namespace()
+        sim_time = str(bool(self.get_parameter('use_sim_time').value)).lower()
+        command = [self._program, '-d', *arguments, '--ros-args', '-p', f'use_sim_time:={sim_time}']
+        for remap in ('__node:=rviz', f'__ns:={namespace}', *remaps):
+            command += ['-r', remap]
+        self._process = subprocess.Popen(command)
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """End with RViz; stop broadcasting as soon as somebody else gives a frame its place."""
+        code = process.poll()
+        if code is not None:
+            if code:
+                self._log(logging.ERROR, f'RViz ended with code {code}')
+            self._ended.set()
+            return
+        if self._static is None or self._plan is None:
+            return
+        tree = self._transforms.frames()
+        ours = {b.child: b.parent for b in self._plan.broadcasts}
+        frame = self._plan.broadcasts[0].parent
+        rivals = [child for child, parent in ours.items() if tree.ancestors(child)[1:2] != [parent]]
+        upright = tree.upright(frame)
+        if (rivals and tree.connects(frame, self._plan.fixed_frame)) or upright:
+            self.destroy_publisher(self._static)
+            self._static = None
+            what = f'with {upright}' if upright else 'otherwise'
+            self._log(
+                logging.INFO, f'TF connects {frame} {what} now: start RViz again to see it so'
+            )
+
+    def destroy_node(self) -> None:
+        """End RViz, then the node."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        super().destroy_node()
+
+
+def _program() -> str:
+    """Path of rviz2; ConfigError if it is not installed."""
+    try:
+        path = Path(get_package_prefix('rviz2')) / 'lib' / 'rviz2' / 'rviz2'
+    except PackageNotFoundError:
+        path = Path()
+    found = str(path) if path.is_file() else shutil.which('rviz2')
+    if found is None:
+        raise ConfigError('rviz2 is not installed: apt install ros-$ROS_DISTRO-rviz2')
+    return found
+
+
+def main(stop: threading.Event) -> int:
+    """Run the node until `stop` is set or RViz is closed; the exit code."""
+    return run(lambda: RvizNode(stop), stop)
