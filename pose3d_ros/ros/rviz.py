@@ -105,9 +105,9 @@ class _Camera:
 class RvizNode(Node):
     """Starts RViz when skeletons come, and ends with it. ended: set when RViz was closed."""
 
-    def __init__(self, ended: threading.Event) -> None:
-        """Raises ConfigError if there is no RViz."""
-        super().__init__('pose3d_rviz')
+    def __init__(self, ended: threading.Event, **arguments: Any) -> None:
+        """Other arguments are rclpy's. Raises ConfigError if there is no RViz."""
+        super().__init__('pose3d_rviz', **arguments)
         for name, (default, doc) in PARAMETERS.items():
             self.declare_parameter(
                 name, default, ParameterDescriptor(description=doc, read_only=True)
