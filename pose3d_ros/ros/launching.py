@@ -41,7 +41,10 @@ class Argument:
     def declared(self) -> DeclareLaunchArgument:
         """For a launch description."""
         return DeclareLaunchArgument(
-            self.name, description=self.doc, default_value=self.default, choices=self.choices
+            self.name,
+            description=self.doc,
+            default_value=self.default,
+            choices=None if self.choices is None else list(self.choices),
         )
 
 
