@@ -27,6 +27,7 @@ from ..drawing.rviz_config import Scene, Topics, configured, template, to_yaml
 from ..errors import ConfigError
 from ..node.core import NODE_NAME
 from ..node.frames import FIXED
+from ..node.qos import RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS
 from ..node.rviz import (
     SKELETON_ARRAY,
     Plan,
@@ -39,7 +40,7 @@ from ..node.rviz import (
 from ..node.transforms import TF, TransformBuffer
 from ..types import Array
 from .camera import transform
-from .endpoints import result_qos, sensor_qos, static_transforms_qos, transforms_qos
+from .endpoints import ros_qos
 from .messages import message_class
 from .session import log
 from .spinning import run
@@ -67,14 +68,16 @@ class _Camera:
         self.feet: list[float] = []
         self._subscriptions = [
             node.create_subscription(
-                message_class(SKELETON_ARRAY), skeletons, self._on_skeletons, result_qos()
+                message_class(SKELETON_ARRAY), skeletons, self._on_skeletons, ros_qos(RESULT)
             )
         ]
         if topics.debug_image:
             # The only output that says which frame is the camera's.
             kind = message_class('sensor_msgs/msg/Image')
             self._subscriptions.append(
-                node.create_subscription(kind, topics.debug_image, self._on_image, sensor_qos())
+                node.create_subscription(
+                    kind, topics.debug_image, self._on_image, ros_qos(SENSOR_DATA)
+                )
             )
 
     @property
@@ -140,8 +143,8 @@ class RvizNode(Node):
     def _listen_to_transforms(self) -> None:
         kind, take = message_class(TF), self._transforms.take
         listen = self.create_subscription
-        listen(kind, '/tf', partial(take, static=False), transforms_qos())
-        listen(kind, '/tf_static', partial(take, static=True), static_transforms_qos())
+        listen(kind, '/tf', partial(take, static=False), ros_qos(TRANSFORMS))
+        listen(kind, '/tf_static', partial(take, static=True), ros_qos(STATIC_TRANSFORMS))
 
     def _step(self) -> None:
         if self._process is not None:
@@ -223,7 +226,7 @@ class RvizNode(Node):
             self._log(logging.INFO, note)
         if plan.broadcasts:
             kind = message_class(TF)
-            self._static = self.create_publisher(kind, '/tf_static', static_transforms_qos())
+            self._static = self.create_publisher(kind, '/tf_static', ros_qos(STATIC_TRANSFORMS))
             poses = [
                 transform(self, b.rotation, b.translation, b.parent, b.child)
                 for b in plan.broadcasts
