@@ -28,6 +28,9 @@ OURS = re.compile(r'pose3d_ros\.')
 
 # Modules without a test file of their name, and where they are tested instead.
 TESTED_ELSEWHERE = {
+    'bags/adapter.py': 'bags/test_run.py, bags/test_ahead.py',
+    'bags/file.py': 'bags/test_writer.py',
+    'bags/recording.py': 'bags/test_run.py',
     'cli/options.py': 'cli/test_run.py, cli/test_main.py',
     'estimators/__init__.py': 'test_pipeline.py, settings/test_pipeline.py',
     'estimators/lifter/models.py': 'estimators/lifter/test_estimator.py',
@@ -36,6 +39,10 @@ TESTED_ELSEWHERE = {
     'estimators/lifting_from_the_deep/observations.py': 'test_estimator.py beside it',
     'estimators/lifting_from_the_deep/prior.py': 'test_estimator.py beside it',
     'networks/person_crops.py': 'estimators/test_metro.py, estimators/test_metrabs.py',
+    'node/host.py': 'node/test_core.py, node/test_runner.py',
+    'node/images.py': 'node/test_core.py, node/test_core_inputs.py',
+    'node/publishing.py': 'node/test_core.py',
+    'node/topics.py': 'node/test_core.py',
     'outputs/__init__.py': 'a protocol',
     'outputs/pictures.py': 'outputs/test_video.py',
     'outputs/viewer.py': 'cli/test_run.py',

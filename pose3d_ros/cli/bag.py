@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from ..camera import Camera
 from ..errors import ConfigError, InputError
-from ..node.core import IMAGE_TYPES, NODE_NAME
 from ..node.inputs import topics_of
+from ..node.topics import IMAGE_TYPES, NODE_NAME, OUTPUTS
 from ..settings.node import NodeConfig
 from .loading import describe, make_pipeline
 from .needs import needs
@@ -22,7 +22,8 @@ from .options import add_pipeline_options, read_config
 
 DESCRIPTION = """\
 Processes every image of a recording, in its order, and writes a bag with the recorded topics and
-those of the node: skeletons, markers, estimator_info and, with --set publish_tf=true, tf. Reads
+those of the node: skeletons, markers, estimator_info and, with --set publish_tf=true, tf. All
+settings of the node hold; target_frame and gravity_frame use the recorded /tf and /tf_static. Reads
 bags of ROS 2 (MCAP, SQLite; folder or file) and of ROS 1 (the output then has the results alone).
 """
 
@@ -71,6 +72,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         '--results-only', action='store_true', help='leave the recorded topics out of the output'
     )
+    parser.add_argument(
+        '--debug-image', action='store_true', help='write the images with skeletons drawn, too'
+    )
     add_pipeline_options(parser)
     parser.set_defaults(run=run)
 
@@ -78,21 +82,23 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Process a bag."""
     needs('rosbags', 'bag', 'pose3d bag')
-    from ..bags.run import BagRun, Recording, find_beside, find_streams
-    from ..bags.writer import BagFile
+    from ..bags.file import BagFile
+    from ..bags.recording import Recording, find_auxiliary, find_streams
+    from ..bags.run import BagRun
 
     config = read_config(args, NodeConfig)
     camera = Camera.load(args.camera) if args.camera else None
     recording = Recording(args.input)
     try:
-        streams = find_streams(recording, args.image, args.camera_info, args.depth or '')
-        beside = find_beside(recording, _wanted(args, len(streams)))
-        args.set += _settings(beside, config.estimator)
+        cameras = [name for name in config.camera_names if name]
+        streams = find_streams(recording, args.image, args.camera_info, args.depth or '', cameras)
+        auxiliary = find_auxiliary(recording, _named(args, len(streams)))
+        args.set += _settings(auxiliary, config.estimator)
         config = read_config(args, NodeConfig)
-        _complete(config, beside)
-        if beside:
-            topics = {name: topic for name, (topic, _) in beside.items()}
-            streams = [replace(streams[0], beside=topics)]
+        _check_named(config, auxiliary)
+        if auxiliary:
+            topics = {name: topic for name, (topic, _) in auxiliary.items()}
+            streams = [replace(streams[0], auxiliary=topics)]
         pipeline = make_pipeline(config, offline=args.offline)
         with BagFile(args.output) as bag:
             work = BagRun(
@@ -104,6 +110,7 @@ def run(args: argparse.Namespace) -> int:
                 node=f'/{args.name.strip("/")}',
                 camera=camera,
                 copy=not args.results_only,
+                outputs=[name for name in OUTPUTS if name != 'debug_image' or args.debug_image],
             )
             total = recording.count([stream.image for stream in streams])
             with tqdm(total=total, unit='image', file=sys.stderr, disable=None) as bar:
@@ -126,35 +133,35 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _wanted(args: argparse.Namespace, streams: int) -> dict[str, str]:
-    """Topics beside the images that were asked for."""
-    given = {
+def _named(args: argparse.Namespace, streams: int) -> dict[str, str]:
+    """Topics of auxiliary inputs that were named."""
+    options = {
         'detections': args.detections, 'keypoints': args.keypoints, 'depth_image': args.depth,
     }  # fmt: skip
-    wanted = {name: topic for name, topic in given.items() if topic}
-    if wanted and streams > 1:
+    topics = {name: topic for name, topic in options.items() if topic}
+    if topics and streams > 1:
         raise ConfigError('--depth, --keypoints and --detections belong to one image topic')
-    return wanted
+    return topics
 
 
-def _settings(beside: Mapping[str, tuple[str, str]], estimator: str) -> list[str]:
+def _settings(auxiliary: Mapping[str, tuple[str, str]], estimator: str) -> list[str]:
     """NAME=VALUE of what makes an estimator use those topics."""
-    made = []
-    if 'detections' in beside:
-        made.append(f'{estimator}.detector=topic')
-    if 'keypoints' in beside:
-        made.append(f'{estimator}.keypoints=topic')
-    if 'depth_image' in beside:
-        transport = 'raw' if beside['depth_image'][1] == IMAGE_TYPES['raw'] else 'compressed'
-        made.append(f'depth_transport={transport}')
-    return made
+    settings = []
+    if 'detections' in auxiliary:
+        settings.append(f'{estimator}.detector=topic')
+    if 'keypoints' in auxiliary:
+        settings.append(f'{estimator}.keypoints=topic')
+    if 'depth_image' in auxiliary:
+        transport = 'raw' if auxiliary['depth_image'][1] == IMAGE_TYPES['raw'] else 'compressed'
+        settings.append(f'depth_transport={transport}')
+    return settings
 
 
-def _complete(config: NodeConfig, beside: dict[str, tuple[str, str]]) -> None:
+def _check_named(config: NodeConfig, auxiliary: Mapping[str, tuple[str, str]]) -> None:
     """ConfigError if settings ask for a topic that was not named."""
     flags = {'detections': '--detections', 'keypoints': '--keypoints', 'depth_image': '--depth'}
     for name in topics_of(config):
-        if name in flags and name not in beside:
+        if name in flags and name not in auxiliary:
             raise ConfigError(
                 f'the settings ask for {name} of a topic: name it, {flags[name]} TOPIC'
             )

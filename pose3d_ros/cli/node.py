@@ -7,8 +7,8 @@ import argparse
 from typing import Any
 
 from ..errors import ConfigError
-from ..node.core import NODE_NAME
 from ..node.signals import Signals
+from ..node.topics import NODE_NAME
 from ..settings.declare import settings_of
 from ..settings.node import NodeConfig
 from ..settings.parsing import read_yaml

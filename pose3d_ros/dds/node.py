@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The estimator as a node on the wire: the shell of NodeCore where no ROS is installed."""
+"""The estimator as a node on the wire: NodeCore's adapter where no ROS is installed."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ..messages.diagnostics import diagnostic_array
 from ..messages.skeletons import INFO_TYPE
 from ..messages.stamped import stamp_in
 from ..messages.types import Message
-from ..node.core import IMAGE_TYPES, OUTPUTS, NodeCore, input_topic, output_topic
+from ..node.core import NodeCore
 from ..node.frames import FrameTree
-from ..node.inputs import Topic
+from ..node.host import Host
+from ..node.inputs import AuxiliaryTopic
 from ..node.monitor import GapCounter
 from ..node.qos import LATCHED, RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS
 from ..node.signals import Signals
+from ..node.topics import CAMERA_INFO, IMAGE_TYPES, OUTPUTS, input_topic, output_topic
 from ..node.transforms import TF, TransformBuffer
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Array
 from .participant import DdsNode, Publisher, Subscription
-
-CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
 _log = logging.getLogger('pose3d')
 
@@ -62,12 +62,14 @@ class StandaloneNode:
         self._core = NodeCore(
             config,
             pipeline,
-            node.types,
-            self,
-            clock=self._now,
-            log=_log.log,
-            gave_up=self._gave_up,
-            unpack=node.types.deserialize,
+            Host(
+                node.types,
+                self,
+                clock=self._now,
+                log=_log.log,
+                unpack=node.types.deserialize,
+            ),
+            on_halt=self._on_halt,
         )
         self._outputs: dict[tuple[str, str], Publisher] = {}
         self._tf: Publisher | None = None
@@ -79,7 +81,7 @@ class StandaloneNode:
         self._images: dict[str, Subscription] = {}
         self._gaps: dict[str, GapCounter] = {}
         self._topics: dict[str, str] = {}
-        self._companions: dict[str, dict[str, str]] = {}
+        self._auxiliary: dict[str, dict[str, str]] = {}
         for camera in config.camera_names:
             for output, type_name in OUTPUTS.items():
                 self._outputs[camera, output] = node.publisher(
@@ -163,15 +165,15 @@ class StandaloneNode:
 
         # Before the images, so that the first of them finds its calibration.
         self._node.subscribe(input_topic(camera, 'camera_info'), CAMERA_INFO, SENSOR_DATA, on_info)
-        others = self._companions[camera] = {}
-        for other, topic in self._core.companions.items():
+        others = self._auxiliary[camera] = {}
+        for other, topic in self._core.auxiliary_topics.items():
             name = input_topic(camera, other)
             others[other] = self._node.names.topic(name) + topic.suffix
             self._node.subscribe(
                 name,
-                topic.kind,
+                topic.type_name,
                 LATCHED if topic.latched else SENSOR_DATA,
-                partial(self._on_companion, other, topic, camera),
+                partial(self._on_auxiliary, other, topic, camera),
                 suffix=topic.suffix,
             )
         gaps = self._gaps[camera] = GapCounter()
@@ -184,16 +186,16 @@ class StandaloneNode:
             image, image_type, SENSOR_DATA, on_image, suffix=suffix
         )
 
-    def _on_companion(self, name: str, topic: Topic, camera: str, raw: bytes) -> None:
+    def _on_auxiliary(self, name: str, topic: AuxiliaryTopic, camera: str, raw: bytes) -> None:
         if topic.serialised:
-            self._core.companion(name, camera, raw)
+            self._core.auxiliary(name, camera, raw)
             return
         try:
-            message = self._node.types.deserialize(raw, topic.kind)
+            message = self._node.types.deserialize(raw, topic.type_name)
         except InputError as error:
             _log.warning('%s', error)
             return
-        self._core.companion(name, camera, message)
+        self._core.auxiliary(name, camera, message)
 
     def _listen_to_transforms(self) -> None:
         """Subscribe to them once they are wanted; in the thread that spins."""
@@ -224,7 +226,7 @@ class StandaloneNode:
     def _now(self) -> int:
         return time.time_ns() if self._sim_time_ns is None else self._sim_time_ns
 
-    def _gave_up(self, reason: str) -> None:
+    def _on_halt(self, reason: str) -> None:
         self._failure = reason
         self._node.stop()
 
@@ -267,7 +269,7 @@ class StandaloneNode:
             camera: max(subscription.lost(), self._gaps[camera].missing)
             for camera, subscription in self._images.items()
         }
-        found = self._core.diagnostics(self._topics, qos, lost, self._companions)
+        found = self._core.diagnostics(self._topics, qos, lost, self._auxiliary)
         self._diagnostics.publish(
             diagnostic_array(
                 self._node.types, found, stamp_ns=self._now(), node=self._node.names.full

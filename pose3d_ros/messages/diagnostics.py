@@ -33,7 +33,7 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Companion:
+class AuxiliaryInput:
     """A topic of another node that says something of each image: boxes, keypoints or depth.
 
     topic: resolved. exact, near, missing: images for which it had something of their very stamp, of
@@ -58,7 +58,7 @@ class CameraState:
     """What is known of a camera beside its runner's statistics.
 
     topic: resolved. encoding: of the last image. calibration: why there is none, empty if there is
-    one. qos: descriptions of incompatible peers. lost_samples: lost on the way. companions: other
+    one. qos: descriptions of incompatible peers. lost_samples: lost on the way. auxiliary: other
     nodes' topics that the estimator makes use of.
     """
 
@@ -71,7 +71,7 @@ class CameraState:
     tf_problem: str = ''
     qos: Sequence[str] = ()
     lost_samples: int = 0
-    companions: Sequence[Companion] = ()
+    auxiliary: Sequence[AuxiliaryInput] = ()
 
 
 def statuses(
@@ -79,23 +79,23 @@ def statuses(
     cameras: dict[str, CameraState],
     info: EstimatorInfo,
     config: NodeConfig,
-    wanted: dict[str, bool],
+    needed: bool,
 ) -> list[Status]:
     """All statuses of a node; with several cameras their names stand in front of some.
 
-    wanted: whether anybody listens to a camera's results.
+    needed: whether anybody listens to the results.
     """
     made = []
     for name, state in cameras.items():
         prefix = f'{name} ' if name else ''
         stats = report.sources.get(name, SourceStats())
         made.append(_input(f'{prefix}input', state, stats, config))
-        made += [_companion(f'{prefix}{other.name}', other) for other in state.companions]
+        made += [_auxiliary(f'{prefix}{other.name}', other) for other in state.auxiliary]
         made.append(_calibration(f'{prefix}calibration', state))
         if config.target_frame:
             made.append(_transform(f'{prefix}transform', state, config))
         made.append(_tracking(f'{prefix}tracking', stats, report))
-    made.append(_inference(report, info, config, any(wanted.values())))
+    made.append(_inference(report, info, config, needed))
     made.append(_latency(report, config))
     return made
 
@@ -136,7 +136,7 @@ def _input(name: str, state: CameraState, stats: SourceStats, config: NodeConfig
     return status
 
 
-def _companion(name: str, state: Companion) -> Status:
+def _auxiliary(name: str, state: AuxiliaryInput) -> Status:
     status = Status(name)
     level = ERROR if state.needed else WARN
     if state.problem:
@@ -185,16 +185,16 @@ def _tracking(name: str, stats: SourceStats, report: Report) -> Status:
     return Status(name, OK, f'{stats.people} people', values)
 
 
-def _inference(report: Report, info: EstimatorInfo, config: NodeConfig, wanted: bool) -> Status:
+def _inference(report: Report, info: EstimatorInfo, config: NodeConfig, needed: bool) -> Status:
     out = sum(stats.rate_out for stats in report.sources.values())
     status = Status('inference')
-    if report.gave_up:
+    if report.halted:
         status.problem(ERROR, f'gave up: {report.last_failure}')
     elif report.failures_in_a_row:
         status.problem(ERROR, f'failing: {report.last_failure}')
     elif not report.enabled:
         status.message = 'paused'
-    elif not wanted:
+    elif not needed:
         status.message = 'idle: nobody listens'
     elif 0 < out < config.min_rate_hz:
         status.problem(WARN, f'{out:.1f} Hz, less than {config.min_rate_hz:g}')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What comes beside the images of a camera on topics of other nodes: boxes, keypoints, depth."""
+"""Auxiliary inputs of a camera, on topics of other nodes: boxes, keypoints, depth."""
 
 from __future__ import annotations
 
@@ -14,50 +14,51 @@ import numpy as np
 from ..errors import InputError
 from ..messages import decode_compressed_depth, decode_depth, stamp_of
 from ..messages.detections import DETECTIONS, NEAR_NS, boxes_of
-from ..messages.diagnostics import Companion
+from ..messages.diagnostics import AuxiliaryInput
 from ..messages.keypoints import KEYPOINTS, Conventions, keypoints_of
 from ..messages.skeletons import INFO_TYPE
 from ..messages.stamped import Stamped, stamp_in
 from ..messages.types import Message
 from ..settings.node import NodeConfig
 from ..types import Array, Pose3D
-from .monitor import Throttle
+from .host import Host
 
 DEPTH_TYPES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
 _DEPTHS_KEPT = 8
 
 
 @dataclass(frozen=True)
-class Topic:
+class AuxiliaryTopic:
     """An input topic beside the images.
 
-    suffix: comes behind the remapped name. serialised: messages are handed over as they came, since
-    reading them costs more than receiving them and few are used.
+    type_name: of its messages. suffix: comes behind the remapped name. serialised: messages are
+    handed over as they came, since reading them costs more than receiving them and few are used.
     """
 
-    kind: str
+    type_name: str
     suffix: str = ''
     latched: bool = False
     serialised: bool = False
 
 
-def topics_of(config: NodeConfig) -> dict[str, Topic]:
+def topics_of(config: NodeConfig) -> dict[str, AuxiliaryTopic]:
     """The topics that the settings ask for, by their names; what is latched comes first."""
-    found = {}
+    topics = {}
     options = dict(config.options)
     if options.get('detector') == 'topic':
-        found['detections'] = Topic(DETECTIONS)
+        topics['detections'] = AuxiliaryTopic(DETECTIONS)
     if options.get('keypoints') == 'topic':
-        found['keypoints_info'] = Topic(INFO_TYPE, latched=True)
-        found['keypoints'] = Topic(KEYPOINTS)
+        topics['keypoints_info'] = AuxiliaryTopic(INFO_TYPE, latched=True)
+        topics['keypoints'] = AuxiliaryTopic(KEYPOINTS)
     if config.depth_transport != 'none':
         suffix = '/compressedDepth' if config.depth_transport == 'compressed' else ''
-        found['depth_image'] = Topic(DEPTH_TYPES[config.depth_transport], suffix, serialised=True)
-    return found
+        type_name = DEPTH_TYPES[config.depth_transport]
+        topics['depth_image'] = AuxiliaryTopic(type_name, suffix, serialised=True)
+    return topics
 
 
 @dataclass(frozen=True)
-class Beside:
+class Auxiliary:
     """What belongs to an image; see Frame."""
 
     boxes: Array | None = None
@@ -65,25 +66,18 @@ class Beside:
     depth: Array | None = None
 
 
-class Companions:
-    """The last messages on the topics of one camera; filled by one thread, asked by another."""
+class AuxiliaryInputs:
+    """The last messages on the topics of one camera; filled by one thread, read by another."""
 
-    def __init__(
-        self,
-        config: NodeConfig,
-        log: Callable[[int, str], None],
-        unpack: Callable[[Any, str], Message],
-    ) -> None:
-        """unpack: message of what a serialised topic gave, and of its type."""
+    def __init__(self, config: NodeConfig, host: Host) -> None:
         self.topics = topics_of(config)
-        self._log, self._unpack = log, unpack
-        self._throttle = Throttle()
+        self._host = host
         self._boxes: Stamped[Array] = Stamped()
         self._keypoints: Stamped[Message] = Stamped()
         self._depths: Stamped[Any] = Stamped(_DEPTHS_KEPT)
         self._conventions = Conventions()
         self._problems: dict[str, str] = {}
-        self._classes = [kind.strip() for kind in config.person_class.split(',')]
+        self._classes = [name.strip() for name in config.person_class.split(',')]
 
     def add(self, name: str, message: Any) -> None:
         """Take a message of one of the topics; serves the images of its time."""
@@ -98,14 +92,16 @@ class Companions:
             try:
                 self._conventions.tell(message)
             except InputError as error:
-                self._log(logging.WARNING, str(error))
+                self._host.log(logging.WARNING, str(error))
 
     def clear(self) -> None:
-        """Forget what was said of images of another time."""
+        """Forget messages of another time."""
         for stamped in (self._boxes, self._keypoints, self._depths):
             stamped.clear()
 
-    def of(self, stamp_ns: int, frame_id: str, size: tuple[int, int], config: NodeConfig) -> Beside:
+    def at(
+        self, stamp_ns: int, frame_id: str, size: tuple[int, int], config: NodeConfig
+    ) -> Auxiliary:
         """What belongs to an image of that time, frame and size; may wait for it."""
         boxes = keypoints = depth = None
         if 'detections' in self.topics:
@@ -120,15 +116,15 @@ class Companions:
             payload = self._depths.of(stamp_ns, near_ns, config.depth_wait_s)
             if payload is not None:
                 depth = self._read('depth_image', lambda: self._depth(payload, frame_id, size))
-        return Beside(boxes, keypoints, depth)
+        return Auxiliary(boxes, keypoints, depth)
 
-    def states(self, resolved: dict[str, str]) -> list[Companion]:
+    def states(self, resolved: dict[str, str]) -> list[AuxiliaryInput]:
         """For the diagnostics. resolved: full names of the topics."""
         stamped: dict[str, Stamped[Any]] = {
             'detections': self._boxes, 'keypoints': self._keypoints, 'depth_image': self._depths,
         }  # fmt: skip
         return [
-            Companion(
+            AuxiliaryInput(
                 name=name,
                 topic=resolved.get(name, name),
                 received=messages.received,
@@ -146,23 +142,22 @@ class Companions:
         ]
 
     def _read(self, name: str, read: Callable[[], Any]) -> Any:
-        """What a message says; None if it is broken, which the diagnostics then tell."""
+        """What a message holds; None if it is broken, which the diagnostics then say."""
         try:
-            found = read()
+            values = read()
         except InputError as error:
             self._problems[name] = str(error)
-            if self._throttle(name):
-                self._log(logging.ERROR, str(error))
+            self._host.report(logging.ERROR, str(error), key=name)
             return None
         self._problems.pop(name, None)
-        return found
+        return values
 
     def _people(self, message: Message, size: tuple[int, int]) -> list[Pose3D]:
         return keypoints_of(message, self._conventions.get(str(message.convention)), size)
 
     def _depth(self, payload: Any, frame_id: str, size: tuple[int, int]) -> Array:
         topic = self.topics['depth_image']
-        message = self._unpack(payload, topic.kind)
+        message = self._host.unpack(payload, topic.type_name)
         depth = decode_compressed_depth(message) if topic.suffix else decode_depth(message)
         return registered(depth, str(message.header.frame_id), frame_id, size)
 

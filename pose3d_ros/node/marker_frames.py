@@ -27,7 +27,7 @@ _LEVEL_UP = np.array([0.0, -1.0, 0.0])
 
 
 class Transforms(Protocol):
-    """What is asked of the shell."""
+    """What is asked of the adapter."""
 
     def frames(self) -> FrameTree:
         """What transforms connect now. Transforms are listened to from the first call on."""
@@ -35,7 +35,7 @@ class Transforms(Protocol):
     def lookup(
         self, target: str, source: str, stamp_ns: int, timeout_s: float
     ) -> tuple[Array, Array]:
-        """As Shell.lookup of node/core.py."""
+        """As Adapter.lookup of node/host.py."""
 
 
 class MarkerFrames:

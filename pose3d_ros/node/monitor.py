@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from ..types import Frame, Result
+
 WINDOW_S = 5.0
+# The order in which the way of an image is reported; stages of the pipeline come in between.
+_FIRST, _LAST = ('transport', 'wait', 'decode image'), ('publish', 'total')
 
 
 class Window:
@@ -65,8 +71,8 @@ class GapCounter:
     def add(self, stamp_ns: int) -> None:
         """Take in the stamp of an image as it arrives."""
         step = stamp_ns - self._last_ns
-        known, self._last_ns = self._last_ns > 0, stamp_ns
-        if not known or step <= 0:
+        first, self._last_ns = self._last_ns <= 0, stamp_ns
+        if first or step <= 0:
             return
         self._steps.append(step)
         if len(self._steps) < 10:
@@ -123,7 +129,136 @@ class Report:
     last_failure: str
     resets: int
     enabled: bool
-    gave_up: bool
+    halted: bool
+    """After too many failures in a row."""
+
+
+class Monitor:
+    """Counts what happens to the images of a node; any thread may call any method.
+
+    timer: seconds of a clock that never goes back.
+    """
+
+    def __init__(self, sources: Iterable[str], timer: Callable[[], float]) -> None:
+        self._timer = timer
+        self._lock = threading.Lock()
+        self._stats: dict[str, SourceStats] = {}
+        self._rates_in: dict[str, Window] = {}
+        self._rates_out: dict[str, Window] = {}
+        self._last_in: dict[str, float] = {}
+        self._latency: dict[str, Window] = {}
+        self._failures = self._in_a_row = self._resets = 0
+        self._last_failure = ''
+        for source in sources:
+            self._of(source)
+
+    def received(self, source: str, now: float) -> None:
+        """An image came."""
+        with self._lock:
+            self._of(source).received += 1
+            self._rates_in[source].add(now)
+            self._last_in[source] = now
+
+    def skipped(self, source: str) -> None:
+        """An image is not processed."""
+        with self._lock:
+            self._of(source).skipped += 1
+
+    def dropped(self, source: str) -> None:
+        """An image did not get its turn."""
+        with self._lock:
+            self._of(source).dropped += 1
+
+    def bad(self, source: str, problem: str) -> None:
+        """An image could not be decoded."""
+        with self._lock:
+            stats = self._of(source)
+            stats.bad += 1
+            stats.problem = problem
+
+    def decoded(self, frame: Frame) -> None:
+        """An image was decoded."""
+        with self._lock:
+            stats = self._of(frame.source)
+            last = stats.last_stamp_ns
+            stats.problem = ''
+            stats.backwards += last is not None and frame.stamp_ns < last
+            stats.equal += last is not None and frame.stamp_ns == last
+            stats.last_stamp_ns, stats.last_frame_id = frame.stamp_ns, frame.frame_id
+            stats.size = frame.size
+
+    def delivered(self, result: Result) -> None:
+        """What an image finished was published."""
+        now = self._timer()
+        with self._lock:
+            self._in_a_row = 0
+            self._resets += result.restarted
+            stats = self._of(result.frame.source)
+            stats.processed += 1
+            stats.people = len(result.people)
+            for finished in result.finished:
+                stats.ended += len(finished.ended)
+                self._rates_out[result.frame.source].add(now)
+
+    def took(self, part: str, seconds: float) -> None:
+        """A part of the way of an image took so long."""
+        with self._lock:
+            self._latency.setdefault(part, Window()).add(self._timer(), 1e3 * seconds)
+
+    def failed(self, problem: str) -> int:
+        """An image failed; how many did in a row."""
+        with self._lock:
+            self._failures += 1
+            self._in_a_row += 1
+            self._last_failure = problem
+            return self._in_a_row
+
+    def start(self) -> None:
+        """Failures in a row count anew."""
+        with self._lock:
+            self._in_a_row = 0
+
+    @property
+    def last_failure(self) -> str:
+        """Why the last image failed that did."""
+        return self._last_failure
+
+    def report(self, *, enabled: bool, halted: bool) -> Report:
+        """Statistics as of now."""
+        now = self._timer()
+        with self._lock:
+            sources = {}
+            for name, stats in self._stats.items():
+                last = self._last_in.get(name)
+                sources[name] = dataclasses.replace(
+                    stats,
+                    rate_in=self._rates_in[name].rate(now),
+                    rate_out=self._rates_out[name].rate(now),
+                    age_s=None if last is None else now - last,
+                )
+            stages = [name for name in self._latency if name not in (*_FIRST, *_LAST)]
+            latency = {}
+            for name in (*_FIRST, *stages, *_LAST):
+                window = self._latency.get(name)
+                summary = window.mean_and_p95(now) if window else None
+                if summary is not None:
+                    latency[name] = summary
+            return Report(
+                sources=sources,
+                latency_ms=latency,
+                failures=self._failures,
+                failures_in_a_row=self._in_a_row,
+                last_failure=self._last_failure,
+                resets=self._resets,
+                enabled=enabled,
+                halted=halted,
+            )
+
+    def _of(self, source: str) -> SourceStats:
+        if source not in self._stats:
+            self._stats[source] = SourceStats()
+            self._rates_in[source], self._rates_out[source] = Window(), Window()
+        return self._stats[source]
 
 
 @dataclass

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import threading
-import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,33 +15,20 @@ from ..errors import ConfigError, InputError, Pose3DError
 from ..pipeline import Job, Pipeline
 from ..settings.node import NodeConfig, fixed_changes
 from ..types import Frame, FrameResult, Result
-from .monitor import Report, SourceStats, Throttle, Window
+from .host import Host
+from .monitor import Monitor, Report
 
 STOP_TIMEOUT_S = 2.0
-# The order in which the way of an image is reported; stages of the pipeline come in between.
-_FIRST, _LAST = ('transport', 'wait', 'decode image'), ('publish', 'total')
-
-Log = Callable[[int, str], None]
-"""Takes a level of `logging` and a line."""
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """An image as it came. received_ns: by the node's clock; monotonic_s: for durations."""
+    """An image as it came. received_ns: by the node's clock; received_s: by its timer."""
 
     source: str
     payload: Any
     received_ns: int
-    monotonic_s: float
-
-
-@dataclass(frozen=True)
-class _Work:
-    """Images that the network works on."""
-
-    frames: list[Frame]
-    arrivals: list[Arrival]
-    job: Job
+    received_s: float
 
 
 class FrameRunner:
@@ -55,58 +40,41 @@ class FrameRunner:
     share one queue (none).
 
     decode: payload to Frame; InputError counts as a bad image and never ends the node.
-    publish: takes finished frames, with the settings in force. wanted: whether somebody is
-    interested in a camera's results.
-    gave_up: called in the worker, once, after max_failures failures in a row; nothing is
-    processed from then on until start(). clock: the node's, nanoseconds.
-    timer: seconds of a clock that never goes back, for rates and durations.
+    publish: takes finished frames, with the settings in force. needed: whether somebody is
+    interested in a camera's results. on_halt: called in the worker with the reason, once, after
+    max_failures failures in a row; nothing is processed from then on until start().
     """
 
     def __init__(
         self,
         pipeline: Pipeline,
         config: NodeConfig,
+        host: Host,
         *,
         decode: Callable[[Arrival], Frame],
         publish: Callable[[FrameResult, NodeConfig], None],
-        clock: Callable[[], int] = time.time_ns,
-        timer: Callable[[], float] = time.monotonic,
-        wanted: Callable[[str], bool] = lambda source: True,
-        gave_up: Callable[[str], None] = lambda reason: None,
-        log: Log = lambda level, line: logging.getLogger(__name__).log(level, line),
+        needed: Callable[[str], bool] = lambda source: True,
+        on_halt: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._pipeline = pipeline
         self._config = config
         # What was accepted last; the worker takes it over before its next image.
         self._accepted = config
+        self._host = host
         self._decode = decode
         self._publish = publish
-        self._clock = clock
-        self._timer = timer
-        self._wanted = wanted
-        self._on_gave_up = gave_up
-        self._log = log
-        self._throttle = Throttle()
-        # Guards all that follows; the worker holds it only while it looks.
+        self._needed = needed
+        self._on_halt = on_halt
+        self._monitor = Monitor(config.camera_names, host.timer)
+        # Guards all that follows; the worker holds it only to find out what to do next.
         self._ready = threading.Condition()
-        self._boxes: dict[str, Arrival] = {}
+        self._newest: dict[str, Arrival] = {}
         self._queue: deque[Arrival] = deque()
         self._commands: deque[Callable[[], None]] = deque()
         self._busy = False
         self._stopping = False
-        self._gave_up = False
+        self._halted = False
         self._thread: threading.Thread | None = None
-        self._stats: dict[str, SourceStats] = {}
-        self._rates_in: dict[str, Window] = {}
-        self._rates_out: dict[str, Window] = {}
-        self._last_in: dict[str, float] = {}
-        self._latency: dict[str, Window] = {}
-        self._failures = 0
-        self._in_a_row = 0
-        self._resets = 0
-        self._last_failure = ''
-        for source in config.camera_names:
-            self._source(source)
 
     @property
     def config(self) -> NodeConfig:
@@ -114,15 +82,15 @@ class FrameRunner:
         return self._accepted
 
     def start(self) -> None:
-        """Start the worker; also after stop() or after giving up."""
+        """Start the worker; also after stop() or after it halted."""
         with self._ready:
             if self._thread is not None and self._thread.is_alive():
-                if not self._stopping and not self._gave_up:
+                if self._working:
                     return
                 raise Pose3DError('the worker is still busy with an image; stop() first')
-            self._stopping = self._gave_up = False
-            self._in_a_row = 0
-            self._boxes.clear()
+            self._stopping = self._halted = False
+            self._monitor.start()
+            self._newest.clear()
             self._queue.clear()
             self._thread = threading.Thread(target=self._run, name='pose3d', daemon=True)
             self._thread.start()
@@ -132,7 +100,7 @@ class FrameRunner:
         with self._ready:
             self._stopping = True
             thread = self._thread
-            self._boxes.clear()
+            self._newest.clear()
             self._queue.clear()
             self._ready.notify_all()
         if thread is not None and thread is not threading.current_thread():
@@ -142,26 +110,21 @@ class FrameRunner:
 
     def offer(self, source: str, payload: Any) -> None:
         """Hand over an image; it may replace one that waits."""
-        now = self._timer()
-        arrival = Arrival(source, payload, self._clock(), now)
+        now = self._host.timer()
+        arrival = Arrival(source, payload, self._host.clock(), now)
+        self._monitor.received(source, now)
         with self._ready:
-            stats = self._source(source)
-            stats.received += 1
-            self._rates_in[source].add(now)
-            self._last_in[source] = now
-            if self._stopping or self._gave_up or self._thread is None:
-                stats.skipped += 1
-                return
-            if not self._accepted.enabled:
-                stats.skipped += 1
+            if self._thread is None or not self._working or not self._accepted.enabled:
+                self._monitor.skipped(source)
                 return
             if self._config.drop_policy == 'newest':
-                stats.dropped += source in self._boxes
-                self._boxes[source] = arrival
+                if source in self._newest:
+                    self._monitor.dropped(source)
+                self._newest[source] = arrival
             elif len(self._queue) < self._config.queue_size:
                 self._queue.append(arrival)
             else:
-                stats.dropped += 1
+                self._monitor.dropped(source)
                 return
             self._ready.notify_all()
 
@@ -174,235 +137,171 @@ class FrameRunner:
                 'deactivate, clean up and configure again'
             )
         self._accepted = config
-        self._between(lambda: self._apply(config))
+        self._between_images(lambda: self._apply(config))
 
     def reset(self, source: str | None = None) -> None:
         """Forget tracks and filters of one camera, or of all, before the next image."""
-        self._between(lambda: self._pipeline.reset(source))
+        self._between_images(lambda: self._pipeline.reset(source))
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until nothing is left to do; whether that came in time."""
         with self._ready:
-            return self._ready.wait_for(
-                lambda: not (self._busy or self._boxes or self._queue or self._commands), timeout_s
-            )
+            return self._ready.wait_for(lambda: not (self._busy or self._has_work), timeout_s)
 
     def report(self) -> Report:
         """Statistics as of now."""
-        now = self._timer()
-        with self._ready:
-            sources = {}
-            for name, stats in self._stats.items():
-                last = self._last_in.get(name)
-                sources[name] = dataclasses.replace(
-                    stats,
-                    rate_in=self._rates_in[name].rate(now),
-                    rate_out=self._rates_out[name].rate(now),
-                    age_s=None if last is None else now - last,
-                )
-            stages = [n for n in self._latency if n not in (*_FIRST, *_LAST)]
-            latency = {}
-            for name in (*_FIRST, *stages, *_LAST):
-                window = self._latency.get(name)
-                summary = window.mean_and_p95(now) if window else None
-                if summary is not None:
-                    latency[name] = summary
-            return Report(
-                sources=sources,
-                latency_ms=latency,
-                failures=self._failures,
-                failures_in_a_row=self._in_a_row,
-                last_failure=self._last_failure,
-                resets=self._resets,
-                enabled=self._accepted.enabled,
-                gave_up=self._gave_up,
-            )
+        return self._monitor.report(enabled=self._accepted.enabled, halted=self._halted)
 
-    def _source(self, name: str) -> SourceStats:
-        if name not in self._stats:
-            self._stats[name] = SourceStats()
-            self._rates_in[name], self._rates_out[name] = Window(), Window()
-        return self._stats[name]
+    @property
+    def _working(self) -> bool:
+        return not (self._stopping or self._halted)
+
+    @property
+    def _has_work(self) -> bool:
+        return bool(self._newest or self._queue or self._commands)
 
     def _apply(self, config: NodeConfig) -> None:
         self._pipeline.configure(config)
         self._config = config
 
-    def _between(self, command: Callable[[], None]) -> None:
+    def _between_images(self, command: Callable[[], None]) -> None:
         """Run in the worker before its next image, or here if there is none."""
         with self._ready:
             thread = self._thread
-            if thread is not None and thread.is_alive():
-                if not self._stopping and not self._gave_up:
-                    self._commands.append(command)
-                    self._ready.notify_all()
-                    return
+            if thread is not None and thread.is_alive() and self._working:
+                self._commands.append(command)
+                self._ready.notify_all()
+                return
         if thread is not None and thread is not threading.current_thread():
             thread.join(STOP_TIMEOUT_S)
         command()
 
     def _run(self) -> None:
-        held: _Work | None = None
-        while True:
-            if held is not None:
-                held.job.wait()
-            with self._ready:
-                if held is None:
-                    self._busy = False
-                    self._ready.notify_all()
-                    self._ready.wait_for(
-                        lambda: self._stopping or self._boxes or self._queue or self._commands
-                    )
-                commands = list(self._commands)
-                self._commands.clear()
-                stopping = self._stopping
-                # Settings change between images: what is under way ends first.
-                if stopping or (held is not None and commands):
-                    batch = []
-                elif self._queue:
-                    batch = [self._queue.popleft()]
-                else:
-                    batch = list(self._boxes.values())
-                    self._boxes.clear()
-                self._busy = True
-            if held is None:
-                for command in commands:
-                    self._guarded(command)
+        begun: tuple[list[Frame], Job] | None = None
+        stopping = False
+        while not stopping and not self._halted:
+            if begun is not None:
+                begun[1].wait()
+            commands, batch, stopping = self._next(idle=begun is None)
+            if begun is None:
+                self._execute(commands)
             # The network gets its next image before the last one is decoded and published.
-            begun = self._handle(batch) if batch else None
-            if held is not None and not stopping:
-                self._complete(held)
-                for command in commands:
-                    self._guarded(command)
-            held = begun
-            if stopping:
-                break
-            if self._gave_up:
-                self._on_gave_up(self._last_failure)
-                break
+            following = self._handle(batch) if batch else None
+            if begun is not None:
+                if not stopping:
+                    self._complete(*begun)
+                self._execute(commands)
+            begun = following
+        if not stopping:
+            self._on_halt(self._monitor.last_failure)
         with self._ready:
             self._busy = False
             self._ready.notify_all()
 
-    def _handle(self, batch: list[Arrival]) -> _Work | None:
+    def _next(self, *, idle: bool) -> tuple[list[Callable[[], None]], list[Arrival], bool]:
+        """Commands, images, whether to stop; if nothing is under way, it waits for any of them."""
+        with self._ready:
+            if idle:
+                self._busy = False
+                self._ready.notify_all()
+                self._ready.wait_for(lambda: self._stopping or self._has_work)
+            self._busy = True
+            commands = list(self._commands)
+            self._commands.clear()
+            # Settings change between images: what is under way ends first.
+            if self._stopping or (commands and not idle):
+                return commands, [], self._stopping
+            if self._queue:
+                return commands, [self._queue.popleft()], False
+            batch = list(self._newest.values())
+            self._newest.clear()
+            return commands, batch, False
+
+    def _handle(self, batch: Sequence[Arrival]) -> tuple[list[Frame], Job] | None:
         """Process images, or only begin with them if the pipeline's frames overlap."""
-        frames, arrivals = [], []
-        for arrival in batch:
-            frame = self._decoded(arrival)
-            if frame is not None:
-                frames.append(frame)
-                arrivals.append(arrival)
+        frames = [frame for arrival in batch if (frame := self._decoded(arrival)) is not None]
         if not frames:
             return None
         if self._pipeline.overlaps:
             try:
-                return _Work(frames, arrivals, self._pipeline.begin(frames))
+                return frames, self._pipeline.begin(frames)
             except Exception as error:
-                if len(frames) == 1:
-                    self._failed(error)
-                    return None
-        elif self._process(arrivals, partial(self._pipeline.process_batch, frames)):
-            return None
-        self._one_by_one(frames, arrivals)
+                self._retry(frames, error)
+        else:
+            self._process(frames, partial(self._pipeline.process_batch, frames))
         return None
 
-    def _complete(self, work: _Work) -> None:
+    def _complete(self, frames: list[Frame], job: Job) -> None:
         """Take the results of what was begun."""
-        frames, arrivals = work.frames, work.arrivals
-        if not self._process(arrivals, partial(self._pipeline.finish, work.job)):
-            self._one_by_one(frames, arrivals)
-
-    def _one_by_one(self, frames: list[Frame], arrivals: list[Arrival]) -> None:
-        """One camera's image must not take the others' away."""
-        if len(frames) > 1:
-            for frame, arrival in zip(frames, arrivals):
-                self._process([arrival], partial(self._pipeline.process_batch, [frame]))
+        self._process(frames, partial(self._pipeline.finish, job))
 
     def _decoded(self, arrival: Arrival) -> Frame | None:
-        begin = self._timer()
-        stats = self._stats[arrival.source]
+        begin = self._host.timer()
+        monitor, source = self._monitor, arrival.source
         try:
-            if not self._wanted(arrival.source):
-                stats.skipped += 1
+            if not self._needed(source):
+                monitor.skipped(source)
                 return None
             frame = self._decode(arrival)
         except InputError as error:
-            with self._ready:
-                stats.bad += 1
-                stats.problem = str(error)
-            if self._throttle(str(error)):
-                self._log(logging.ERROR, f'{arrival.source or "image"}: {error}')
+            monitor.bad(source, str(error))
+            self._host.report(logging.ERROR, f'{source or "image"}: {error}', key=str(error))
             return None
         except Exception as error:
             self._failed(error)
             return None
-        with self._ready:
-            last = stats.last_stamp_ns
-            stats.problem = ''
-            stats.backwards += last is not None and frame.stamp_ns < last
-            stats.equal += last is not None and frame.stamp_ns == last
-            stats.last_stamp_ns, stats.last_frame_id = frame.stamp_ns, frame.frame_id
-            stats.size = frame.size
-            self._took('transport', (arrival.received_ns - frame.stamp_ns) * 1e-9)
-            self._took('wait', begin - arrival.monotonic_s)
-            self._took('decode image', self._timer() - begin)
+        monitor.decoded(frame)
+        monitor.took('transport', (arrival.received_ns - frame.stamp_ns) * 1e-9)
+        monitor.took('wait', begin - arrival.received_s)
+        monitor.took('decode image', self._host.timer() - begin)
         return frame
 
-    def _process(self, arrivals: list[Arrival], compute: Callable[[], list[Result]]) -> bool:
-        """Compute and publish; False if it failed."""
+    def _process(self, frames: Sequence[Frame], compute: Callable[[], list[Result]]) -> None:
         try:
             results = compute()
         except Exception as error:
-            if len(arrivals) == 1:
-                self._failed(error)
-            return False
-        with self._ready:
-            for stage, milliseconds in results[0].timings.items():
-                self._took(stage, milliseconds * 1e-3)
+            self._retry(frames, error)
+            return
+        for stage, milliseconds in results[0].timings.items():
+            self._monitor.took(stage, milliseconds * 1e-3)
         for result in results:
             self._deliver(result)
-        return True
+
+    def _retry(self, frames: Sequence[Frame], error: Exception) -> None:
+        """Process images of a failed batch one by one: one camera's must not harm the others'."""
+        if len(frames) == 1:
+            self._failed(error)
+            return
+        for frame in frames:
+            self._process([frame], partial(self._pipeline.process_batch, [frame]))
 
     def _deliver(self, result: Result) -> None:
-        """Hand over the frames that are finished with one that came."""
-        begin = self._timer()
+        """Publish the frames that an image finished: the only way out of the runner."""
+        begin = self._host.timer()
         try:
             for finished in result.finished:
                 self._publish(finished, self._config)
         except Exception as error:
             self._failed(error)
             return
-        now = self._timer()
-        with self._ready:
-            self._in_a_row = 0
-            self._resets += result.restarted
-            stats = self._stats[result.frame.source]
-            stats.processed += 1
-            stats.people = len(result.people)
-            for finished in result.finished:
-                stats.ended += len(finished.ended)
-                self._rates_out[result.frame.source].add(now)
-            self._took('publish', now - begin)
-            self._took('total', (self._clock() - result.frame.stamp_ns) * 1e-9)
-
-    def _took(self, part: str, seconds: float) -> None:
-        self._latency.setdefault(part, Window()).add(self._timer(), 1e3 * seconds)
+        self._monitor.delivered(result)
+        self._monitor.took('publish', self._host.timer() - begin)
+        self._monitor.took('total', (self._host.clock() - result.frame.stamp_ns) * 1e-9)
 
     def _failed(self, error: Exception) -> None:
         line = str(error) if isinstance(error, Pose3DError) else f'{type(error).__name__}: {error}'
-        with self._ready:
-            self._failures += 1
-            self._in_a_row += 1
-            self._last_failure = line
-            self._gave_up = self._in_a_row >= self._config.max_failures
-        if self._throttle(line) or self._gave_up:
-            end = f'; giving up after {self._in_a_row} in a row' if self._gave_up else ''
-            self._log(logging.ERROR, f'an image failed: {line}{end}')
-            if not isinstance(error, Pose3DError):
-                logging.getLogger(__name__).debug('where it failed', exc_info=error)
+        in_a_row = self._monitor.failed(line)
+        self._halted = in_a_row >= self._config.max_failures
+        end = f'; giving up after {in_a_row} in a row' if self._halted else ''
+        # The last one is always logged.
+        key = f'halted {in_a_row}' if self._halted else line
+        logged = self._host.report(logging.ERROR, f'an image failed: {line}{end}', key=key)
+        if logged and not isinstance(error, Pose3DError):
+            logging.getLogger(__name__).debug('where it failed', exc_info=error)
 
-    def _guarded(self, command: Callable[[], None]) -> None:
-        try:
-            command()
-        except Exception as error:
-            self._failed(error)
+    def _execute(self, commands: Sequence[Callable[[], None]]) -> None:
+        for command in commands:
+            try:
+                command()
+            except Exception as error:
+                self._failed(error)

@@ -20,7 +20,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from ..errors import Pose3DError
 from ..messages.diagnostics import ERROR, OK, Status, diagnostic_array
-from ..node.core import NODE_NAME
+from ..node.topics import NODE_NAME
 from ..settings.node import NodeConfig
 from .messages import message_class
 from .parameters import Parameters
@@ -47,12 +47,12 @@ class EstimatorNode(LifecycleNode):
         self._session: Session | None = None
         self._state = 'unconfigured'
         self._problem = ''
-        self._gave_up = ''
+        self._halt_reason = ''
         self._answer_impossible_transitions()
         self._settings = Parameters(self, self._reconfigure)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         # Something for the executor's thread that the worker can trigger.
-        self._failing = self.create_guard_condition(self._on_gave_up)
+        self._failing = self.create_guard_condition(self._deactivate_halted)
         self.create_service(SetBool, '~/enable', self._on_enable)
         self.create_service(Trigger, '~/reset_tracking', self._on_reset_tracking)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -78,11 +78,11 @@ class EstimatorNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the models, make the publishers."""
         try:
-            self._session = Session(self, self._settings.config(), self._worker_gave_up)
+            self._session = Session(self, self._settings.config(), self._on_halt)
         except Exception as error:
             return self._failure('cannot configure', error)
         self._settings.configured = True
-        self._gave_up = ''
+        self._halt_reason = ''
         return self._reached('inactive', super().on_configure(state))
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -100,8 +100,8 @@ class EstimatorNode(LifecycleNode):
         """Unsubscribe, publish one empty array and remove the markers."""
         self._loaded.deactivate()
         result = self._reached('inactive', super().on_deactivate(state))
-        if self._gave_up:
-            self._problem = self._gave_up
+        if self._halt_reason:
+            self._problem = self._halt_reason
             return TransitionCallbackReturn.ERROR
         return result
 
@@ -176,12 +176,12 @@ class EstimatorNode(LifecycleNode):
         if self._state == 'unconfigured' and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
-    def _worker_gave_up(self, reason: str) -> None:
-        self._gave_up = f'gave up after too many failed images: {reason}'
+    def _on_halt(self, reason: str) -> None:
+        self._halt_reason = f'gave up after too many failed images: {reason}'
         self._failing.trigger()
 
-    def _on_gave_up(self) -> None:
-        if self._gave_up and self._state == 'active':
+    def _deactivate_halted(self) -> None:
+        if self._halt_reason and self._state == 'active':
             self.trigger_deactivate()
 
     # Parameters, services, time

@@ -17,9 +17,11 @@ from rclpy.serialization import deserialize_message
 from ..errors import ConfigError, InputError
 from ..messages.diagnostics import Status
 from ..messages.skeletons import INFO_TYPE
-from ..node.core import IMAGE_TYPES, OUTPUTS, NodeCore, input_topic, output_topic
+from ..node.core import NodeCore
 from ..node.frames import FrameTree
+from ..node.host import Host
 from ..node.qos import LATCHED, RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS
+from ..node.topics import CAMERA_INFO, IMAGE_TYPES, OUTPUTS, input_topic, output_topic
 from ..node.transforms import TF, TransformBuffer
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
@@ -33,10 +35,10 @@ FLUSH_S = 0.5
 
 
 class Session:
-    """The Shell around a NodeCore, made of a lifecycle node's endpoints."""
+    """The adapter around a NodeCore, made of a lifecycle node's endpoints."""
 
     def __init__(
-        self, node: LifecycleNode, config: NodeConfig, gave_up: Callable[[str], None]
+        self, node: LifecycleNode, config: NodeConfig, on_halt: Callable[[str], None]
     ) -> None:
         """Load the models and make the publishers.
 
@@ -46,7 +48,7 @@ class Session:
         self._endpoints = {name: Endpoints(node) for name in config.camera_names}
         self._outputs: dict[tuple[str, str], Endpoint] = {}
         self._inputs: dict[str, Endpoint] = {}
-        self._companions: dict[str, dict[str, str]] = {}
+        self._auxiliary: dict[str, dict[str, str]] = {}
         self._transforms = TransformBuffer()
         self._listener = Endpoints(node)
         self._hears_transforms = False
@@ -62,16 +64,18 @@ class Session:
             self.core = NodeCore(
                 config,
                 pipeline,
-                message_class,
-                self,
-                clock=lambda: int(node.get_clock().now().nanoseconds),
-                log=partial(log, node),
-                gave_up=gave_up,
-                unpack=self._unpack,
-                decode=image_decoder(node.get_logger().warning),
+                Host(
+                    message_class,
+                    self,
+                    clock=lambda: int(node.get_clock().now().nanoseconds),
+                    log=partial(log, node),
+                    unpack=self._unpack,
+                    decode=image_decoder(node.get_logger().warning),
+                ),
+                on_halt=on_halt,
             )
-            for name, topic in self.core.companions.items():
-                message_class_for(f'the topic {name}', topic.kind)  # rather than at activation
+            for name, topic in self.core.auxiliary_topics.items():
+                message_class_for(f'the topic {name}', topic.type_name)  # rather than at activation
         except Exception:
             self.close()
             raise
@@ -112,17 +116,17 @@ class Session:
         for name, endpoints in self._endpoints.items():
             # First, for the first image to find its calibration.
             info = endpoints.subscription(
-                message_class('sensor_msgs/msg/CameraInfo'),
+                message_class(CAMERA_INFO),
                 input_topic(name, 'camera_info'),
                 partial(core.camera_info, name),
                 SENSOR_DATA,
             )
-            others = self._companions[name] = {}
-            for other, topic in core.companions.items():
+            others = self._auxiliary[name] = {}
+            for other, topic in core.auxiliary_topics.items():
                 endpoint = endpoints.subscription(
-                    message_class(topic.kind),
+                    message_class(topic.type_name),
                     self._suffixed(input_topic(name, other), topic.suffix),
-                    partial(core.companion, other, name),
+                    partial(core.auxiliary, other, name),
                     LATCHED if topic.latched else SENSOR_DATA,
                     raw=topic.serialised,
                 )
@@ -183,10 +187,10 @@ class Session:
             {name: endpoint.topic for name, endpoint in self._inputs.items()},
             {name: endpoints.problems() for name, endpoints in self._endpoints.items()},
             {name: endpoints.lost for name, endpoints in self._endpoints.items()},
-            self._companions,
+            self._auxiliary,
         )
 
-    # What NodeCore asks of its shell, from the worker thread.
+    # What NodeCore asks of its adapter, from the worker thread.
 
     def listeners(self, camera: str, output: str) -> int:
         """Subscribers of an output."""

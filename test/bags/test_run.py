@@ -11,11 +11,12 @@ from support.bags import BOTH, COMPRESSED, IMAGE, STRING, TYPES, S, message_of, 
 from support.blobs import draw
 from support.keypoints import array_of, pixels_at
 
-from pose3d_ros.bags.run import BagRun, Recording, find_streams
-from pose3d_ros.bags.writer import BagFile
+from pose3d_ros.bags.file import BagFile
+from pose3d_ros.bags.recording import Recording, find_streams
+from pose3d_ros.bags.run import BagRun
 from pose3d_ros.cli.main import main
 from pose3d_ros.errors import InputError
-from pose3d_ros.messages import make_header, stamp_of
+from pose3d_ros.messages import decode_image, make_header, stamp_of
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.node import NodeConfig
 
@@ -190,7 +191,7 @@ def test_messages_that_end_early(tmp_path):
                 raise InputError('in: damaged: checksum')
             yield item
 
-    recording.messages = lambda topic='': whole(topic) if topic else broken()
+    recording.messages = lambda *topics: whole(*topics) if topics else broken()
     with BagFile(tmp_path / 'out.mcap') as bag:
         run = BagRun(recording, bag, Pipeline(config), config, find_streams(recording))
         summary = run.run()
@@ -319,3 +320,67 @@ def test_topics_beside_the_images_that_cannot_be(tmp_path, capsys, options, comp
         3,
     )
     assert complaint in capsys.readouterr().err
+
+
+def test_cameras_by_their_names(tmp_path, capsys):
+    kinds = {
+        '/left/image_raw': IMAGE,
+        '/left/depth': IMAGE,
+        '/right/image_raw/compressed': COMPRESSED,
+    }
+    source = record(tmp_path / 'in', kinds)
+    assert process(source, tmp_path / 'out.mcap', '--set', 'cameras=right') == 0
+    found = read(tmp_path / 'out.mcap')
+    assert len(found['/pose3d_estimator/right/skeletons']) == 6
+    options = ('--set', 'cameras=front,back', '--image', '/right/image_raw/compressed')
+    assert process(source, tmp_path / 'out.mcap', *options, '--image', '/left/image_raw') == 0
+    found = read(tmp_path / 'out.mcap')
+    assert {t for t in found if t.endswith('skeletons')} == {
+        '/pose3d_estimator/front/skeletons', '/pose3d_estimator/back/skeletons',
+    }  # fmt: skip
+    assert process(source, tmp_path / 'out.mcap', *options) == 2
+    assert '2 cameras are named, and 1 image topics' in capsys.readouterr().err
+    assert process(source, tmp_path / 'out.mcap', '--set', 'cameras=left') == 3
+    assert 'choose of /left/depth, /left/image_raw' in capsys.readouterr().err
+
+
+def test_settings_of_the_node(tmp_path):
+    source = record(
+        tmp_path / 'in', BOTH, change=lambda k, topic, m: setattr(m.header, 'frame_id', '')
+    )
+    options = ('--set', 'camera_frame=eye', '--set', 'publish_markers=false', '--debug-image')
+    assert process(source, tmp_path / 'out.mcap', *options) == 0
+    found = read(tmp_path / 'out.mcap')
+    assert '/pose3d_estimator/markers' not in found
+    assert {m.header.frame_id for _, m in found['/pose3d_estimator/skeletons']} == {'eye'}
+    images = [m for _, m in found['/pose3d_estimator/debug_image']]
+    assert len(images) == 6
+    plain = decode_image(found['/camera/image_raw'][0][1])
+    assert (decode_image(images[0]) != plain).any()
+
+
+def test_images_that_the_estimator_fails_on(tmp_path, capsys):
+    red = np.full((480, 640, 3), (0, 0, 255), np.uint8)
+
+    def change(k, topic, message):
+        if topic == '/image' and k in (1, 2, 4):
+            message.data = red.ravel()
+
+    source = record(tmp_path / 'in', {'/image': IMAGE}, change=change)
+    assert process(source, tmp_path / 'out.mcap') == 0
+    assert 'RuntimeError: the network failed on a red image' in capsys.readouterr().err
+    assert len(read(tmp_path / 'out.mcap')['/pose3d_estimator/skeletons']) == 3
+    assert process(source, tmp_path / 'again.mcap', '--set', 'max_failures=2') == 1
+    assert '2 images in a row failed' in capsys.readouterr().err
+    assert not (tmp_path / 'again.mcap').exists()
+
+
+def test_frames_that_are_held_back_come_at_the_end(tmp_path):
+    source = record(tmp_path / 'in', BOTH, count=7)
+    assert process(source, tmp_path / 'out.mcap', '--estimator', 'support.holding') == 0
+    arrays = read(tmp_path / 'out.mcap')['/pose3d_estimator/skeletons']
+    assert [stamp_of(m.header) for _, m in arrays] == [
+        100 * S + k * S // 30 - 1000 for k in range(7)
+    ]
+    times = [time_ns for time_ns, _ in arrays]
+    assert times == [100 * S + k * S // 30 for k in (2, 2, 2, 5, 5, 5, 6)]

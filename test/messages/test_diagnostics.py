@@ -20,18 +20,18 @@ def report(**changes):
         'last_failure': '',
         'resets': 0,
         'enabled': True,
-        'gave_up': False,
+        'halted': False,
     }
     return Report(**{**fields, **changes})
 
 
-def found(changes=None, state=None, wanted=True, **settings):
+def found(changes=None, state=None, needed=True, **settings):
     made = statuses(
         report(**(changes or {})),
         {'': state or CameraState(topic='/image')},
         Estimator.info,
         NodeConfig(estimator='support.blobs', **settings),
-        {'': wanted},
+        needed,
     )
     return {status.name: status for status in made}
 
@@ -70,10 +70,10 @@ def test_worst_problem_stands_first():
 
 def test_inference_states():
     assert found({'enabled': False})['inference'].message == 'paused'
-    assert found(wanted=False)['inference'].message == 'idle: nobody listens'
+    assert found(needed=False)['inference'].message == 'idle: nobody listens'
     failing = found({'failures_in_a_row': 2, 'last_failure': 'boom'})['inference']
     assert (failing.level, failing.message) == (2, 'failing: boom')
-    over = found({'failures_in_a_row': 9, 'gave_up': True, 'last_failure': 'boom'})['inference']
+    over = found({'failures_in_a_row': 9, 'halted': True, 'last_failure': 'boom'})['inference']
     assert (over.level, over.message) == (2, 'gave up: boom')
     assert found(min_rate_hz=29.5)['inference'].level == 1
 

@@ -14,8 +14,10 @@ from pose3d_ros.messages import image_message, stamp_of
 from pose3d_ros.messages.calibration import info_message
 from pose3d_ros.messages.images import compressed_message
 from pose3d_ros.messages.standalone import StandaloneTypes
-from pose3d_ros.node.core import NodeCore, input_topic, output_topic
+from pose3d_ros.node.core import NodeCore
 from pose3d_ros.node.frames import FrameTree
+from pose3d_ros.node.host import Host
+from pose3d_ros.node.topics import input_topic, output_topic
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.node import NodeConfig
 from pose3d_ros.types import PositionSource, TrackingState
@@ -28,7 +30,7 @@ S = 1_000_000_000
 
 
 class Node:
-    """The shell: keeps what is published, as a subscriber would get it."""
+    """The adapter: keeps what is published, as a subscriber would get it."""
 
     def __init__(self, listening=('skeletons',), **settings):
         self.listening = set(listening)
@@ -39,10 +41,12 @@ class Node:
         self.core = NodeCore(
             config,
             Pipeline(config),
-            TYPES,
-            self,
-            clock=lambda: self.now,
-            log=lambda level, line: self.logs.append((level, line)),
+            Host(
+                TYPES,
+                self,
+                clock=lambda: self.now,
+                log=lambda level, line: self.logs.append((level, line)),
+            ),
         )
         self.core.activate()
 

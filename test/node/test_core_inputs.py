@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.adapters import Memory
 from support.blobs import draw
 from support.keypoints import CAMERA, COCO, array_of, pixels_at
 from support.metro_graph import MetroGraph, write_graph
@@ -20,29 +21,13 @@ from pose3d_ros.messages.diagnostics import ERROR, OK, WARN
 from pose3d_ros.messages.standalone import StandaloneTypes
 from pose3d_ros.networks import metro as parts
 from pose3d_ros.node.core import NodeCore
+from pose3d_ros.node.host import Host
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.node import NodeConfig
 from pose3d_ros.types import PositionSource
 
 TYPES = StandaloneTypes()
 S = 1_000_000_000
-
-
-class Shell:
-    def __init__(self) -> None:
-        self.sent: list = []
-
-    def listeners(self, camera, output) -> int:
-        return int(output == 'skeletons')
-
-    def publish(self, camera, output, message) -> None:
-        self.sent.append(message)
-
-    def broadcast(self, transforms) -> None:
-        pass
-
-    def lookup(self, target, source, stamp_ns, timeout_s):
-        raise LookupError
 
 
 @pytest.fixture
@@ -60,25 +45,25 @@ def test_people_are_where_the_topic_says(graph: Path) -> None:
         estimator='metro', model=str(graph), allow_random_weights=True, precision='f32',
         options={'detector': 'topic', 'keypoints': 'none'},
     )  # fmt: skip
-    shell = Shell()
-    core = NodeCore(config, Pipeline(config), TYPES, shell, clock=lambda: 10 * S)
-    assert {name: topic.kind for name, topic in core.companions.items()} == {
+    adapter = Memory('skeletons')
+    core = NodeCore(config, Pipeline(config), Host(TYPES, adapter, clock=lambda: 10 * S))
+    assert {name: topic.type_name for name, topic in core.auxiliary_topics.items()} == {
         'detections': DETECTIONS
     }
     core.activate()
     image = np.zeros((480, 640, 3), np.uint8)
     core.image('', image_message(TYPES, image, stamp_ns=10 * S, frame_id='camera'))
     assert core.runner.wait_idle(10)
-    assert len(shell.sent[-1].skeletons) == 0
+    assert len(adapter.sent[-1][2].skeletons) == 0
     array = TYPES(DETECTIONS)(header=make_header(TYPES, 11 * S, 'camera'))
     detection = TYPES('vision_msgs/msg/Detection2D')()
     detection.bbox.center.position.x, detection.bbox.center.position.y = 400.0, 240.0
     detection.bbox.size_x, detection.bbox.size_y = 120.0, 300.0
     array.detections.append(detection)
-    core.companion('detections', '', array)
+    core.auxiliary('detections', '', array)
     core.image('', image_message(TYPES, image, stamp_ns=11 * S, frame_id='camera'))
     assert core.runner.wait_idle(10)
-    assert len(shell.sent[-1].skeletons) == 1
+    assert len(adapter.sent[-1][2].skeletons) == 1
     core.deactivate()
 
 
@@ -87,7 +72,7 @@ def test_other_estimators_do_not_listen(graph: Path) -> None:
         estimator='metro', model=str(graph), allow_random_weights=True, precision='f32',
         options={'detector': 'image', 'keypoints': 'none'},
     )  # fmt: skip
-    assert NodeCore(config, Pipeline(config), TYPES, Shell()).companions == {}
+    assert NodeCore(config, Pipeline(config), Host(TYPES, Memory())).auxiliary_topics == {}
 
 
 MS = S // 1000
@@ -102,22 +87,23 @@ class Lifted:
             estimator=estimator, options={'keypoints': 'topic'},
             **{'keypoints_wait_s': 0.0, 'precision': 'f32', 'smoothing': False, **settings},
         )  # fmt: skip
-        self.shell, self.lines = Shell(), []
-        self.core = NodeCore(
-            self.config, Pipeline(self.config), TYPES, self.shell,
-            clock=lambda: 10 * S, log=lambda level, line: self.lines.append((level, line)),
+        self.adapter, self.lines = Memory('skeletons'), []
+        host = Host(
+            TYPES, self.adapter, clock=lambda: 10 * S,
+            log=lambda level, line: self.lines.append((level, line)),
         )  # fmt: skip
+        self.core = NodeCore(self.config, Pipeline(self.config), host)
         self.core.activate()
         self.core.camera_info('', info_message(TYPES, CAMERA, stamp_ns=0, frame_id='camera'))
 
     def keypoints(self, stamp_ns, *people, **changes):
         header = make_header(TYPES, stamp_ns, 'camera')
-        self.core.companion('keypoints', '', array_of(TYPES, header, *people, **changes))
+        self.core.auxiliary('keypoints', '', array_of(TYPES, header, *people, **changes))
 
     def image(self, stamp_ns):
         self.core.image('', image_message(TYPES, IMAGE, stamp_ns=stamp_ns, frame_id='camera'))
         assert self.core.runner.wait_idle(20)
-        return self.shell.sent[-1]
+        return self.adapter.sent[-1][2]
 
     def status(self):
         (found,) = [s for s in self.core.diagnostics({'': '/image'}) if s.name == 'keypoints']
@@ -137,7 +123,7 @@ def lifted(request):
 
 
 def test_keypoints_become_people(lifted) -> None:
-    assert list(lifted.core.companions) == ['keypoints_info', 'keypoints']
+    assert list(lifted.core.auxiliary_topics) == ['keypoints_info', 'keypoints']
     assert lifted.status().level == ERROR
     assert 'nothing has come on keypoints' in lifted.status().message
     lifted.keypoints(1 * S, pixels_at(-0.8), pixels_at(0.8))
@@ -202,7 +188,7 @@ def test_an_unknown_convention_is_told(lifted) -> None:
     info = TYPES('pose3d_ros/msg/EstimatorInfo')(convention='their_17')
     info.joint_names = list(COCO.names)
     info.parents = np.array(COCO.parents, np.int16)
-    lifted.core.companion('keypoints_info', '', info)
+    lifted.core.auxiliary('keypoints_info', '', info)
     lifted.keypoints(2 * S, pixels_at(), convention='their_17')
     assert len(lifted.image(2 * S).skeletons) == 1
     assert lifted.status().level == OK
@@ -214,15 +200,15 @@ def test_who_counts(lifted) -> None:
     message = array_of(TYPES, header, pixels_at(-1), pixels_at(0), pixels_at(1))
     for person, score in zip(message.skeletons, (0.6, 0.2, 0.8)):
         person.score = score
-    lifted.core.companion('keypoints', '', message)
+    lifted.core.auxiliary('keypoints', '', message)
     (person,) = lifted.image(S).skeletons
     assert person.root.position.x > 0.5
 
 
 def test_depth_tells_how_far_people_are() -> None:
     config = NodeConfig(estimator='support.blobs', depth_transport='raw', smoothing=False)
-    shell = Shell()
-    core = NodeCore(config, Pipeline(config), TYPES, shell, clock=lambda: 10 * S)
+    adapter = Memory('skeletons')
+    core = NodeCore(config, Pipeline(config), Host(TYPES, adapter, clock=lambda: 10 * S))
     core.activate()
     core.camera_info('', info_message(TYPES, CAMERA, stamp_ns=0, frame_id='camera'))
 
@@ -233,13 +219,13 @@ def test_depth_tells_how_far_people_are() -> None:
                 width=640, height=480, step=4 * 640,
             )  # fmt: skip
             depth.data = np.full((480, 640), metres, np.float32).view(np.uint8).ravel()
-            core.companion('depth_image', '', depth)
+            core.auxiliary('depth_image', '', depth)
         image = image_message(
             TYPES, draw([(320, 240, 320)]), stamp_ns=stamp_ns, frame_id='camera'
         )  # fmt: skip
         core.image('', image)
         assert core.runner.wait_idle(10)
-        (found,) = present(shell.sent[-1])
+        (found,) = present(adapter.sent[-1][2])
         return found
 
     def status():

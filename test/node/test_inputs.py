@@ -8,11 +8,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from support.adapters import Memory
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.messages import make_header
 from pose3d_ros.messages.standalone import StandaloneTypes
-from pose3d_ros.node.inputs import Companions, registered, topics_of
+from pose3d_ros.node.host import Host
+from pose3d_ros.node.inputs import AuxiliaryInputs, registered, topics_of
 from pose3d_ros.settings.node import NodeConfig
 
 TYPES = StandaloneTypes()
@@ -46,18 +48,19 @@ def compressed_message(metres=2.0, stamp_ns=S):
 
 
 class Side:
-    """Companions of one camera, with what they logged."""
+    """Auxiliary inputs of one camera, with what they logged."""
 
     def __init__(self, config=RAW, unpack=TYPES.deserialize):
         self.config, self.lines = config, []
-        self.made = Companions(config, lambda level, line: self.lines.append(line), unpack)
+        host = Host(TYPES, Memory(), log=lambda level, line: self.lines.append(line), unpack=unpack)
+        self.made = AuxiliaryInputs(config, host)
 
     def add(self, message):
-        kind = self.made.topics['depth_image'].kind
+        kind = self.made.topics['depth_image'].type_name
         self.made.add('depth_image', bytes(TYPES.serialize(message, kind)))
 
     def depth(self, stamp_ns=S, size=SIZE, frame_id='camera'):
-        return self.made.of(stamp_ns, frame_id, size, self.config).depth
+        return self.made.at(stamp_ns, frame_id, size, self.config).depth
 
     @property
     def state(self):
@@ -74,7 +77,7 @@ def test_topics_that_settings_ask_for():
     assert list(found) == ['keypoints_info', 'keypoints', 'depth_image']
     assert found['keypoints_info'].latched
     assert found['depth_image'].suffix == '/compressedDepth'
-    assert found['depth_image'].kind == 'sensor_msgs/msg/CompressedImage'
+    assert found['depth_image'].type_name == 'sensor_msgs/msg/CompressedImage'
 
 
 def test_depth_in_metres():

@@ -18,7 +18,7 @@ STAMP = 10**10
 ROBOT = {'cam': 'base_link', 'base_link': 'odom', 'odom': 'map'}
 
 
-class Shell:
+class Adapter:
     """Transforms that have come, by target."""
 
     def __init__(self, parents, *ready):
@@ -48,78 +48,78 @@ def clock():
     return Clock()
 
 
-def place(shell, clock, output='cam', places=None, gravity=None, **settings):
+def place(adapter, clock, output='cam', places=None, gravity=None, **settings):
     frame = Frame(np.zeros((4, 4, 3), np.uint8), STAMP, 'cam', camera=CAMERA, gravity=gravity)
     rotation = np.eye(3) if output == 'cam' else TURN
     shown = MarkerFrame(STAMP, output, rotation, camera=CAMERA)
-    places = places or MarkerFrames(shell, clock)
+    places = places or MarkerFrames(adapter, clock)
     return places.of(frame, shown, NodeConfig(**settings))
 
 
 def test_without_transforms_where_the_skeletons_are(clock):
-    made = place(Shell({}), clock)
+    made = place(Adapter({}), clock)
     assert (made.frame_id, made.newest, made.stamp_ns) == ('cam', False, STAMP)
     assert made.up == pytest.approx([0, -1, 0])
     down = np.array([0.0, 0.6, 0.8])
-    assert place(Shell({}), clock, gravity=down).up == pytest.approx(-down)
+    assert place(Adapter({}), clock, gravity=down).up == pytest.approx(-down)
 
 
 def test_the_outermost_frame_whose_transform_has_come(clock):
-    shell = Shell(ROBOT, 'map', 'odom', 'base_link')
-    made = place(shell, clock)
+    adapter = Adapter(ROBOT, 'map', 'odom', 'base_link')
+    made = place(adapter, clock)
     assert (made.frame_id, made.newest, made.stamp_ns) == ('map', True, STAMP)
     assert made.camera is CAMERA
     assert made.up == pytest.approx(TURN[2])
     # Localization is late: odom will do, and what lies above is RViz's part.
-    late = Shell(ROBOT, 'odom', 'base_link')
+    late = Adapter(ROBOT, 'odom', 'base_link')
     assert place(late, clock).frame_id == 'odom'
     assert late.asked == [('map', 0.0), ('odom', 0.1)]
     # The robot's own frame will not: it would carry people along.
     with pytest.raises(LookupError, match='no odom'):
-        place(Shell(ROBOT, 'base_link'), clock)
+        place(Adapter(ROBOT, 'base_link'), clock)
 
 
 def test_a_robot_without_odometry(clock):
-    shell = Shell({'cam': 'base_link', 'base_link': 'base_footprint'}, 'base_footprint')
-    assert place(shell, clock).frame_id == 'base_footprint'
+    adapter = Adapter({'cam': 'base_link', 'base_link': 'base_footprint'}, 'base_footprint')
+    assert place(adapter, clock).frame_id == 'base_footprint'
 
 
 def test_skeletons_in_such_a_frame_are_transformed_already(clock):
-    shell = Shell(ROBOT)
-    made = place(shell, clock, output='odom', target_frame='odom')
+    adapter = Adapter(ROBOT)
+    made = place(adapter, clock, output='odom', target_frame='odom')
     assert (made.frame_id, made.newest) == ('odom', True)
     assert made.up == pytest.approx(TURN[2])
-    assert shell.asked == []
+    assert adapter.asked == []
 
 
 def test_frames_are_looked_for_once_a_second_until_one_stands_still(clock):
-    shell = Shell({}, 'base_link', 'odom')
-    places = MarkerFrames(shell, clock)
+    adapter = Adapter({}, 'base_link', 'odom')
+    places = MarkerFrames(adapter, clock)
     for _ in range(5):
-        assert place(shell, clock, places=places).frame_id == 'cam'
-    assert shell.looked == 1
-    shell.parents = {'cam': 'base_link'}
+        assert place(adapter, clock, places=places).frame_id == 'cam'
+    assert adapter.looked == 1
+    adapter.parents = {'cam': 'base_link'}
     clock.now += 1.1
-    assert place(shell, clock, places=places).frame_id == 'base_link'
-    shell.parents = {'cam': 'base_link', 'base_link': 'odom'}
+    assert place(adapter, clock, places=places).frame_id == 'base_link'
+    adapter.parents = {'cam': 'base_link', 'base_link': 'odom'}
     clock.now += 1.1
     for _ in range(5):
-        assert place(shell, clock, places=places).frame_id == 'odom'
+        assert place(adapter, clock, places=places).frame_id == 'odom'
         clock.now += 1.1
-    assert shell.looked == 3
+    assert adapter.looked == 3
     # Odometry ends, and its frame is forgotten.
-    shell.ready, shell.parents = {'base_link'}, {'cam': 'base_link'}
+    adapter.ready, adapter.parents = {'base_link'}, {'cam': 'base_link'}
     with pytest.raises(LookupError):
-        place(shell, clock, places=places)
-    assert place(shell, clock, places=places).frame_id == 'base_link'
+        place(adapter, clock, places=places)
+    assert place(adapter, clock, places=places).frame_id == 'base_link'
 
 
 def test_a_frame_by_name(clock):
-    shell = Shell(ROBOT, 'base_link')
-    made = place(shell, clock, marker_frame='base_link')
+    adapter = Adapter(ROBOT, 'base_link')
+    made = place(adapter, clock, marker_frame='base_link')
     assert (made.frame_id, made.newest) == ('base_link', True)
-    assert shell.looked == 0
-    made = place(shell, clock, marker_frame='')
+    assert adapter.looked == 0
+    made = place(adapter, clock, marker_frame='')
     assert (made.frame_id, made.newest) == ('cam', False)
     with pytest.raises(LookupError):
-        place(shell, clock, marker_frame='nowhere')
+        place(adapter, clock, marker_frame='nowhere')

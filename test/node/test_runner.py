@@ -7,9 +7,12 @@ import time
 
 import numpy as np
 import pytest
+from support.adapters import Memory
 from support.blobs import draw
 
 from pose3d_ros.errors import ConfigError, InputError, Pose3DError
+from pose3d_ros.messages.standalone import StandaloneTypes
+from pose3d_ros.node.host import Host
 from pose3d_ros.node.runner import FrameRunner
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.node import NodeConfig
@@ -25,7 +28,7 @@ class Node:
 
     def __init__(self, estimator='support.blobs', **settings):
         config = NodeConfig(estimator=estimator, **settings)
-        self.results, self.configs, self.logs, self.gave_up = [], [], [], []
+        self.results, self.configs, self.logs, self.halted = [], [], [], []
         self.free = threading.Event()
         self.free.set()
         self.listening = True
@@ -34,13 +37,17 @@ class Node:
         self.runner = FrameRunner(
             self.pipeline,
             config,
+            Host(
+                StandaloneTypes(),
+                Memory(),
+                clock=lambda: self.now,
+                timer=lambda: self.seconds,
+                log=lambda level, line: self.logs.append((level, line)),
+            ),
             decode=self.decode,
             publish=self.publish,
-            clock=lambda: self.now,
-            timer=lambda: self.seconds,
-            wanted=lambda source: self.listening,
-            gave_up=self.gave_up.append,
-            log=lambda level, line: self.logs.append((level, line)),
+            needed=lambda source: self.listening,
+            on_halt=self.halted.append,
         )
 
     def decode(self, arrival):
@@ -173,7 +180,7 @@ def test_broken_images_are_counted_and_survived(make):
     report = node.runner.report()
     assert report.sources[''].bad == 5
     assert report.sources[''].problem == 'the image is broken'
-    assert not report.gave_up
+    assert not report.halted
     assert report.failures == 0
     # Said once, not for every image.
     assert [line for _, line in node.logs] == ['image: the image is broken']
@@ -192,7 +199,7 @@ def test_failures_are_survived(make):
     report = node.runner.report()
     assert (report.failures, report.failures_in_a_row) == (4, 0)
     assert report.last_failure == 'RuntimeError: the network failed on a red image'
-    assert node.gave_up == []
+    assert node.halted == []
 
 
 def test_gives_up_after_failures_in_a_row(make):
@@ -200,8 +207,8 @@ def test_gives_up_after_failures_in_a_row(make):
     for stamp in range(1, 10):
         node.offer(stamp, RED)
         node.finish()
-    assert node.gave_up == ['RuntimeError: the network failed on a red image']
-    assert node.runner.report().gave_up
+    assert node.halted == ['RuntimeError: the network failed on a red image']
+    assert node.runner.report().halted
     assert node.logs[-1][0] == logging.ERROR
     assert 'giving up after 3 in a row' in node.logs[-1][1]
     node.offer(20)
@@ -414,7 +421,7 @@ def test_images_before_start_and_after_stop():
 def test_stop_from_the_worker(make):
     node = make(max_failures=1)
     stopped = []
-    node.runner._on_gave_up = lambda reason: stopped.append(node.runner.stop())
+    node.runner._on_halt = lambda reason: stopped.append(node.runner.stop())
     node.offer(1, RED)
     node.finish()
     assert stopped == [True]

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the image messages of one camera to frames, with everything that belongs to them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from ..camera import Camera
+from ..messages import decode_compressed, stamp_of
+from ..messages.calibration import Calibration
+from ..pipeline import Pipeline
+from ..settings.node import NodeConfig
+from ..types import Array, Frame
+from .host import Host
+from .inputs import AuxiliaryInputs
+from .topics import IMAGE_TYPES
+
+
+class ImageInput:
+    """Images of one camera; messages come from any thread, frames are made in one.
+
+    transport: raw or compressed. calibration_problem: why positions cannot be absolute, empty if
+    they can. assumed: the focal length is.
+    """
+
+    def __init__(
+        self, name: str, config: NodeConfig, pipeline: Pipeline, host: Host, transport: str
+    ) -> None:
+        self.calibration = Calibration(config.image_is_rectified)
+        self.auxiliary = AuxiliaryInputs(config, host)
+        self.encoding = ''
+        self.zero_stamps = 0
+        self.assumed = False
+        self.calibration_problem = 'no image has come'
+        self._name, self._pipeline, self._host = name, pipeline, host
+        self._transport = transport
+
+    def frame(self, payload: Any, received_ns: int, config: NodeConfig) -> Frame:
+        """The frame of an image message, and of what other topics have for its time.
+
+        received_ns: takes the place of a stamp that is zero. Raises InputError.
+        """
+        host = self._host
+        message = host.unpack(payload, IMAGE_TYPES[self._transport])
+        if self._transport == 'compressed':
+            self.encoding = str(message.format)
+            image = decode_compressed(message)
+        else:
+            self.encoding = str(message.encoding)
+            image = host.decode(message)
+        stamp_ns = stamp_of(message.header)
+        if stamp_ns == 0:
+            stamp_ns = received_ns
+            self.zero_stamps += 1
+            if self.zero_stamps == 1:
+                host.log(logging.WARNING, 'images have no stamp; the time of their arrival is used')
+        frame_id = str(message.header.frame_id) or config.camera_frame
+        if not frame_id:
+            host.report(logging.WARNING, 'images have no frame_id; set the parameter camera_frame')
+        size = (int(image.shape[1]), int(image.shape[0]))
+        auxiliary = self.auxiliary.at(stamp_ns, frame_id, size, config)
+        return Frame(
+            image=image,
+            stamp_ns=stamp_ns,
+            frame_id=frame_id,
+            camera=self._camera(size, config),
+            source=self._name,
+            gravity=self._gravity(frame_id, stamp_ns, config),
+            depth=auxiliary.depth,
+            boxes=auxiliary.boxes,
+            keypoints=auxiliary.keypoints,
+        )
+
+    def _gravity(self, frame_id: str, stamp_ns: int, config: NodeConfig) -> Array | None:
+        """(3,) unit vector down in the camera's frame; None without a transform."""
+        if not config.gravity_frame:
+            return None
+        try:
+            rotation, _ = self._host.adapter.lookup(
+                config.gravity_frame, frame_id, stamp_ns, config.tf_timeout_s
+            )
+        except LookupError as error:
+            self._host.report(
+                logging.WARNING, f'gravity is unknown: {error.args[0]}', key='gravity'
+            )
+            return None
+        return np.asarray(-rotation[2] / np.linalg.norm(rotation[2]))
+
+    def _camera(self, size: tuple[int, int], config: NodeConfig) -> Camera | None:
+        camera = self.calibration.camera(size)
+        assumes = config.focal_length_px > 0 or self._pipeline.info.focal_share > 0
+        self.assumed = camera is None and assumes
+        problem = '' if camera is not None or assumes else self.calibration.problem
+        if problem != self.calibration_problem:
+            self.calibration_problem = problem
+            if problem:
+                self._host.log(logging.WARNING, f'no absolute positions: {problem}')
+        return camera
