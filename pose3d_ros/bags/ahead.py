@@ -125,8 +125,8 @@ class RecordedTransforms:
                     raise
 
     def frames(self, time_ns: int) -> FrameTree:
-        """What is connected by the transforms recorded until then."""
-        while self._read(time_ns):
+        """What is connected at that time of the recording, or soon after."""
+        while self._read(time_ns + AHEAD_NS):
             pass
         return self._buffer.frames()
 

@@ -25,7 +25,6 @@ from rclpy.node import Node
 
 from ..drawing.rviz_config import Scene, Topics, configured, template, to_yaml
 from ..errors import ConfigError
-from ..node.core import NODE_NAME
 from ..node.frames import FIXED
 from ..node.qos import RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS
 from ..node.rviz import (
@@ -37,6 +36,7 @@ from ..node.rviz import (
     make_plan,
     topics_of,
 )
+from ..node.topics import NODE_NAME
 from ..node.transforms import TF, TransformBuffer
 from ..types import Array
 from .camera import transform

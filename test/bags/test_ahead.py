@@ -137,3 +137,21 @@ def test_transforms_wait_in_recorded_time(tmp_path):
     np.testing.assert_allclose(rotation @ (0, 0, 1), (1, 0, 0), atol=1e-9)
     transforms.close()
     assert lines == []
+
+
+def test_markers_are_in_a_frame_that_stands_still(tmp_path):
+    """As the live node's, by the transforms of the recording; skeletons stay in the camera's."""
+    source = moving(tmp_path / 'in', late_ns=300_000_000)
+    assert process(source, tmp_path / 'out.mcap') == 0
+    found = read(tmp_path / 'out.mcap')
+    assert {m.header.frame_id for _, m in found['/pose3d_estimator/skeletons']} == {'cam'}
+    frames = {
+        one.header.frame_id for _, m in found['/pose3d_estimator/markers'] for one in m.markers
+    }
+    assert 'odom' in frames
+    assert process(source, tmp_path / 'own.mcap', '--set', 'marker_frame=') == 0
+    found = read(tmp_path / 'own.mcap')
+    frames = {
+        one.header.frame_id for _, m in found['/pose3d_estimator/markers'] for one in m.markers
+    }
+    assert frames == {'cam'}
