@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from pose3d_ros.estimators.openpose3d import published as programs
-from pose3d_ros.geometry import solve_translation
 from pose3d_ros.networks import openpose3d as parts
 from pose3d_ros.networks.openpose3d_people import extract
+from pose3d_ros.placement.translation import solve_translation
 from pose3d_ros.tools.openpose3d_scenes import draw
 
 NEAR_CM = 60.0  # a result further than that from everybody has found nobody

@@ -240,6 +240,51 @@ class Camera:
         return out
 
 
+@dataclass(frozen=True, eq=False)
+class CropCamera:
+    """A camera at the place of another one, looking at a person.
+
+    K: (3, 3) pixels. R: (3, 3), x_crop = R @ x_camera; of determinant -1 if mirrored. size: of the
+    square crop in pixels. camera: that of the image.
+    """
+
+    K: Array
+    R: Array
+    size: int
+    camera: Camera
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether left and right are swapped."""
+        return bool(np.linalg.det(self.R) < 0)
+
+    def to_camera(self, xyz: Array) -> Array:
+        """(..., 3) points or directions along the axes of the image's camera."""
+        return np.asarray(xyz @ self.R)
+
+    def rays(self, pixels: Array) -> Array:
+        """(N, 2) x/z, y/z along the crop's axes of its pixels (N, 2)."""
+        return np.asarray(pixels @ self.inverse[:2, :2].T + self.inverse[:2, 2])
+
+    @cached_property
+    def inverse(self) -> Array:
+        """(3, 3) of K."""
+        return np.asarray(np.linalg.inv(self.K))
+
+    def to_image(self, pixels: Array) -> Array:
+        """(N, 2) pixels of the image for pixels (N, 2) of the crop."""
+        rays = np.column_stack([self.rays(pixels), np.ones(len(pixels))])
+        return self.camera.project(rays @ self.R)
+
+    def from_image(self, pixels: Array) -> Array:
+        """(N, 2) pixels of the crop for pixels (N, 2) of the image; NaN where there is no ray."""
+        rays = np.column_stack([self.camera.rays(pixels), np.ones(len(pixels))]) @ self.R.T
+        with np.errstate(divide='ignore', invalid='ignore'):
+            out = (rays @ self.K.T)[:, :2] / rays[:, 2:]
+        out[~(rays[:, 2] > 1e-6)] = np.nan
+        return np.asarray(out)
+
+
 def camera_for(
     size: tuple[int, int], calibrated: Camera | None, focal_px: float
 ) -> tuple[Camera | None, str]:

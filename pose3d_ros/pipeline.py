@@ -17,7 +17,7 @@ from .people.smoothing import smooth_relative, smooth_root
 from .people.state import PeopleState
 from .people.tracking import Track, predicted
 from .placement.body_scale import body_scaled
-from .placement.placing import BodySize, place_relative
+from .placement.placing import place_relative
 from .settings.declare import settings_of
 from .settings.pipeline import PipelineConfig
 from .skeleton import Skeleton, get_skeleton
@@ -205,9 +205,7 @@ class Pipeline:
 
     def _place(self, frame: Frame, poses: list[Pose3D]) -> list[Pose3D]:
         """Root-relative people in metres from the camera, where the camera is calibrated."""
-        info = self.info
-        body = BodySize(info.size_sigma, info.metric, info.height_m, pull=not info.weighs_pixels)
-        return place_relative(poses, frame, self.config, body)
+        return place_relative(poses, frame, self.config, self.info)
 
     def _out(self, pose: Pose3D) -> Pose3D:
         """A pose as it goes out."""

@@ -46,7 +46,6 @@ TESTED_ELSEWHERE = {
     'outputs/__init__.py': 'a protocol',
     'outputs/pictures.py': 'outputs/test_video.py',
     'outputs/viewer.py': 'cli/test_run.py',
-    'placement/crops.py': 'estimators/test_metro.py',
 }
 
 

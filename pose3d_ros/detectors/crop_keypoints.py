@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 
 from ..backends import NetworkSpec, Port
+from ..camera import CropCamera
 from ..errors import ConfigError
 from ..networks import blazepose as parts
-from ..networks.crops import CropCamera, Picture, varied
+from ..networks.crops import Picture, varied
 from ..settings.pipeline import PipelineConfig
 from ..settings.plugins import Plugins
 from ..skeleton import SKELETONS, Skeleton

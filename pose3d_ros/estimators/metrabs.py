@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..backends import NetworkSpec, Port, input_shapes
-from ..camera import Camera
+from ..camera import Camera, CropCamera
 from ..detectors.boxes import BoxOptions, People, create_detector, detector_models, distinct
 from ..errors import ModelError
 from ..networks import metro as parts
-from ..networks.crops import CropCamera, look_at_wide
+from ..networks.crops import look_at_wide
 from ..networks.person_crops import CropMaker, Person
-from ..placement import crops as _placing
-from ..placement.solvers import metrabs_full, metrabs_joints, metrabs_weak, robust_place
+from ..placement import published
+from ..placement.crops import AUTO, CropBody, place_in_crop
+from ..placement.solvers import robust_place
 from ..settings.declare import setting
 from ..settings.estimators import EstimatorSpec
 from ..settings.pipeline import PipelineConfig
@@ -32,7 +33,7 @@ from . import info_of
 
 STRIDE = 32
 JOINTS = ('coco_cmu_19', 'h36m_17')
-_METHODS = ('auto', 'perspective', 'depth', 'box', 'metrabs', 'metrabs_2020', 'metrabs_weak')
+_METHODS = ('auto', 'perspective', 'depth', 'box', *published.METHODS)
 _FEWEST = 3
 _GAMMA = 0.8  # of a single view, as published
 
@@ -168,12 +169,12 @@ class Estimator:
         method = self._options.place_by
         placed: list[Array] = []
         relative: list[Array] = []
-        sure: list[Array] = []
+        confidences: list[Array] = []
         for k, (view, variant) in enumerate(zip(person.views, self._views)):
             points = raw['points3d'][k].astype(float) / 1000
             trusted = raw['margin'][k] >= 0
-            seen = view.rays(raw['points2d'][k].astype(float))
-            moved = None if method in ('depth', 'box') else _place(method, points, seen, trusted)
+            rays = view.rays(raw['points2d'][k].astype(float))
+            moved = None if method in ('depth', 'box') else _place(method, points, rays, trusted)
             confidence = self._shares @ parts.confidence(
                 raw['variance'][k].astype(float), self._side // STRIDE
             )
@@ -182,32 +183,31 @@ class Estimator:
                 joints, confidence = joints[mirror], confidence[mirror]
             joints = view.to_camera(joints)
             (relative if moved is None else placed).append(joints)
-            sure.append(confidence)
-        found = np.mean(placed or relative, axis=0)
-        if not np.isfinite(found).all():
+            confidences.append(confidence)
+        joints = np.mean(placed or relative, axis=0)
+        if not np.isfinite(joints).all():
             return None
-        confidence = np.mean(sure, axis=0)
+        confidence = np.mean(confidences, axis=0)
         if confidence.mean() < self._options.min_confidence:
             return None
-        pixels = np.full((len(found), 2), np.nan)
+        pixels = np.full((len(joints), 2), np.nan)
         if placed:
-            pixels = person.crop.camera.project(found)
-        root = found[list(self.skeleton.root)].mean(axis=0)
-        pose = _placing.placed(
-            self.skeleton,
-            (found - root) @ person.crop.R.T,
-            pixels,
-            np.where(np.isfinite(pixels).all(axis=1), 1.0, 0.0),
-            confidence,
-            person.crop,
-            person.box,
-            person.frame,
-            self._config,
-            # The pixels are those of joints that have their place, which is found again.
-            'perspective' if placed else 'auto' if method not in _placing.AUTO else method,
-            float(person.box[4]),
+            pixels = person.crop.camera.project(joints)
+        root = joints[list(self.skeleton.root)].mean(axis=0)
+        body = CropBody(
+            skeleton=self.skeleton,
+            crop=person.crop,
+            box=person.box,
+            xyz=(joints - root) @ person.crop.R.T,
+            confidence=confidence,
+            pixels=pixels,
+            pixel_confidence=np.where(np.isfinite(pixels).all(axis=1), 1.0, 0.0),
+            score=float(person.box[4]),
         )
-        if placed and method in ('metrabs', 'metrabs_2020', 'metrabs_weak') and pose.placed_by:
+        # The pixels are those of joints that have their place, which is solved again.
+        again = 'perspective' if placed else 'auto' if method not in AUTO else method
+        pose = place_in_crop(body, person.frame, self._config, again)
+        if placed and method in published.METHODS and pose.placed_by:
             pose = replace(pose, placed_by=method)
         return pose
 
@@ -220,17 +220,13 @@ def _place(method: str, points: Array, rays: Array, trusted: Array) -> Array | N
     """(P, 3) points in front of the view's camera; None if they do not determine their place."""
     if trusted.sum() < _FEWEST:
         return None
-    if method == 'metrabs_weak':
-        t = metrabs_weak(points, rays, trusted)
-    elif method in ('metrabs', 'metrabs_2020'):
-        t = metrabs_full(points, rays, trusted, 0.01 if method == 'metrabs' else 0.0)
-    else:
-        found = robust_place(points, rays, trusted.astype(float))
-        if found is None:
-            return None
-        # Points that the body does not agree with are wrong, and draw no joint to them.
-        t, trusted = found.t, trusted & found.inliers
-    return metrabs_joints(points, rays, t, trusted, 0.0 if method == 'metrabs_2020' else 0.5)
+    if method in published.METHODS:
+        return published.place_as_published(method, points, rays, trusted)
+    place = robust_place(points, rays, trusted.astype(float))
+    if place is None:
+        return None
+    # Points that the body does not agree with are wrong, and draw no joint to them.
+    return published.metrabs_joints(points, rays, place.t, trusted & place.inliers)
 
 
 def _options(config: PipelineConfig) -> Options:

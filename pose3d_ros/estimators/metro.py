@@ -2,7 +2,7 @@
 """MeTRo (arXiv 2003.02953): metric-scale, truncation-robust poses of people in boxes.
 
 The network gives joints in millimetres about the root, inside the image or not. Where the body
-stands is solved from 2D joints of another network on the same crops; see `estimators/_placing.py`.
+stands is solved from 2D joints of another network on the same crops; see `placement.crops`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..errors import ConfigError, ModelError
 from ..networks import metro as parts
 from ..networks.crops import look_at_each
 from ..networks.person_crops import CropMaker, Person
-from ..placement import crops as _placing
+from ..placement.crops import METHODS, CropBody, place_in_crop
 from ..settings.declare import setting
 from ..settings.estimators import EstimatorSpec
 from ..settings.pipeline import PipelineConfig
@@ -53,7 +53,7 @@ class Options(BoxOptions):
         'auto',
         'how the place is found; auto: perspective, else bone_lengths, depth, box; metrabs, '
         'metrabs_2020, metrabs_weak: as published',
-        choices=_placing.METHODS,
+        choices=('auto', *METHODS),
         live=True,
     )
     augmentations: int = setting(
@@ -192,38 +192,29 @@ class Estimator:
         return xyz.mean(axis=1), sure.mean(axis=1)
 
     def _pose(
-        self, person: Person, xyz: Array, sure: Array, seen: Keypoints | None
+        self, person: Person, xyz: Array, confidence: Array, keypoints: Keypoints | None
     ) -> Pose3D | None:
-        """xyz: (J, 3) metres about the root in the axes of the crop."""
+        """xyz: (J, 3) metres about the root in the axes of the crop. confidence: (J,) or NaN."""
         if not np.isfinite(xyz).all():
             return None
         score = float(person.box[4])
-        if seen is not None:
-            score = seen.score
+        if keypoints is not None:
+            score = keypoints.score
             if not score >= _MIN_PRESENCE:
                 return None
-        known = np.isfinite(sure).any()
-        if known and sure.mean() < self._options.min_confidence:
+        stated = np.isfinite(confidence).any()
+        if stated and confidence.mean() < self._options.min_confidence:
             return None
         pixels = np.full((len(xyz), 2), np.nan)
-        trust = np.zeros(len(xyz))
-        if seen is not None:
+        weights = np.zeros(len(xyz))
+        if keypoints is not None:
             for joint, sources in self._shared:
-                pixels[joint] = seen.pixels[sources].mean(axis=0)
-                trust[joint] = seen.confidence[sources].min()
-        return _placing.placed(
-            self.skeleton,
-            xyz,
-            pixels,
-            trust,
-            sure,
-            person.crop,
-            person.box,
-            person.frame,
-            self._config,
-            self._options.place_by,
-            score,
+                pixels[joint] = keypoints.pixels[sources].mean(axis=0)
+                weights[joint] = keypoints.confidence[sources].min()
+        body = CropBody(
+            self.skeleton, person.crop, person.box, xyz, confidence, pixels, weights, score
         )
+        return place_in_crop(body, person.frame, self._config, self._options.place_by)
 
 
 def _options(config: PipelineConfig) -> Options:

@@ -9,14 +9,14 @@ Boxes are x, y, width, height in pixels. Optical frames: x right, y down, z forw
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..camera import Camera
+from ..camera import Camera, CropCamera
 
 Array = NDArray[Any]
 
@@ -26,51 +26,6 @@ _FAR_PX = 1e4
 # Pixels of a crop from one to the next whose distortion is computed, the others being interpolated,
 # by half the crop's width in x/z.
 _STEPS = {0.3: 4, 1.5: 2}
-
-
-@dataclass(frozen=True, eq=False)
-class CropCamera:
-    """A camera at the place of another one, looking at a person.
-
-    K: (3, 3) pixels. R: (3, 3), x_crop = R @ x_camera; of determinant -1 if mirrored. size: of the
-    square crop in pixels. camera: that of the image.
-    """
-
-    K: Array
-    R: Array
-    size: int
-    camera: Camera
-
-    @property
-    def mirrored(self) -> bool:
-        """Whether left and right are swapped."""
-        return bool(np.linalg.det(self.R) < 0)
-
-    def to_camera(self, xyz: Array) -> Array:
-        """(..., 3) points or directions along the axes of the image's camera."""
-        return np.asarray(xyz @ self.R)
-
-    def rays(self, pixels: Array) -> Array:
-        """(N, 2) x/z, y/z along the crop's axes of its pixels (N, 2)."""
-        return np.asarray(pixels @ self.inverse[:2, :2].T + self.inverse[:2, 2])
-
-    @cached_property
-    def inverse(self) -> Array:
-        """(3, 3) of K."""
-        return np.asarray(np.linalg.inv(self.K))
-
-    def to_image(self, pixels: Array) -> Array:
-        """(N, 2) pixels of the image for pixels (N, 2) of the crop."""
-        rays = np.column_stack([self.rays(pixels), np.ones(len(pixels))])
-        return self.camera.project(rays @ self.R)
-
-    def from_image(self, pixels: Array) -> Array:
-        """(N, 2) pixels of the crop for pixels (N, 2) of the image; NaN where there is no ray."""
-        rays = np.column_stack([self.camera.rays(pixels), np.ones(len(pixels))]) @ self.R.T
-        with np.errstate(divide='ignore', invalid='ignore'):
-            out = (rays @ self.K.T)[:, :2] / rays[:, 2:]
-        out[~(rays[:, 2] > 1e-6)] = np.nan
-        return np.asarray(out)
 
 
 def upright(box: Array, size: tuple[int, int]) -> Camera:

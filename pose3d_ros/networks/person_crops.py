@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..camera import Camera
-from ..networks.crops import CropCamera, Picture, upright, varied
+from ..camera import Camera, CropCamera
 from ..networks.metro import Variant
 from ..types import Array, Frame
+from .crops import Picture, upright, varied
 
 Look = Callable[[Camera, Array, int], 'list[CropCamera | None]']
 

@@ -4,143 +4,152 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 
-from ..networks.crops import CropCamera
+from ..camera import CropCamera
 from ..settings.pipeline import PipelineConfig
 from ..skeleton import Skeleton
-from ..types import Array, Frame, JointStatus, Pose3D, PositionSource
-from .placing import body_height, trunk_depth
-from .solvers import (
-    by_bone_lengths,
-    by_box,
-    metrabs_full,
-    metrabs_joints,
-    metrabs_weak,
-    robust_place,
-)
+from ..types import Array, Frame, JointStatus, Pose3D, PositionSource, inside
+from . import published
+from .body import SKIN_TO_JOINT_M, body_height, measured, trunk_depth
+from .published import place_as_published
+from .solvers import by_bone_lengths, by_box, robust_place
 
-METHODS = (
-    'auto', 'perspective', 'bone_lengths', 'depth', 'box', 'metrabs', 'metrabs_2020',
-    'metrabs_weak',
-)  # fmt: skip
 AUTO = ('perspective', 'bone_lengths', 'depth', 'box')
-_BY_RAYS = ('perspective', 'bone_lengths')
-_PUBLISHED = ('metrabs', 'metrabs_2020', 'metrabs_weak')
-_OUTSIDE_TRUST = 0.2  # of 2D joints outside the image, which networks can only guess
+_OUTSIDE_WEIGHT = 0.2  # of 2D joints outside the image, which networks can only guess
 _OUTSIDE_CONFIDENCE = 0.5
 _MAX_RESIDUAL = 0.2  # of the body's extent: over this the two networks see different bodies
 _MIN_AGREE = 0.4
 _STRIDE = 32  # of training, the unit of the published bands
-_BODY_DEPTH_M = 0.09
 
 
-def placed(
-    skeleton: Skeleton,
-    xyz: Array,
-    pixels: Array,
-    trust: Array,
-    confidence: Array,
-    crop: CropCamera,
-    box: Array,
-    frame: Frame,
-    config: PipelineConfig,
-    method: str,
-    score: float,
-) -> Pose3D:
-    """A pose with the best place that there is.
+@dataclass(frozen=True, eq=False)
+class CropBody:
+    """A root-relative body in a crop, and its 2D joints in the image.
 
-    xyz: (J, 3) metres about the root along the crop's axes. pixels, trust: (J, 2), (J,) 2D joints
-    in the image and how much they count, NaN and 0 where there is none. confidence: (J,) of xyz,
-    NaN if unknown; then that of the 2D joints stands in.
+    crop: the camera of the crop. box: (5,) of the person in the image. xyz: (J, 3) metres about the
+    root along the crop's axes. confidence: (J,) of xyz, NaN if unknown; then that of the 2D joints
+    stands in. pixels: (J, 2), NaN where there is none. pixel_confidence: (J,), 0 where there is
+    none. score: 0..1, that this is a person.
     """
-    scaled = False
-    relative = crop.to_camera(xyz)
+
+    skeleton: Skeleton
+    crop: CropCamera
+    box: Array
+    xyz: Array
+    confidence: Array
+    pixels: Array
+    pixel_confidence: Array
+    score: float
+
+
+def place_in_crop(body: CropBody, frame: Frame, config: PipelineConfig, method: str) -> Pose3D:
+    """A pose with the best position that there is. method: `auto`, or one of METHODS."""
+    xyz, scaled = body.xyz, False
     if config.body_height_m:
-        height = body_height(_bare(skeleton, relative))
+        height = body_height(body.skeleton, body.crop.to_camera(xyz))
         if math.isfinite(height):
             xyz, scaled = xyz * (config.body_height_m / height), True
-            relative = crop.to_camera(xyz)
-    seen = _finite(pixels)
-    crop_pixels = crop.from_image(pixels) if seen.any() else pixels
-    rays = crop.rays(crop_pixels)
-    inside = _inside(pixels, frame.size)
-    weights = np.nan_to_num(trust) * np.where(inside, 1.0, _OUTSIDE_TRUST)
-    joints, how = None, ''
+    view = _View(body, frame, xyz)
+    joints, placed_by = None, ''
     for name in AUTO if method == 'auto' else (method,):
-        joints = _by(name, skeleton, xyz, rays, weights, crop_pixels, crop, box, frame, pixels)
+        joints = METHODS[name](view)
         if joints is not None:
-            how = name
+            placed_by = name
             break
-    drawn = joints
-    if drawn is None:
-        guess = by_box(xyz, *_box_rays(crop, box))
-        drawn = None if guess is None else xyz + guess
-    if drawn is not None:
-        projected = crop.camera.project(crop.to_camera(drawn))
-        pixels = np.where(seen[:, None], pixels, projected)
-    inside = _inside(pixels, frame.size)
-    sure = np.where(np.isfinite(confidence), confidence, np.where(seen, trust, np.nan))
-    sure = np.where(inside, sure, _OUTSIDE_CONFIDENCE * sure)
-    status = np.where(inside, JointStatus.MEASURED, JointStatus.INFERRED).astype(np.uint8)
-    calibrated = frame.camera is not None and config.placement and joints is not None
-    if calibrated and joints is not None:
-        final = crop.to_camera(joints)
-        source = _source(how, scaled or bool(frame.camera and frame.camera.assumed))
+    pixels = body.pixels
+    projected = _in_box(view) if joints is None else joints
+    if projected is not None:
+        image = body.crop.camera.project(body.crop.to_camera(projected))
+        pixels = np.where(_finite(pixels)[:, None], pixels, image)
+    visible = inside(pixels, frame.size)
+    own = np.where(_finite(body.pixels), body.pixel_confidence, np.nan)
+    confidence = np.where(np.isfinite(body.confidence), body.confidence, own)
+    status = np.where(visible, JointStatus.MEASURED, JointStatus.INFERRED).astype(np.uint8)
+    if frame.camera is not None and config.placement and joints is not None:
+        final = body.crop.to_camera(joints)
+        source = _source(placed_by, scaled or frame.camera.assumed)
     else:
-        final, source, how = relative, PositionSource.RELATIVE, ''
+        final, source, placed_by = body.crop.to_camera(xyz), PositionSource.RELATIVE, ''
     return Pose3D(
-        skeleton=skeleton,
+        skeleton=body.skeleton,
         xyz=final,
-        confidence=sure,
+        confidence=np.where(visible, confidence, _OUTSIDE_CONFIDENCE * confidence),
         pixels=pixels,
         status=status,
         position_source=source,
-        placed_by=how,
-        score=score,
-        size_px=float(max(box[2:4])),
+        placed_by=placed_by,
+        score=body.score,
+        size_px=float(max(body.box[2:4])),
     )
 
 
-def _by(
-    name: str,
-    skeleton: Skeleton,
-    xyz: Array,
-    rays: Array,
-    weights: Array,
-    crop_pixels: Array,
-    crop: CropCamera,
-    box: Array,
-    frame: Frame,
-    pixels: Array,
-) -> Array | None:
-    """(J, 3) joints from the camera along the crop's axes by one method; None if it cannot."""
-    if name in _BY_RAYS and not _finite(rays).any():
+@dataclass(frozen=True, eq=False)
+class _View:
+    """What the methods need of a body. xyz: (J, 3) as in CropBody, scaled."""
+
+    body: CropBody
+    frame: Frame
+    xyz: Array
+
+    @cached_property
+    def crop_pixels(self) -> Array:
+        """(J, 2) pixels of the crop."""
+        pixels = self.body.pixels
+        return self.body.crop.from_image(pixels) if _finite(pixels).any() else pixels
+
+    @cached_property
+    def rays(self) -> Array:
+        """(J, 2) x/z, y/z along the crop's axes."""
+        return self.body.crop.rays(self.crop_pixels)
+
+    @cached_property
+    def weights(self) -> Array:
+        """(J,) of the rays."""
+        visible = inside(self.body.pixels, self.frame.size)
+        confidence = np.nan_to_num(self.body.pixel_confidence)
+        return np.asarray(confidence * np.where(visible, 1.0, _OUTSIDE_WEIGHT))
+
+    @cached_property
+    def box_rays(self) -> tuple[Array, Array]:
+        """x/z, y/z along the crop's axes of the middles of the box's sides.
+
+        (2,) left and top, (2,) right and bottom.
+        """
+        x, y, width, height = (float(v) for v in self.body.box[:4])
+        cx, cy = x + width / 2, y + height / 2
+        sides = np.array([(x, cy), (cx, y), (x + width, cy), (cx, y + height)])
+        rays = self.body.crop.rays(self.body.crop.from_image(sides))
+        return np.array([rays[0, 0], rays[1, 1]]), np.array([rays[2, 0], rays[3, 1]])
+
+
+def _by_perspective(view: _View) -> Array | None:
+    """By rays, some of which may be wrong."""
+    if not _finite(view.rays).any():
         return None
-    if name == 'perspective':
-        found = robust_place(xyz, rays, weights)
-        if found is None or found.residual > _MAX_RESIDUAL * found.extent:
-            return None
-        agree = weights[found.inliers].sum() / max(weights[np.isfinite(weights)].sum(), 1e-9)
-        return xyz + found.t if agree >= _MIN_AGREE else None
-    if name == 'bone_lengths':
-        return _by_bones(skeleton, xyz, rays, weights)
-    if name == 'depth':
-        return _by_depth(skeleton, xyz, rays, weights, crop, box, frame, pixels)
-    if name == 'box':
-        guess = by_box(xyz, *_box_rays(crop, box))
-        return None if guess is None else xyz + guess
-    return _as_published(name, xyz, rays, crop_pixels, crop.size)
+    place = robust_place(view.xyz, view.rays, view.weights)
+    if place is None or place.residual > _MAX_RESIDUAL * place.extent:
+        return None
+    weights = view.weights
+    agree = weights[place.inliers].sum() / max(weights[np.isfinite(weights)].sum(), 1e-9)
+    return np.asarray(view.xyz + place.t) if agree >= _MIN_AGREE else None
 
 
-def _by_bones(skeleton: Skeleton, xyz: Array, rays: Array, weights: Array) -> Array | None:
+def _by_bones(view: _View) -> Array | None:
     """Joints on their rays, as far apart as the network says that the bones are long."""
-    edges = np.array([(p, j) for j, p in enumerate(skeleton.parents) if p >= 0])
+    xyz, rays, weights = view.xyz, view.rays, view.weights
+    if not _finite(rays).any():
+        return None
+    parents = view.body.skeleton.parents
+    edges = np.array([(p, j) for j, p in enumerate(parents) if p >= 0])
     lengths = np.linalg.norm(xyz[edges[:, 0]] - xyz[edges[:, 1]], axis=1)
     shares = np.minimum(weights[edges[:, 0]], weights[edges[:, 1]])
     z = by_bone_lengths(rays, xyz[:, 2], edges, lengths, shares)
-    used = np.isfinite(rays).all(axis=1) & (weights > 0)
+    used = _finite(rays) & (weights > 0)
     if z is None or used.sum() < 3:
         return None
     depth = xyz[used, 2] + z
@@ -148,96 +157,67 @@ def _by_bones(skeleton: Skeleton, xyz: Array, rays: Array, weights: Array) -> Ar
     return np.asarray(xyz + np.array([*aside, z]))
 
 
-def _by_depth(
-    skeleton: Skeleton,
-    xyz: Array,
-    rays: Array,
-    weights: Array,
-    crop: CropCamera,
-    box: Array,
-    frame: Frame,
-    pixels: Array,
-) -> Array | None:
+def _by_depth(view: _View) -> Array | None:
     """By a depth image: at the trunk's joints, else in the middle of the box."""
-    if frame.depth is None:
+    depth, crop, box = view.frame.depth, view.body.crop, view.body.box
+    if depth is None:
         return None
-    relative = crop.to_camera(xyz)
-    camera_z = trunk_depth(_bare(skeleton, relative, pixels), relative, frame.depth)
-    centre = box[:2] + box[2:4] / 2
-    low, high = _box_rays(crop, box)
+    relative = crop.to_camera(view.xyz)
+    camera_z = trunk_depth(view.body.skeleton, relative, view.body.pixels, depth)
+    low, high = view.box_rays
     ray = (low + high) / 2
-    used = np.isfinite(rays).all(axis=1) & (weights > 0)
+    used = _finite(view.rays) & (view.weights > 0)
     if camera_z and used.sum() >= 3:
         # Depth is along the image's axis, the solution along the crop's; near enough to iterate.
-        ray = np.median(rays[used] - xyz[used, :2] / max(camera_z, 0.3), axis=0)
+        ray = np.median(view.rays[used] - view.xyz[used, :2] / max(camera_z, 0.3), axis=0)
     else:
-        half = np.maximum(box[2:4] / 10, 3)
-        x0, y0 = (int(max(v, 0)) for v in np.floor(centre - half))
-        x1, y1 = (int(v) + 1 for v in np.ceil(centre + half))
-        window = frame.depth[y0:y1, x0:x1]
-        window = window[np.isfinite(window) & (window > 0)]
+        centre, half = box[:2] + box[2:4] / 2, np.maximum(box[2:4] / 10, 3)
+        left, top = (int(max(v, 0)) for v in np.floor(centre - half))
+        right, bottom = (int(v) + 1 for v in np.ceil(centre + half))
+        window = measured(depth, left, top, right, bottom)
         if len(window) < 5:
             return None
-        camera_z = float(np.median(window)) + _BODY_DEPTH_M
+        camera_z = float(np.median(window)) + SKIN_TO_JOINT_M
     direction = crop.to_camera(np.array([*ray, 1.0]))
     if direction[2] < 1e-3:
         return None
-    return np.asarray(xyz + np.array([*ray, 1.0]) * (camera_z / direction[2]))
+    return np.asarray(view.xyz + np.array([*ray, 1.0]) * (camera_z / direction[2]))
 
 
-def _as_published(
-    name: str, xyz: Array, rays: Array, crop_pixels: Array, size: int
-) -> Array | None:
-    edge = (1.0 if name == 'metrabs_2020' else 0.75) * _STRIDE
-    known = _finite(rays)
+def _in_box(view: _View) -> Array | None:
+    """As large as the box."""
+    t = by_box(view.xyz, *view.box_rays)
+    return None if t is None else np.asarray(view.xyz + t)
+
+
+def _as_published(method: str, view: _View) -> Array | None:
+    """By the joints in the inner part of the crop."""
+    edge = (1.0 if method == 'metrabs_2020' else 0.75) * _STRIDE
+    finite, pixels = _finite(view.rays), view.crop_pixels
     with np.errstate(invalid='ignore'):
-        trusted = np.asarray(((crop_pixels >= edge) & (crop_pixels <= size - edge)).all(axis=1))
-    if (trusted & known).sum() < 3:
+        within = (pixels >= edge) & (pixels <= view.body.crop.size - edge)
+    trusted = np.asarray(within.all(axis=1))
+    if (trusted & finite).sum() < 3:
         # Fewer collapse onto the camera.
         return None
-    points, seen, band = xyz[known], rays[known], trusted[known]
-    if name == 'metrabs_weak':
-        t = metrabs_weak(points, seen, band)
-    else:
-        t = metrabs_full(points, seen, band, 0.0 if name == 'metrabs_2020' else 0.01)
-    out = xyz + t
-    out[known] = metrabs_joints(points, seen, t, band, 0.0 if name == 'metrabs_2020' else 0.5)
-    return np.asarray(out)
+    return place_as_published(method, view.xyz, view.rays, trusted)
 
 
-def _box_rays(crop: CropCamera, box: Array) -> tuple[Array, Array]:
-    """x/z, y/z along the crop's axes of the middles of the box's sides: left top, right bottom."""
-    x, y, width, height = (float(v) for v in box[:4])
-    cx, cy = x + width / 2, y + height / 2
-    sides = np.array([(x, cy), (cx, y), (x + width, cy), (cx, y + height)])
-    rays = crop.rays(crop.from_image(sides))
-    return np.array([rays[0, 0], rays[1, 1]]), np.array([rays[2, 0], rays[3, 1]])
+def _source(placed_by: str, assumed: bool) -> PositionSource:
+    if placed_by == 'depth':
+        return PositionSource.DEPTH
+    return PositionSource.ASSUMED if assumed or placed_by == 'box' else PositionSource.METRIC
 
 
 def _finite(points: Array) -> Array:
     return np.asarray(np.isfinite(points).all(axis=1))
 
 
-def _inside(pixels: Array, size: tuple[int, int]) -> Array:
-    with np.errstate(invalid='ignore'):
-        return np.asarray(
-            (pixels >= -0.5).all(axis=1) & (pixels <= np.subtract(size, 0.5)).all(axis=1)
-        )
-
-
-def _source(how: str, assumed: bool) -> PositionSource:
-    if how == 'depth':
-        return PositionSource.DEPTH
-    return PositionSource.ASSUMED if assumed or how == 'box' else PositionSource.METRIC
-
-
-def _bare(skeleton: Skeleton, xyz: Array, pixels: Array | None = None) -> Pose3D:
-    """What body_height and trunk_depth read."""
-    count = len(skeleton)
-    return Pose3D(
-        skeleton=skeleton,
-        xyz=xyz,
-        confidence=np.ones(count),
-        pixels=np.full((count, 2), np.nan) if pixels is None else pixels,
-        status=np.ones(count, np.uint8),
-    )
+METHODS: Mapping[str, Callable[[_View], Array | None]] = {
+    'perspective': _by_perspective,
+    'bone_lengths': _by_bones,
+    'depth': _by_depth,
+    'box': _in_box,
+    **{name: partial(_as_published, name) for name in published.METHODS},
+}
+"""Ways to joints (J, 3) from the camera along the crop's axes; None where one cannot tell."""

@@ -3,7 +3,7 @@
 
 xyz: (J, 3) metres about an unknown reference point. rays: (J, 2) x/z, y/z of the same joints seen
 by the camera along whose axes xyz is given; NaN where a joint has none. All return the reference
-point (3,), to be added to xyz. Published variants (MeTRAbs: arXiv 2007.07227) are beside our own.
+point (3,), to be added to xyz.
 """
 
 from __future__ import annotations
@@ -11,17 +11,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-Array = NDArray[Any]
+from ..types import Array
 
-RIDGE = 0.01
-MIX = 0.5
-_TRUSTED, _UNTRUSTED = 1.0001, 0.0001
 _PAIRS = 400
 _ROUNDS = 8
 _NEAR_M = 0.1
@@ -151,43 +146,6 @@ def _weighted_median(values: Array, weights: Array) -> float:
     order = np.argsort(values)
     total = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(total, total[-1] / 2)])
-
-
-def metrabs_full(xyz: Array, rays: Array, trusted: Array, ridge: float = RIDGE) -> Array:
-    """Full perspective as MeTRAbs publishes it, for one person at a time.
-
-    trusted: (J,) bool. ridge 0: as in the release of November 2020. Fewer than three trusted
-    joints make the result worthless; see docs/estimators/metro.md.
-    """
-    a, b = rays.T
-    right = np.concatenate([a * xyz[:, 2] - xyz[:, 0], b * xyz[:, 2] - xyz[:, 1]])
-    s2, sb = math.sqrt(float(np.mean(rays**2))), math.sqrt(float(np.mean(right**2)))
-    one, zero = np.ones(len(a)), np.zeros(len(a))
-    left = np.concatenate(
-        [np.stack([one, zero, -a / s2], axis=1), np.stack([zero, one, -b / s2], axis=1)]
-    )
-    w = np.tile(np.where(trusted, _TRUSTED, _UNTRUSTED) ** 2, 2)
-    normal = (left * w[:, None]).T @ left + ridge * np.eye(3)
-    q = np.linalg.solve(normal, (left * w[:, None]).T @ (right / sb))
-    return np.array([q[0] * sb, q[1] * sb, q[2] * sb / s2])
-
-
-def metrabs_weak(xyz: Array, rays: Array, trusted: Array) -> Array:
-    """Weak perspective as MeTRAbs publishes it: centroid and size of the trusted joints."""
-    if not trusted.any():
-        return np.array([0.0, 0.0, 1.0])
-    points, seen = xyz[trusted], rays[trusted]
-    m3, m2 = points.mean(axis=0), seen.mean(axis=0)
-    s3 = math.sqrt(float(((points - m3)[:, :2] ** 2).sum(axis=1).mean()) + 1e-10)
-    s2 = math.sqrt(float(((seen - m2) ** 2).sum(axis=1).mean()) + 1e-10)
-    return np.asarray(np.array([*m2, 1.0]) * (max(s3, 1e-5) / max(s2, 1e-5)) - m3)
-
-
-def metrabs_joints(xyz: Array, rays: Array, t: Array, trusted: Array, mix: float = MIX) -> Array:
-    """(J, 3) joints: trusted ones between the placed body (mix 1) and their rays (mix 0)."""
-    placed = xyz + t
-    along = np.column_stack([rays, np.ones(len(rays))]) * placed[:, 2:]
-    return np.where(trusted[:, None], mix * placed + (1 - mix) * along, placed)
 
 
 def by_bone_lengths(

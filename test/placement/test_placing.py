@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.placement.placing import BodySize, body_height, place, trunk_depth
+from pose3d_ros.placement.placing import place_relative
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
-from pose3d_ros.types import Frame, JointStatus, Pose3D, PositionSource
+from pose3d_ros.types import EstimatorInfo, Frame, JointStatus, Pose3D, PositionSource
 
+INFO = EstimatorInfo('m', '1', 'none', 'CPU', 'f32', metric=True, size_sigma=0.1)
 COCO = SKELETONS['coco_17']
 CAMERA = Camera(
     K=np.array([[550.0, 0, 320], [0, 550, 240], [0, 0, 1]]),
@@ -44,8 +45,8 @@ def seen(scale: float = 1.0, camera: Camera = CAMERA) -> Pose3D:
 def put(
     pose: Pose3D, depth: np.ndarray | None = None, camera: Camera = CAMERA, **settings
 ) -> Pose3D:
-    frame = Frame(np.zeros((480, 640, 3), np.uint8), depth=depth)
-    return place([pose], camera, frame, PipelineConfig(**settings), BodySize(0.1, True))[0]
+    frame = Frame(np.zeros((480, 640, 3), np.uint8), depth=depth, camera=camera)
+    return place_relative([pose], frame, PipelineConfig(**settings), INFO)[0]
 
 
 def test_exact_body_is_placed_exactly_through_distortion() -> None:
@@ -72,7 +73,6 @@ def test_depth_camera_mends_it_too() -> None:
 
 def test_holes_in_the_depth_are_no_measurement() -> None:
     empty = np.full((480, 640), np.nan, np.float32)
-    assert trunk_depth(seen(), BODY, empty) == 0.0
     assert put(seen(0.9), depth=empty).position_source == PositionSource.METRIC
 
 
@@ -106,9 +106,3 @@ def test_joints_are_pulled_onto_their_rays() -> None:
     np.testing.assert_allclose(CAMERA.project(full.xyz)[9], pose.pixels[9], atol=0.1)
     none = put(pose.replace(xyz=bent), reprojection_weight=0.0)
     assert np.abs(CAMERA.project(none.xyz)[9] - pose.pixels[9]).max() > 5
-
-
-def test_height() -> None:
-    assert body_height(seen()) == pytest.approx(1.8, abs=0.01)
-    lost = seen().replace(xyz=np.full((17, 3), np.nan))
-    assert np.isnan(body_height(lost))

@@ -13,12 +13,8 @@ from pose3d_ros.camera import Camera
 from pose3d_ros.estimators.metro import graph_joints, load_graph
 from pose3d_ros.networks import metro as parts
 from pose3d_ros.networks.crops import Picture, look_at, look_at_wide, varied
-from pose3d_ros.placement.solvers import (
-    by_bone_lengths,
-    metrabs_full,
-    metrabs_joints,
-    metrabs_weak,
-)
+from pose3d_ros.placement.published import metrabs_full, metrabs_joints, metrabs_weak
+from pose3d_ros.placement.solvers import by_bone_lengths
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
 from published import metro_cube

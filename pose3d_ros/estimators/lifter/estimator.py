@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...errors import ConfigError
-from ...placement.placing import body_height
+from ...placement.body import body_height
 from ...settings.declare import setting
 from ...settings.estimators import EstimatorSpec
 from ...settings.pipeline import PipelineConfig
@@ -364,7 +364,7 @@ class Estimator:
             xyz = blended(xyz, self.skeleton, seen, view.size, self._options.source_3d)
         pose = flat.replace(xyz=xyz, covariance=lifted.covariance, status=status.astype(np.uint8))
         if not self._lift.metric and not self._config.parity:
-            height = body_height(pose)
+            height = body_height(self.skeleton, pose.xyz)
             if math.isfinite(height):
                 wanted = self._config.body_height_m or _TALL
                 pose = pose.replace(xyz=pose.xyz * (wanted / height))
