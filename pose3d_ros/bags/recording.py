@@ -175,8 +175,8 @@ def _image_of(camera: str, topics: Sequence[str]) -> str:
     """The image topic in the namespace that is called as the camera."""
     own = [topic for topic in topics if _namespace(topic).replace('/', '_') == camera]
     if len(own) != 1:
-        found = ', '.join(own or topics)
-        raise InputError(f'no image topic is that of the camera {camera!r}; choose of {found}')
+        choice = ', '.join(own or topics)
+        raise InputError(f'no image topic is that of the camera {camera!r}; choose of {choice}')
     return own[0]
 
 

@@ -269,10 +269,10 @@ class StandaloneNode:
             camera: max(subscription.lost(), self._gaps[camera].missing)
             for camera, subscription in self._images.items()
         }
-        found = self._core.diagnostics(self._topics, qos, lost, self._auxiliary)
+        statuses = self._core.diagnostics(self._topics, qos, lost, self._auxiliary)
         self._diagnostics.publish(
             diagnostic_array(
-                self._node.types, found, stamp_ns=self._now(), node=self._node.names.full
+                self._node.types, statuses, stamp_ns=self._now(), node=self._node.names.full
             )
         )
 

@@ -37,8 +37,8 @@ class AuxiliaryInput:
     """A topic of another node that says something of each image: boxes, keypoints or depth.
 
     topic: resolved. exact, near, missing: images for which it had something of their very stamp, of
-    a stamp nearby, nothing; waited_s: for all of them. found: for the last image. problem: why a
-    message was of no use. needed: nobody is found without it.
+    a stamp nearby, nothing; waited_s: for all of them. matched: the last image had one. problem:
+    why a message was of no use. needed: nobody is found without it.
     """
 
     name: str
@@ -48,7 +48,7 @@ class AuxiliaryInput:
     near: int = 0
     missing: int = 0
     waited_s: float = 0.0
-    found: bool = True
+    matched: bool = True
     problem: str = ''
     needed: bool = True
 
@@ -143,7 +143,7 @@ def _auxiliary(name: str, state: AuxiliaryInput) -> Status:
         status.problem(ERROR, state.problem)
     elif not state.received:
         status.problem(level, f'nothing has come on {state.topic}')
-    elif not state.found:
+    elif not state.matched:
         status.problem(level, f'nothing on {state.topic} is of the time of the last image')
     elif state.near > state.exact:
         status.problem(WARN, f'{state.topic}: most stamps are not those of images')

@@ -27,7 +27,7 @@ class Stamped(Generic[T]):
         self.missing = 0
         self.waited_s = 0.0
         """For all images together."""
-        self.found = True
+        self.matched = True
         """Whether there was anything for the last image."""
 
     def add(self, stamp_ns: int, item: T) -> None:
@@ -54,8 +54,8 @@ class Stamped(Generic[T]):
             self._changed.wait_for(lambda: any(s >= stamp_ns for s, _ in self._items), wait_s)
             self.waited_s += time.monotonic() - begin
             best = min(self._items, key=lambda item: abs(item[0] - stamp_ns), default=None)
-            self.found = best is not None and abs(best[0] - stamp_ns) <= near_ns
-            if best is None or not self.found:
+            self.matched = best is not None and abs(best[0] - stamp_ns) <= near_ns
+            if best is None or not self.matched:
                 self.missing += 1
                 return None
             self.exact += best[0] == stamp_ns

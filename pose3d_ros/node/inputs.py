@@ -132,7 +132,7 @@ class AuxiliaryInputs:
                 near=messages.near,
                 missing=messages.missing,
                 waited_s=messages.waited_s,
-                found=messages.found,
+                matched=messages.matched,
                 problem=self._problems.get(name, ''),
                 # Without depth people are placed as with any camera.
                 needed=name != 'depth_image',

@@ -120,11 +120,11 @@ class TransformBuffer:
         return r_target.T @ r_source, r_target.T @ (t_source - t_target)
 
     def _ancestors(self, frame: str) -> list[str]:
-        found = [frame]
-        while frame in self._edges and self._edges[frame].parent not in found:
+        chain = [frame]
+        while frame in self._edges and self._edges[frame].parent not in chain:
             frame = self._edges[frame].parent
-            found.append(frame)
-        return found
+            chain.append(frame)
+        return chain
 
     def _chain(self, frames: list[str], stamp_ns: int | None) -> tuple[Array, Array]:
         """Pose of the first frame in the parent of the last."""

@@ -49,8 +49,8 @@ class PeopleState:
         if not self.tracks(config):
             return poses, []
         update = self._tracker.update(frame, poses, config.track_max_missed_s)
-        self._ending += [(frame.stamp_ns, ended) for ended in update.lost]
-        return update.poses, update.missing
+        self._ending += [(frame.stamp_ns, ended) for ended in update.ended]
+        return update.poses, update.unseen
 
     def tracks(self, config: PipelineConfig) -> bool:
         """Whether ids are this package's own."""

@@ -62,11 +62,11 @@ class Track:
 
 @dataclass
 class Update:
-    """poses: with ids, in the order they came. missing: tracks unseen now. lost: ended ids."""
+    """poses: with ids, in the order they came. unseen: tracks without a pose now. ended: ids."""
 
     poses: list[Pose3D]
-    missing: list[Track]
-    lost: list[int]
+    unseen: list[Track]
+    ended: list[int]
 
 
 class Tracker:
@@ -111,18 +111,18 @@ class Tracker:
             track.missed = False
             out.append(track.pose)
         delivered = {pose.track_id for pose in out}
-        missing, lost = [], []
+        unseen, ended = [], []
         for track in self.tracks:
             if track.id in delivered:
                 continue
             track.missed = True
             if (frame.stamp_ns - track.stamp_ns) * 1e-9 > max_missed_s:
-                lost.append(track.id)
+                ended.append(track.id)
             else:
-                missing.append(track)
-        if lost:
-            self.tracks = [track for track in self.tracks if track.id not in lost]
-        return Update(out, missing, lost)
+                unseen.append(track)
+        if ended:
+            self.tracks = [track for track in self.tracks if track.id not in ended]
+        return Update(out, unseen, ended)
 
     def _match(self, stamp_ns: int, seen: Sequence[_Seen]) -> dict[int, Track]:
         if not seen or not self.tracks:

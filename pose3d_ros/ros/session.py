@@ -82,9 +82,9 @@ class Session:
 
     def _open(self, config: NodeConfig) -> None:
         for name, endpoints in self._endpoints.items():
-            for output, kind in OUTPUTS.items():
+            for output, type_name in OUTPUTS.items():
                 self._outputs[name, output] = endpoints.publisher(
-                    message_class(kind), output_topic(name, output), RESULT
+                    message_class(type_name), output_topic(name, output), RESULT
                 )
         self._info = next(iter(self._endpoints.values())).publisher(
             message_class(INFO_TYPE), '~/estimator_info', LATCHED
@@ -94,10 +94,10 @@ class Session:
     def _listen_to_transforms(self) -> None:
         """Subscribe to them; in the executor's thread."""
         self._hears_transforms = True
-        kind, take = message_class(TF), self._transforms.take
+        type_, take = message_class(TF), self._transforms.take
         listen = self._listener.subscription
-        listen(kind, '/tf', partial(take, static=False), TRANSFORMS)
-        listen(kind, '/tf_static', partial(take, static=True), STATIC_TRANSFORMS)
+        listen(type_, '/tf', partial(take, static=False), TRANSFORMS)
+        listen(type_, '/tf_static', partial(take, static=True), STATIC_TRANSFORMS)
 
     def _prepare_broadcasts(self, config: NodeConfig) -> None:
         """Make the publisher of transforms when it is first wanted; in the executor's thread."""
@@ -234,10 +234,10 @@ class Session:
 
         executor.create_task(listen)
 
-    def _unpack(self, data: bytes, kind: str) -> Any:
+    def _unpack(self, data: bytes, type_name: str) -> Any:
         """Message of its serialised form; in the worker, because it costs more than receiving."""
         try:
-            return deserialize_message(data, message_class(kind))
+            return deserialize_message(data, message_class(type_name))
         except Exception as error:
             raise InputError(f'an image message cannot be read: {error}') from error
 

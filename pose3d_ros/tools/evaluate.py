@@ -109,7 +109,7 @@ class ClipResult:
     people: int
     frames: int = 0
     visible: int = 0
-    found: int = 0
+    matched: int = 0
     false_people: int = 0
     identity_switches: int = 0
     missing_joints: int = 0
@@ -138,7 +138,7 @@ class ClipResult:
         errors = np.where(placed, xyz - truth, moved - moved_truth)
         spread = metrics.coverage(errors, covariance) if len(xyz) else float('nan')
         numbers = {
-            'detection_rate': self.found / self.visible if self.visible else np.nan,
+            'detection_rate': self.matched / self.visible if self.visible else np.nan,
             'mpjpe_mm': 1000 * _mean(metrics.mpjpe(moved, moved_truth)),
             'n_mpjpe_mm': 1000 * _mean(metrics.n_mpjpe(moved, moved_truth)),
             'pa_mpjpe_mm': 1000 * _mean(metrics.pa_mpjpe(xyz, truth)),
@@ -155,7 +155,7 @@ class ClipResult:
             'frames': self.frames,
             'people': self.people,
             'people_visible': self.visible,
-            'people_found': self.found,
+            'people_found': self.matched,
             'false_people': self.false_people,
             'identity_switches': self.identity_switches,
             'missing_joints': self.missing_joints,
@@ -258,19 +258,19 @@ class ClipScore:
         result, clip = self.result, self._clip
         result.frames += 1
         joints = [scored_joints(pose, clip.camera) for pose in poses]
-        there = np.flatnonzero(clip.visible[index])
-        result.visible += len(there)
-        truth_px = clip.pixels[index, there]
+        visible = np.flatnonzero(clip.visible[index])
+        result.visible += len(visible)
+        truth_px = clip.pixels[index, visible]
         extent = np.ptp(truth_px, axis=1)
         pairs = metrics.match_people(
             np.array([pixels for _, pixels, _ in joints]).reshape(-1, len(JOINTS), 2),
             truth_px,
             MATCH_LIMIT * np.hypot(extent[:, 0], extent[:, 1]),
         )
-        result.found += len(pairs)
+        result.matched += len(pairs)
         result.false_people += len(poses) - len(pairs)
         for prediction, row in pairs:
-            person, pose = int(there[row]), poses[prediction]
+            person, pose = int(visible[row]), poses[prediction]
             xyz, pixels, covariance = joints[prediction]
             before = self._identities.get(person)
             if before is not None and before != pose.track_id:

@@ -16,9 +16,9 @@ def test_an_image_finds_what_belongs_to_it() -> None:
     assert stamped.of(200 * MS, 500 * MS) == 2
     assert stamped.of(260 * MS, 500 * MS) == 3
     assert stamped.of(700 * MS, 500 * MS) == 3
-    assert stamped.found
+    assert stamped.matched
     assert stamped.of(900 * MS, 500 * MS) is None
-    assert not stamped.found
+    assert not stamped.matched
     # No tolerance: only the very stamp.
     assert stamped.of(300 * MS, 0) == 3
     assert stamped.of(301 * MS, 0) is None

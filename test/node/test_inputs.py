@@ -108,7 +108,7 @@ def test_the_nearest_in_time():
     side.add(depth_message(3.0, S + 40 * MS))
     assert side.depth(S + 25 * MS)[0, 40] == pytest.approx(3.0)
     assert side.depth(S + 100 * MS) is None
-    assert (side.state.near, side.state.missing, side.state.found) == (1, 1, False)
+    assert (side.state.near, side.state.missing, side.state.matched) == (1, 1, False)
     side.made.clear()
     assert side.depth(S) is None
 

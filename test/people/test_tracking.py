@@ -68,7 +68,7 @@ def test_clothes_tell_who_came_back() -> None:
     for k in range(10):
         tracker.update(frame(k, (250, RED), (390, BLUE)), [person(250), person(390)], 1.0)
     for k in range(10, 25):
-        assert tracker.update(frame(k), [], 1.0).lost == []
+        assert tracker.update(frame(k), [], 1.0).ended == []
     back = tracker.update(frame(25, (300, BLUE), (340, RED)), [person(300), person(340)], 1.0)
     assert [pose.track_id for pose in back.poses] == [2, 1]
 
@@ -76,10 +76,10 @@ def test_clothes_tell_who_came_back() -> None:
 def test_tracks_survive_and_end() -> None:
     tracker = Tracker()
     tracker.update(frame(0), [person(100)], 0.2)
-    assert tracker.update(frame(5), [], 0.2).lost == []
+    assert tracker.update(frame(5), [], 0.2).ended == []
     update = tracker.update(frame(6), [person(105)], 0.2)
     assert update.poses[0].track_id == 1
-    assert tracker.update(frame(20), [], 0.2).lost == [1]
+    assert tracker.update(frame(20), [], 0.2).ended == [1]
     assert tracker.tracks == []
     assert tracker.update(frame(21), [person(105)], 0.2).poses[0].track_id == 2
 
@@ -118,7 +118,7 @@ def test_prediction_goes_on_and_says_so() -> None:
         pose = person(100 + 10 * k, velocity=np.array([1.0, 0, 0]))
         tracker.update(frame(k), [pose.replace(position_source=PositionSource.METRIC)], 1.0)
     update = tracker.update(frame(12), [], 1.0)
-    found = predicted(update.missing[0], 12 * TICK)
+    found = predicted(update.unseen[0], 12 * TICK)
     assert found.tracking_state == TrackingState.PREDICTED
     assert (found.status == JointStatus.PREDICTED).all()
     assert found.pixels[0, 0] > BODY[0, 0] + 190
