@@ -67,7 +67,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Publish until the source ends or until told to end."""
-    needs('cyclonedds', 'dds', 'pose3d camera')
+    needs(
+        'cyclonedds',
+        'dds',
+        'pose3d camera',
+        'under ROS 2, `ros2 run pose3d_ros camera` does without it',
+    )
     needs('rosbags', 'dds', 'pose3d camera')
     from ..dds.camera import CameraNode
     from ..dds.names import Names

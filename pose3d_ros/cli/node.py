@@ -79,7 +79,12 @@ def add_network_options(parser: argparse.ArgumentParser, default_name: str) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Run the node until it is told to end."""
-    needs('cyclonedds', 'dds', 'pose3d node')
+    needs(
+        'cyclonedds',
+        'dds',
+        'pose3d node',
+        'under ROS 2, `ros2 run pose3d_ros estimator` does without it',
+    )
     needs('rosbags', 'dds', 'pose3d node')
     from ..dds.names import Names
     from ..dds.node import StandaloneNode
