@@ -14,6 +14,8 @@ from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame, Pose3D, PositionSource, Result, TrackingState
 from pose3d_ros.zoo import Model
 
+pytestmark = pytest.mark.slow
+
 TICK = 33_333_333
 BLACK = np.zeros((480, 640, 3), np.uint8)
 

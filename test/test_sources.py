@@ -168,6 +168,7 @@ def test_calibration_is_scaled_to_the_image(tmp_path, picture):
         list(open_source(write(tmp_path / 'b.png', picture[:20]), camera=camera))
 
 
+@pytest.mark.slow
 def test_video_frames_and_stamps():
     source = open_source(resource('demo', 'jump.mp4'))
     assert (source.kind, source.length, source.independent) == ('video', 180, False)
@@ -218,6 +219,7 @@ def test_missing_webcam_names_those_that_are_there():
         open_source('97')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', parity_files('blazepose', 'clip_*.npz'), ids=lambda p: p.stem)
 def test_parity_blazepose_decoded_frames(path):
     video = CLIPS / f'{path.stem.removeprefix("clip_")}.mp4'

@@ -18,6 +18,8 @@ from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.node import NodeConfig
 from pose3d_ros.types import Frame
 
+pytestmark = pytest.mark.slow
+
 CAMERA = Camera(K=np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), size=(640, 480))
 CONFIG = NodeConfig(estimator='support.blobs')
 S = 1_000_000_000

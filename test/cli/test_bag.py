@@ -9,6 +9,8 @@ from support.bags import BOTH, COMPRESSED, IMAGE, INFO, STRING, read, record
 
 from pose3d_ros.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 
 def process(source, target, *options):
     return main(['bag', str(source), str(target), '--estimator', 'support.blobs', *options])

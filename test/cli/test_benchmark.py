@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 
+import pytest
 from support.processor import has_bf16
 
 from pose3d_ros.cli.main import main
 from pose3d_ros.resources import resource
 from pose3d_ros.tools.benchmark import WARM_UP_FRAMES
+
+pytestmark = pytest.mark.slow
 
 FOLDER = str(resource('demo', 'README.md').parent)
 

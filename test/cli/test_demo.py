@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 
+import pytest
+
 from pose3d_ros.cli.main import main
 from pose3d_ros.outputs.tables import read_json_lines
 from pose3d_ros.sources import open_source, read_image
+
+pytestmark = pytest.mark.slow
 
 
 def test_demo_writes_everything_and_says_where(blazepose_model, tmp_path, capsys):

@@ -8,6 +8,8 @@ from shared import CLIPS
 from pose3d_ros.cli.main import main
 from pose3d_ros.resources import resource
 
+pytestmark = pytest.mark.slow
+
 FOLDER = str(resource('demo', 'README.md').parent)
 
 

@@ -102,6 +102,7 @@ def test_missing_package_breaks_its_own_command_only(monkeypatch, capsys):
     assert 'evaluate' in cli.build_parser().format_help()
 
 
+@pytest.mark.slow
 def test_wrong_usage_exits_with_2():
     result = run('evaluate', '--no-such-option')
     assert result.returncode == 2

@@ -9,6 +9,8 @@ import pytest
 from pose3d_ros.cli.main import main
 from pose3d_ros.zoo import Model, load_registry
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -71,6 +71,7 @@ def test_sequences_keep_ids_and_unrelated_images_do_not(pipeline):
     assert len({tuple(ids) for ids in notes.ids}) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('independent', [False, True])
 def test_frames_that_an_estimator_holds_back_come_at_the_end(tmp_path, independent):
     """In their order, with their numbers; of unrelated images each at once."""

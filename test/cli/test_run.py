@@ -46,6 +46,7 @@ def run(*arguments):
     return main(['run', *map(str, arguments), *BLOBS])
 
 
+@pytest.mark.slow
 def test_video_to_every_kind_of_file(video, tmp_path, capsys):
     out = tmp_path / 'out'
     code = run(
@@ -68,6 +69,7 @@ def test_video_to_every_kind_of_file(video, tmp_path, capsys):
     assert 'decode image' in text
 
 
+@pytest.mark.slow
 def test_without_calibration_positions_are_relative_and_said_to_be(video, capsys):
     assert run(video) == 0
     assert 'no calibration' in capsys.readouterr().out
@@ -75,6 +77,7 @@ def test_without_calibration_positions_are_relative_and_said_to_be(video, capsys
     assert 'no calibration' not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_folder_glob_and_image(images, tmp_path):
     for number, (spec, count) in enumerate(
         ((images, 3), (f'{images}/[01].png', 2), (images / '1.png', 1))
@@ -109,6 +112,7 @@ def test_max_frames(video, tmp_path):
     assert len(list(read_json_lines(tmp_path / 'a.jsonl'))) == 7
 
 
+@pytest.mark.slow
 def test_bag(video, tmp_path):
     reader = pytest.importorskip('rosbags.highlevel')
     assert run(video, '--camera', CAMERA, '--save-bag', tmp_path / 'a.mcap') == 0
@@ -132,6 +136,7 @@ def test_show_says_what_to_install(video, monkeypatch, capsys):
     assert 'pip install "pose3d_ros[show]"' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_json_down_a_pipe(video):
     result = subprocess.run(
         [*python(), 'run', str(video), '--save-json', '-', *BLOBS],
@@ -145,6 +150,7 @@ def test_json_down_a_pipe(video):
     assert 'frames 20' in result.stderr
 
 
+@pytest.mark.slow
 def test_reader_of_the_pipe_goes_away(video):
     process = subprocess.Popen(
         [*python(), 'run', str(video), '--save-json', '-', *BLOBS],
@@ -160,6 +166,7 @@ def test_reader_of_the_pipe_goes_away(video):
     assert b'Traceback' not in stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_keeps_whole_files(images, tmp_path, number):
     for k in range(3, 600):
@@ -213,6 +220,7 @@ def test_mistakes_are_one_line(video, tmp_path, capsys, arguments, code, message
     assert not out.exists() or os.listdir(out) == []
 
 
+@pytest.mark.slow
 def test_video_that_ends_early_is_a_warning(tmp_path, capsys):
     content = bytearray(resource('demo', 'jump.mp4').read_bytes())
     content[200_000:500_000] = bytes(300_000)

@@ -18,6 +18,8 @@ from support.network import spin_until
 from pose3d_ros.messages import decode_compressed, decode_image, stamp_of
 from pose3d_ros.node.qos import Profile
 
+pytestmark = pytest.mark.slow
+
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 INFO = 'sensor_msgs/msg/CameraInfo'
 BEST_EFFORT = Profile(reliable=False)

@@ -41,6 +41,8 @@ from pose3d_ros.node.qos import LATCHED, STATIC_TRANSFORMS
 from pose3d_ros.resources import resource
 from pose3d_ros.sources import open_source
 
+pytestmark = pytest.mark.slow
+
 SKIPPED = 'skipped (paused or nobody listens)'
 
 

@@ -18,6 +18,8 @@ from pose3d_ros.messages.detections import DETECTIONS
 from pose3d_ros.messages.skeletons import INFO_TYPE
 from pose3d_ros.node.qos import LATCHED
 
+pytestmark = pytest.mark.slow
+
 
 def test_boxes_of_another_node(network, tmp_path):
     from support.metro_graph import MetroGraph, write_graph

@@ -10,6 +10,8 @@ from pose3d_ros.detectors.boxes import create_detector, iou
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame
 
+pytestmark = pytest.mark.slow
+
 FILES = sorted(CLIPS.glob('*.npz'))
 
 

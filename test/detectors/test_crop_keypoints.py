@@ -12,6 +12,8 @@ from pose3d_ros.errors import ConfigError
 from pose3d_ros.networks.crops import Picture, look_at
 from pose3d_ros.settings.pipeline import PipelineConfig
 
+pytestmark = pytest.mark.slow
+
 FILES = sorted(CLIPS.glob('*.npz'))
 NAMES = [
     f'{side}_{joint}'

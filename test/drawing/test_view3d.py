@@ -13,6 +13,7 @@ from pose3d_ros.types import PositionSource
 CAMERA = Camera(K=np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), size=(640, 480))
 
 
+@pytest.mark.slow
 def test_view_shows_right_at_the_right_and_up_above():
     view = View3D((640, 480))
     base = view.draw([], CAMERA)

@@ -46,6 +46,7 @@ def pipeline(blazepose_model: Model) -> Pipeline:
     return Pipeline(PipelineConfig(threads=2))
 
 
+@pytest.mark.slow
 def test_two_people_keep_their_ids(pipeline: Pipeline) -> None:
     data = truth('two_people')
     pipeline.reset()
@@ -60,6 +61,7 @@ def test_two_people_keep_their_ids(pipeline: Pipeline) -> None:
     assert all(entry == ids[0] for entry in ids)
 
 
+@pytest.mark.slow
 def test_swapped_places_swap_nothing_else(pipeline: Pipeline) -> None:
     """Two people who walk through each other keep their ids, and nobody else appears.
 
@@ -98,12 +100,14 @@ def crossed(image: np.ndarray, share: float) -> np.ndarray:
     return out
 
 
+@pytest.mark.slow
 def test_max_people_limits_slots(blazepose_model: Model) -> None:
     pipeline = Pipeline(PipelineConfig(max_people=1, threads=2))
     for k, image in enumerate(clip('two_people', 25)):
         assert len(pipeline.process(Frame(image, stamp_ns=k * TICK_NS)).people) == 1
 
 
+@pytest.mark.slow
 def test_sources_do_not_mix_and_share_a_batch(pipeline: Pipeline) -> None:
     pipeline.reset()
     one, two = clip('two_people', 5), clip('jump', 5)
@@ -129,6 +133,7 @@ def test_any_image_size(pipeline: Pipeline) -> None:
         assert pipeline.process(frame).people == []
 
 
+@pytest.mark.slow
 def test_size_may_change_in_mid_stream(pipeline: Pipeline) -> None:
     pipeline.reset()
     for k, image in enumerate(clip('jump', 12)):
@@ -159,6 +164,7 @@ def test_no_camera_no_absolute_position(pipeline: Pipeline) -> None:
     assert np.abs(pose.root).max() < 0.005
 
 
+@pytest.mark.slow
 def test_truncated_and_foreign_model(blazepose_model: Model, tmp_path: Path) -> None:
     detector, landmarks = blazepose_model.files['detector'], blazepose_model.files['landmarks']
     shutil.copy(detector, tmp_path / 'detector.tflite')

@@ -26,6 +26,8 @@ from pose3d_ros.tools.convert.install import install
 from pose3d_ros.types import Frame, JointStatus, PositionSource
 from pose3d_ros.zoo import load_registry
 
+pytestmark = pytest.mark.slow
+
 COCO = SKELETONS['coco_cmu_19']
 CLIP = CLIPS / 'jump.npz'
 NAMES = {'neck': ('left_shoulder', 'right_shoulder')}

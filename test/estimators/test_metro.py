@@ -91,6 +91,7 @@ def seen_by_an_oracle(graph: Path, *, keypoints: bool = True, depth=None, **opti
     return pose, xyz, Exact.pixels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('options', [{}, {'mirror': True}, {'augmentations': 5}], ids=str)
 def test_a_perfect_network_gives_the_true_place(graph: Path, options) -> None:
     pose, xyz, pixels = seen_by_an_oracle(graph, **options)
@@ -132,6 +133,7 @@ def test_a_known_height_scales_people_and_is_told(graph: Path) -> None:
     assert pose.root[2] < 0.8 * xyz[2, 2]
 
 
+@pytest.mark.slow
 def test_without_calibration_people_are_relative(graph: Path) -> None:
     _, _, camera, box = truth(60)
     pipeline = Pipeline(config(graph))
@@ -160,6 +162,7 @@ def test_joints_outside_the_image_are_inferred(graph: Path) -> None:
     assert np.abs(pose.xyz - xyz).max() < 0.02
 
 
+@pytest.mark.slow
 def test_the_whole_path_with_blazepose_as_its_eyes(graph: Path, blazepose_model) -> None:
     pipeline = Pipeline(config(graph, detector='blazepose', keypoints='blazepose'))
     _, pixels, camera, _ = truth(0)
@@ -177,6 +180,7 @@ def test_the_whole_path_with_blazepose_as_its_eyes(graph: Path, blazepose_model)
     assert {'boxes', 'crop', 'network', 'keypoints', 'decode'} <= set(result.timings)
 
 
+@pytest.mark.slow
 def test_many_people_in_one_batch(graph: Path) -> None:
     pipeline = Pipeline(config(graph, max_people=8))
     boxes = np.array([[k * 150.0, 100 + 10 * k, 120, 300, 0.9] for k in range(8)])
@@ -205,6 +209,7 @@ def test_nobody_no_network(graph: Path) -> None:
     assert runs == []
 
 
+@pytest.mark.slow
 def test_settings_that_contradict_or_name_nothing(graph: Path) -> None:
     with pytest.raises(ConfigError, match='metro.mirror'):
         Estimator(config(graph, mirror=True, augmentations=5))
@@ -222,6 +227,7 @@ def test_needed_models() -> None:
     assert 'blazepose' not in models_of(config)
 
 
+@pytest.mark.slow
 def test_joints_of_the_file_are_checked(tmp_path: Path) -> None:
     known = parts.JOINTS[17]
     names = ('head', *known.names[1:])

@@ -20,6 +20,8 @@ from pose3d_ros.types import Frame, JointStatus, PositionSource
 onnx = pytest.importorskip('onnx', reason='writes the models that the tests run')
 from onnx import TensorProto, helper
 
+pytestmark = pytest.mark.slow
+
 CAMERA = Camera(K=np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), size=(640, 480))
 FRAME = Frame(np.full((480, 640, 3), 90, np.uint8), camera=CAMERA)
 

@@ -82,6 +82,7 @@ def test_other_networks(tmp_path: Path, outputs) -> None:
         find_outputs(model(tmp_path, **outputs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('names', 'setting'), [(('first', 'depth'), ''), (('first', 'second'), 'first,second')]
 )

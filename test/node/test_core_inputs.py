@@ -26,6 +26,8 @@ from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.node import NodeConfig
 from pose3d_ros.types import PositionSource
 
+pytestmark = pytest.mark.slow
+
 TYPES = StandaloneTypes()
 S = 1_000_000_000
 

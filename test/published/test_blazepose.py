@@ -27,6 +27,8 @@ from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame, Pose3D
 from pose3d_ros.zoo import Model
 
+pytestmark = pytest.mark.slow
+
 TICK_NS = 33_333_000  # the published package's clock: so much per frame, whatever the video says
 OPENCV_4 = cv2.__version__.startswith('4.')
 

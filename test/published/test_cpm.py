@@ -33,6 +33,7 @@ def test_centres_and_crops(path: Path) -> None:
         np.testing.assert_allclose(probe, data['centre_map_probe'][: len(found)], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', parity_files(FOLDER, 'parts_*.npz'), ids=lambda p: p.stem)
 def test_joints(path: Path) -> None:
     with np.load(path) as data:

@@ -90,6 +90,7 @@ def test_simplebaseline(case: dict[str, Any]) -> None:
     close(statistics.decode(out, np.zeros((len(out), 3))), data['decoded_root_at_zero'], CODEC)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('case', cases('index_nets.json', 'mmpose_motionbert'))
 def test_motionbert(case: dict[str, Any]) -> None:
     pytest.importorskip('torch')
@@ -340,6 +341,7 @@ def _lifted(lifter: str, checkpoint: str, window: Any, size: Any) -> Any:
     return run(net, x)[0].reshape(17, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('case', cases('index_rest.json', 'vp27', 'sb', 'mb', key='lifter'))
 def test_end_to_end(case: dict[str, Any]) -> None:
     """Frame by frame as MMPose's inferencer: convert, move to the mean person, window, lift."""

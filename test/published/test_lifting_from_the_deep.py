@@ -53,6 +53,7 @@ def check(lifter: lifting.Lifter, path: Path, exact: bool, limit: float, faults:
         assert np.abs(body - expected).max() < limit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('exact', 'limit'), FORMS, ids=['least_squares', 'fast'])
 @pytest.mark.parametrize('path', LIFTS, ids=lambda path: path.stem)
 def test_poses(lifter: lifting.Lifter, path: Path, exact: bool, limit: float) -> None:
@@ -75,6 +76,7 @@ def test_faults_only_when_asked_for(
         np.testing.assert_allclose(body, alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', LIFTS, ids=lambda path: path.stem)
 def test_fits(lifter: lifting.Lifter, path: Path) -> None:
     data = read(path)

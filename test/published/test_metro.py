@@ -68,6 +68,7 @@ def test_decoding(path: Path) -> None:
     assert ((sure >= 0) & (sure <= 1)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', parity_files('metro', 'mini_*.pb'), ids=name_of)
 def test_graphs(path: Path) -> None:
     with np.load(path.with_suffix('.npz')) as data:

@@ -16,6 +16,8 @@ from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.zoo.graphdef import RANDOM_MARK, read_graph
 from published import metro_cube
 
+pytestmark = pytest.mark.slow
+
 RANDOM = PipelineConfig(precision='f32', allow_random_weights=True)
 IMAGES = np.random.default_rng(1).uniform(0, 1, (2, 256, 256, 3)).astype(np.float32)
 

@@ -20,6 +20,8 @@ from pose3d_ros.tools.convert.export import convert
 from pose3d_ros.tools.families import load_family
 from pose3d_ros.tools.families.pose_hg_3d import Network, resnet_of
 
+pytestmark = pytest.mark.slow
+
 FOLDER = 'pose_hg_3d'
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 

@@ -30,6 +30,7 @@ def data_of(case: dict[str, Any]) -> Any:
     return np.load(FOLDER / f'{case["id"]}.npz')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('case', cases('detector'))
 def test_pipeline_as_rtmlib(case: dict[str, Any]) -> None:
     data = data_of(case)

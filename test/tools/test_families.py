@@ -30,6 +30,7 @@ def test_the_registry_names_known_families() -> None:
             assert item.family in FAMILIES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', FAMILIES.table)
 def test_every_family(name: str) -> None:
     torch = pytest.importorskip('torch', reason='PyTorch is an extra: pose3d_ros[convert]')

@@ -22,6 +22,8 @@ import pose3d_ros
 from pose3d_ros.errors import ModelError
 from pose3d_ros.zoo import Entry, fetch, find_model, problems
 
+pytestmark = pytest.mark.slow
+
 MakeWheel = Callable[..., Entry]
 
 

@@ -18,6 +18,8 @@ from pose3d_ros.errors import ModelError
 from pose3d_ros.zoo import Entry, Npm, fetch, find_model, problems, tfjs
 from pose3d_ros.zoo.packages import unpack_npm
 
+pytestmark = pytest.mark.slow
+
 ARCHIVE = '/zoo-test-1.2.0.tgz'
 SINGLE = '/npm/@pose3d/zoo-test@1.2.0'
 

@@ -28,6 +28,8 @@ from pose3d_ros.types import (
     pose_2d,
 )
 
+pytestmark = pytest.mark.slow
+
 CAMERA = Camera(K=np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), size=SIZE)
 PERIOD = 33_333_333
 

@@ -69,6 +69,7 @@ def run(loaded, options, people, camera=CAMERA, **fields):
     return loaded.poses(frame, people)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('yaw', [0.3, 2.5])
 @pytest.mark.parametrize('pitch', [0.0, 0.4])
 def test_a_known_shape_comes_back(loaded, prior, yaw, pitch):
@@ -254,6 +255,7 @@ def test_needs_the_model_of_its_source():
     assert [entry.name for entry in needed_models(config)] == ['blazepose']
 
 
+@pytest.mark.slow
 def test_rendered_clip(blazepose_model):
     clip = Clip.load(CLIPS / 'jump.mp4')
     pipeline = Pipeline(PipelineConfig(estimator='lifting_from_the_deep', threads=2))

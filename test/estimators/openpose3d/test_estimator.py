@@ -268,6 +268,7 @@ def means(path: Path, metadata: dict[str, str]) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('backend', available())
 @pytest.mark.parametrize(
     ('metadata', 'values', 'normalised'),

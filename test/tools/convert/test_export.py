@@ -17,6 +17,8 @@ from pose3d_ros.tools.convert.checkpoint import load_strictly
 from pose3d_ros.tools.convert.export import convert, export
 from pose3d_ros.tools.families import Family
 
+pytestmark = pytest.mark.slow
+
 
 def spec(path: Path, size: tuple[int | None, int | None] = (None, None)) -> NetworkSpec:
     return NetworkSpec(

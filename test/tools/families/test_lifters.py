@@ -14,6 +14,8 @@ from pose3d_ros.tools.convert.checkpoint import load_strictly, read_checkpoint
 from pose3d_ros.tools.families import load_family
 from pose3d_ros.zoo.registry import load_registry
 
+pytestmark = pytest.mark.slow
+
 LAYOUTS = PARITY.parent / 'reference' / 'state_dicts'
 AUTHORS = {
     'videopose3d_243f_cpn_original': 'official_videopose3d_243',

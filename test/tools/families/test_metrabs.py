@@ -37,6 +37,7 @@ AUTHORS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('layout', AUTHORS, ids=str)
 def test_the_authors_program_says_the_same(layout: tuple[bool, int]) -> None:
     network = Network('s', 3).eval()
@@ -86,6 +87,7 @@ def test_flat_maps_mean_the_middle() -> None:
     assert np.allclose(variance, flat[0], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['archive', 'zip', 'folder'])
 def test_archives_become_files_of_both_formats(kind, tmp_path: Path, monkeypatch) -> None:
     use_small(monkeypatch)
@@ -110,6 +112,7 @@ def test_archives_become_files_of_both_formats(kind, tmp_path: Path, monkeypatch
     assert [names[k] for k in h36m[0].argmax(dim=1)] == [f'{name}_h36m' for name in H36M]
 
 
+@pytest.mark.slow
 def test_random_weights_can_be_converted(tmp_path: Path) -> None:
     done = convert('metrabs', None, tmp_path / 'pose', seed=0, formats=('onnx',))
     assert max(done.errors.values()) < 1e-3

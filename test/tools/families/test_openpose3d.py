@@ -18,6 +18,8 @@ from pose3d_ros.tools.convert.checkpoint import load_strictly, random_weights
 from pose3d_ros.tools.convert.export import convert
 from pose3d_ros.tools.families.openpose3d import FAMILY, Network
 
+pytestmark = pytest.mark.slow
+
 CASES = parity_files('openpose3d', 'network_io_*.npz')
 
 

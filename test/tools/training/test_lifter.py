@@ -15,6 +15,8 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.tools.training.lifter import Training, finish, train
 from pose3d_ros.tools.training.motion import Take
 
+pytestmark = pytest.mark.slow
+
 SMALL = {'batch': 32, 'width': 16, 'pool': 2, 'passes': 1}
 
 
