@@ -30,6 +30,7 @@ def test_devices_that_are_not_there_are_told(capsys: pytest.CaptureFixture[str])
         assert f'--device {device}' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_from_motion_to_a_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip('torch')
     pytest.importorskip('onnx')
