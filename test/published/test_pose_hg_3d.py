@@ -96,7 +96,10 @@ def test_crops(path: Path) -> None:
             found = parts.affine(centre, side, size)
             np.testing.assert_allclose(found, data[f'{case}__{name}'], atol=1e-4)
         crop = parts.crop(data[f'{case}__image_bgr'], centre, side)
-        assert np.abs(crop.astype(int) - data[f'{case}__warped_bgr']).max() <= 1
+        off = np.abs(crop.astype(int) - data[f'{case}__warped_bgr'])
+        # OpenCV 4 rounds positions to 1/32 pixel, OpenCV 5 does not.
+        assert off.max() <= 2
+        assert off.mean() < 0.05
         tensor = parts.normalised(data[f'{case}__warped_bgr'][None])[0]
         np.testing.assert_allclose(
             tensor[:, ::16, ::16], data[f'{case}__net_input_sample'], atol=1e-5
