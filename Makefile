@@ -5,12 +5,16 @@ VENV ?= .venv
 STAMP := $(VENV)/.installed
 # A sourced ROS 2 puts its own packages and pytest plug-ins on PYTHONPATH: not for us.
 BIN := env -u PYTHONPATH $(VENV)/bin
+# Tests of one file stay together: their fixtures are dear. More JOBS help on more processors.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help setup demo test lint benchmark clean
+.PHONY: help setup demo test check lint benchmark clean
 
 help:
 	@echo 'make demo       set up, run the bundled video through BlazePose, results in output/'
 	@echo 'make test       set up, check style and types, run all tests (in a ROS 2 from PyPI too)'
+	@echo 'make check      style, types and the fast tests: under a minute'
 	@echo 'make lint       style and types only'
 	@echo 'make benchmark  latency of each stage'
 	@echo 'make clean      remove what was made here, the virtual environment too'
@@ -31,8 +35,14 @@ test: setup
 	@failed=; \
 	$(MAKE) --no-print-directory lint || failed="$$failed style-and-types"; \
 	VENV='$(VENV)' .ci/ros || failed="$$failed ros"; \
-	$(BIN)/python -m pytest || failed="$$failed pytest"; \
+	$(PYTEST) || failed="$$failed pytest"; \
 	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
+
+check: setup
+	@failed=; \
+	$(MAKE) --no-print-directory lint || failed=1; \
+	$(PYTEST) -q -m 'not slow' --durations=5 --durations-min=2 || failed=1; \
+	[ -z "$$failed" ]
 
 lint: $(STAMP)
 	@failed=; \
@@ -47,4 +57,4 @@ benchmark: setup
 	$(BIN)/pose3d benchmark
 
 clean:
-	rm -rf $(VENV) .venv-ros build dist output *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-ros .venv-lowest build dist output *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -27,7 +27,9 @@ def test_a_yolox_file_gives_boxes(recorded: Recorded) -> None:
     assert boxes.shape[1] == 5
 
 
-def test_joints_in_a_crop_are_those_of_the_box_in_the_image(recorded: Recorded) -> None:
+def test_joints_in_a_crop_are_those_of_the_box_in_the_image(
+    blazepose_model, recorded: Recorded
+) -> None:
     path = str(recorded('lifters/topdown/mini_rtmpose.onnx'))
     source = create_source('rtmpose', CONFIG, path)
     assert source is not None
@@ -42,7 +44,7 @@ def test_joints_in_a_crop_are_those_of_the_box_in_the_image(recorded: Recorded) 
     assert np.abs(found.pixels - expected.pixels)[both].max() < 1.5
 
 
-def test_joints_are_turned_back_to_the_image(recorded: Recorded) -> None:
+def test_joints_are_turned_back_to_the_image(blazepose_model, recorded: Recorded) -> None:
     path = str(recorded('lifters/topdown/mini_rtmpose.onnx'))
     source = create_source('rtmpose', CONFIG, path)
     assert source is not None

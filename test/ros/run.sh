@@ -37,9 +37,10 @@ venv=$work/venv
 if [ ! -e "$venv/.installed" ] || [ pyproject.toml -nt "$venv/.installed" ]; then
     say "Making $venv: $python with system packages, and the dependencies from pip"
     "$python" -m venv --system-site-packages "$venv"
-    # NumPy 1, because cv_bridge was built with it.
+    numpy=$("$python" -c 'import numpy; print(int(numpy.__version__.split(".")[0]) + 1)')
+    # Of the generation that cv_bridge and the system's SciPy were compiled for.
     "$venv/bin/python" -m pip install --disable-pip-version-check --quiet \
-        'numpy<2' pytest --editable .
+        "numpy<$numpy" pytest --editable .
     touch "$venv/.installed"
 fi
 

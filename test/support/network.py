@@ -19,9 +19,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def free_domain() -> int:
-    """A domain whose first ports nobody has bound."""
+    """A domain whose first ports nobody has bound; each process of xdist chooses among its own."""
+    worker = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
+    count = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
     while True:
-        domain = random.randint(1, 100)
+        domain = random.choice(range(1 + worker % 100, 101, min(count, 100)))
         try:
             for offset in range(4):
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
