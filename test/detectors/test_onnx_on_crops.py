@@ -15,6 +15,7 @@ from pose3d_ros.errors import ConfigError
 from pose3d_ros.networks.crops import Picture, look_at, upright
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame
+from pose3d_ros.zoo import Model
 
 CONFIG = PipelineConfig(precision='f32')
 IMAGE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
@@ -44,7 +45,7 @@ def test_joints_in_a_crop_are_those_of_the_box_in_the_image(
     assert np.abs(found.pixels - expected.pixels)[both].max() < 1.5
 
 
-def test_joints_are_turned_back_to_the_image(blazepose_model, recorded: Recorded) -> None:
+def test_joints_are_turned_back_to_the_image(blazepose_model: Model, recorded: Recorded) -> None:
     path = str(recorded('lifters/topdown/mini_rtmpose.onnx'))
     source = create_source('rtmpose', CONFIG, path)
     assert source is not None
