@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..messages import SkeletonBuilder
-from ..messages.diagnostics import AuxiliaryInput, CameraState, Status, statuses
+from ..messages.diagnostics import Status
 from ..messages.types import Message
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Frame, FrameResult
+from .diagnostics import CameraState, statuses
 from .host import Host
 from .images import ImageInput
-from .inputs import AuxiliaryTopic, topics_of
+from .inputs import AuxiliaryInput, AuxiliaryTopic, topics_of
 from .publishing import ResultOutput
 from .runner import Arrival, FrameRunner
 from .topics import OUTPUTS

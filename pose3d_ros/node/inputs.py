@@ -14,7 +14,6 @@ import numpy as np
 from ..errors import InputError
 from ..messages import decode_compressed_depth, decode_depth, stamp_of
 from ..messages.detections import DETECTIONS, NEAR_NS, boxes_of
-from ..messages.diagnostics import AuxiliaryInput
 from ..messages.keypoints import KEYPOINTS, Conventions, keypoints_of
 from ..messages.skeletons import INFO_TYPE
 from ..messages.stamped import Stamped, stamp_in
@@ -64,6 +63,27 @@ class Auxiliary:
     boxes: Array | None = None
     keypoints: list[Pose3D] | None = None
     depth: Array | None = None
+
+
+@dataclass(frozen=True)
+class AuxiliaryInput:
+    """A topic of another node that says something of each image: boxes, keypoints or depth.
+
+    topic: resolved. exact, near, missing: images for which it had something of their very stamp, of
+    a stamp nearby, nothing; waited_s: for all of them. matched: the last image had one. problem:
+    why a message was of no use. needed: nobody is found without it.
+    """
+
+    name: str
+    topic: str
+    received: int = 0
+    exact: int = 0
+    near: int = 0
+    missing: int = 0
+    waited_s: float = 0.0
+    matched: bool = True
+    problem: str = ''
+    needed: bool = True
 
 
 class AuxiliaryInputs:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where frames are, by the messages of /tf and /tf_static: the same for all shells."""
+"""Where frames are, by the messages of /tf and /tf_static: the same for all adapters."""
 
 from __future__ import annotations
 

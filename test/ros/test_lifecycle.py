@@ -120,7 +120,7 @@ def test_an_unknown_estimator_is_a_failure_too(start, peer, capfd):
     start(estimator='blazeposse').wait('unconfigured')
     peer.spin_for(0.3)
     assert peer.state() == 'unconfigured'
-    assert "estimator 'blazeposse' is unknown; choose one of blazepose" in capfd.readouterr().err
+    assert "estimator 'blazeposse' is unknown; did you mean 'blazepose'?" in capfd.readouterr().err
 
 
 def red():
