@@ -17,6 +17,8 @@ from pose3d_ros.messages import make_header, stamp_of
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.node import NodeConfig
 
+pytestmark = pytest.mark.slow
+
 TF = 'tf2_msgs/msg/TFMessage'
 # Optical axes in a frame with x forward and z up: x_base = R x_optical.
 OPTICAL = (-0.5, 0.5, -0.5, 0.5)

@@ -20,12 +20,13 @@ from pose3d_ros.messages import decode_image, make_header, stamp_of
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.node import NodeConfig
 
+pytestmark = pytest.mark.slow
+
 
 def process(source, target, *options):
     return main(['bag', str(source), str(target), '--estimator', 'support.blobs', *options])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ('storage', 'compression'),
     [
@@ -56,7 +57,6 @@ def test_recordings_of_ros2(tmp_path, storage, compression):
         assert array.skeletons[0].track_id == 1
 
 
-@pytest.mark.slow
 def test_single_files(tmp_path):
     source = record(tmp_path / 'in', BOTH)
     assert process(source / 'in.mcap', tmp_path / 'out.mcap') == 0
@@ -75,7 +75,6 @@ def test_compressed_images_and_other_topics(tmp_path):
     assert (tmp_path / 'out' / 'metadata.yaml').is_file()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'])
 def test_recordings_of_ros1(tmp_path, kind):
     store = get_typestore(Stores.ROS1_NOETIC)
@@ -112,7 +111,6 @@ def test_recordings_of_ros1(tmp_path, kind):
     assert all(len(m.skeletons) == 1 for _, m in found['/pose3d_estimator/skeletons'])
 
 
-@pytest.mark.slow
 def test_results_of_an_earlier_run_are_replaced(tmp_path):
     source = record(tmp_path / 'in', BOTH)
     assert process(source, tmp_path / 'first.mcap') == 0
@@ -260,7 +258,6 @@ def first_people(path):
     return [array.skeletons[0] for _, array in read(path)['/pose3d_estimator/skeletons']]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('late_ns', [0, 300_000_000])
 def test_depth_beside_the_images(tmp_path, late_ns, capsys):
     source = beside(tmp_path / 'in', late_ns=late_ns)
@@ -278,7 +275,6 @@ def test_depth_beside_the_images(tmp_path, late_ns, capsys):
     assert {person.position_source for person in first_people(tmp_path / 'without.mcap')} == {2}
 
 
-@pytest.mark.slow
 def test_depth_of_another_time_or_camera(tmp_path, capsys):
     options = ('--image', '/camera/image_raw', '--depth', DEPTH)
     for name, changes in (('time', {'apart_ns': S}), ('frame', {'frame_id': 'depth_cam'})):
@@ -291,7 +287,6 @@ def test_depth_of_another_time_or_camera(tmp_path, capsys):
     assert f'{DEPTH}: nothing of the time of 6 images' in err
 
 
-@pytest.mark.slow
 def test_stamps_that_begin_anew_keep_their_depth(tmp_path):
     """As in a recording of two runs of a simulation."""
     source = beside(tmp_path / 'in', restart_at=4)
@@ -300,7 +295,6 @@ def test_stamps_that_begin_anew_keep_their_depth(tmp_path):
     assert [person.position_source for person in people] == [4, 4, 4, 2, 4, 4]
 
 
-@pytest.mark.slow
 def test_keypoints_beside_the_images(tmp_path):
     source = beside(tmp_path / 'in', late_ns=200_000_000)
     options = ('--image', '/camera/image_raw', '--keypoints', KEYPOINTS_OF)

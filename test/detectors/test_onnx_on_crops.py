@@ -17,6 +17,8 @@ from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame
 from pose3d_ros.zoo import Model
 
+pytestmark = pytest.mark.slow
+
 CONFIG = PipelineConfig(precision='f32')
 IMAGE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
 

@@ -119,6 +119,7 @@ def test_sources_do_not_mix_and_share_a_batch(pipeline: Pipeline) -> None:
     assert len(set(ids)) == 3
 
 
+@pytest.mark.slow
 def test_nobody_in_black_grey_and_noise(pipeline: Pipeline) -> None:
     pipeline.reset()
     noise = np.random.default_rng(1).integers(0, 255, (480, 640, 3), dtype=np.uint8)

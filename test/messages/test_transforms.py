@@ -62,6 +62,7 @@ def test_links_of_every_skeleton(name):
     assert wanted <= set(names)
 
 
+@pytest.mark.slow
 def test_names_are_bounded_over_many_tracks():
     builder, names = TransformBuilder(TYPES), set()
     for k in range(1000):

@@ -18,6 +18,8 @@ from pose3d_ros.resources import resource
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.zoo import find_model
 
+pytestmark = pytest.mark.slow
+
 LIMBS = slice(5, 17)  # without the face, where the rig's joints lie elsewhere
 MULTIPOSE = (1, None, None, 3), (1, 6, 56)
 

@@ -16,6 +16,8 @@ from pose3d_ros.networks.letterbox import Detections
 from pose3d_ros.resources import resource
 from pose3d_ros.zoo import find_model
 
+pytestmark = pytest.mark.slow
+
 COUNTS = tuple((nanodet.SIDE // stride) ** 2 for stride in nanodet.STRIDES)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
+import pytest
 
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.resources import resource
@@ -9,6 +10,7 @@ from pose3d_ros.tools.benchmark import benchmark
 from pose3d_ros.tools.evaluate import JOINTS, Clip, evaluate_clip
 
 
+@pytest.mark.slow
 def test_the_error_counts_frames_that_are_finished_late(tmp_path):
     """As `evaluate` does, for a lifter that finishes several frames at once."""
     clip = Clip.load(resource('demo', 'jump.mp4'))

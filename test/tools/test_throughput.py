@@ -21,6 +21,7 @@ from pose3d_ros.types import Frame
 FRAMES = [Frame(np.zeros((120, 160, 3), np.uint8), k * 40_000_000) for k in range(6)]
 
 
+@pytest.mark.slow
 def test_drawn_people(tmp_path: Path) -> None:
     path = write(tmp_path / 'net.onnx', draw(0, (43, 32)).maps, {'pose3d.weights': 'random'})
     settings = {'estimator': 'openpose3d', 'model': str(path), 'allow_random_weights': True}

@@ -53,16 +53,17 @@ def server() -> Iterator[Server]:
             self.send_header('Content-Length', str(len(content)))
             self.end_headers()
             half = len(content) // 2
-            self.wfile.write(content[:half])
+            # Counted before: the client may be through before this thread goes on.
             state.sent[self.path] += half
+            self.wfile.write(content[:half])
             if self.path in state.cut or self.path in state.cut_once:
                 state.cut_once.discard(self.path)
                 return
             if self.path in state.gates:
                 self.wfile.flush()
                 state.gates[self.path].wait(30)
-            self.wfile.write(content[half:])
             state.sent[self.path] += len(content) - half
+            self.wfile.write(content[half:])
 
         def log_message(self, *args: object) -> None:
             pass

@@ -88,6 +88,7 @@ def test_a_known_shape_comes_back(loaded, prior, yaw, pitch):
         assert pose.covariance is not None
 
 
+@pytest.mark.slow
 def test_wrong_pitch_is_worse(loaded, prior):
     truth = shape_in_camera(prior, 0.3, 0.5)
     errors = []

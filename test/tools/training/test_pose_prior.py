@@ -44,6 +44,7 @@ def write(path, clips):
     np.savez(path, **arrays)
 
 
+@pytest.mark.slow
 def test_from_clips_to_a_prior(tmp_path):
     write(
         tmp_path / 'clips.npz', {'a': motion(300), 'b': motion(200, 1), 'held_out': motion(50, 2)}
