@@ -1,15 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any estimator against clips with exact ground truth.
-
-A clip is `<name>.mp4` with `<name>.npz`, which holds joint_names (N,), joints_cam (T, P, N, 3)
-metres in the camera's optical frame, joints_px (T, P, N, 2) pixels, in_image (T, P, N), K (3, 3)
-and image_size (width, height).
-"""
+"""Any estimator against clips with exact ground truth."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,77 +18,11 @@ from ..pipeline import Pipeline
 from ..sources import open_source
 from ..types import Frame, FrameResult, Pose3D
 from . import metrics
+from .clips import JOINTS, Clip
 
 Array = NDArray[Any]
 
-JOINTS = (
-    'nose',
-    'left_shoulder',
-    'right_shoulder',
-    'left_elbow',
-    'right_elbow',
-    'left_wrist',
-    'right_wrist',
-    'left_hip',
-    'right_hip',
-    'left_knee',
-    'right_knee',
-    'left_ankle',
-    'right_ankle',
-)
-"""The joints that are scored: those that nearly every convention has."""
 _HIPS = [JOINTS.index('left_hip'), JOINTS.index('right_hip')]
-
-MATCH_LIMIT = 0.25
-"""A prediction is a person's if its mean 2D distance is below this share of the body's extent."""
-
-
-@dataclass(frozen=True, eq=False)
-class Clip:
-    """A video with ground truth of P people and the 13 scored joints.
-
-    xyz: (T, P, 13, 3) metres, camera optical frame. pixels: (T, P, 13, 2). visible: (T, P), at
-    least one scored joint lies inside the image.
-    """
-
-    name: str
-    video: Path
-    camera: Camera
-    xyz: Array
-    pixels: Array
-    visible: Array
-
-    @classmethod
-    def load(cls, video: str | Path) -> Clip:
-        """Read the ground truth beside a video; InputError if it is missing or incomplete."""
-        video = Path(video)
-        path = video.with_suffix('.npz')
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                names = [str(name) for name in data['joint_names']]
-                order = [names.index(joint) for joint in JOINTS]
-                width, height = (int(v) for v in data['image_size'])
-                return cls(
-                    name=video.stem,
-                    video=video,
-                    camera=Camera(K=data['K'], size=(width, height)),
-                    xyz=data['joints_cam'][:, :, order].astype(float),
-                    pixels=data['joints_px'][:, :, order].astype(float),
-                    visible=data['in_image'][:, :, order].any(axis=2),
-                )
-        except OSError as error:
-            raise InputError(f'cannot read the ground truth {path}: {error}') from error
-        except (KeyError, ValueError, IndexError) as error:
-            raise InputError(f'{path} is no ground truth of a clip: {error}') from error
-
-    @property
-    def people(self) -> int:
-        """Number of people in the clip."""
-        return int(self.xyz.shape[1])
-
-    def frames(self) -> Iterator[Frame]:
-        """The frames of the video, with its calibration."""
-        return iter(open_source(self.video, camera=self.camera))
 
 
 @dataclass
@@ -258,19 +187,14 @@ class ClipScore:
         result, clip = self.result, self._clip
         result.frames += 1
         joints = [scored_joints(pose, clip.camera) for pose in poses]
-        visible = np.flatnonzero(clip.visible[index])
-        result.visible += len(visible)
-        truth_px = clip.pixels[index, visible]
-        extent = np.ptp(truth_px, axis=1)
-        pairs = metrics.match_people(
-            np.array([pixels for _, pixels, _ in joints]).reshape(-1, len(JOINTS), 2),
-            truth_px,
-            MATCH_LIMIT * np.hypot(extent[:, 0], extent[:, 1]),
+        matches = clip.match(
+            index, np.array([pixels for _, pixels, _ in joints]).reshape(-1, len(JOINTS), 2)
         )
-        result.matched += len(pairs)
-        result.false_people += len(poses) - len(pairs)
-        for prediction, row in pairs:
-            person, pose = int(visible[row]), poses[prediction]
+        result.visible += matches.expected
+        result.matched += len(matches.pairs)
+        result.false_people += matches.false_people
+        for prediction, person in matches.pairs:
+            pose = poses[prediction]
             xyz, pixels, covariance = joints[prediction]
             before = self._identities.get(person)
             if before is not None and before != pose.track_id:

@@ -34,6 +34,14 @@ def mean_over_joints(values: Array) -> Array:
     return mean
 
 
+def median_over_joints(values: Array) -> Array:
+    """(...) median of (..., J) over the joints that are not NaN; NaN if there is none."""
+    good = np.isfinite(values).any(axis=-1)
+    median: Array = np.full(good.shape, np.nan)
+    median[good] = np.nanmedian(values[good], axis=-1)
+    return median
+
+
 def mpjpe(predicted: Array, truth: Array) -> Array:
     """Mean per-joint position error ("protocol 1" of Human3.6M, Ionescu et al., PAMI 2014).
 
