@@ -218,3 +218,28 @@ def covered(a: Array, b: Array, radius: float) -> float:
     gap = offset - np.clip(share, 0, 1)[..., None] * along
     nearest = np.sqrt((gap**2).sum(axis=2)).min(axis=1)
     return float((nearest < 0.13 * radius).mean())
+
+
+_COCO_SHOULDERS, _COCO_HIPS = [5, 6], [11, 12]
+_CONFIDENT = 0.2
+# Radius of the circle around a body as the landmark network draws it, in trunk lengths and in
+# distances of the farthest joint from the hips: medians over MoveNet's joints on rendered people.
+_RADIUS_BY_TRUNK, _RADIUS_BY_REACH, _RADIUS_BY_BOX = 1.8, 1.15, 0.55
+
+
+def roi_of_joints(pixels: Array, confidence: Array) -> Array:
+    """(4,) ROI of a person by the joints (17, 2) and confidences (17,) of coco_17."""
+    hips, shoulders = pixels[_COCO_HIPS].mean(axis=0), pixels[_COCO_SHOULDERS].mean(axis=0)
+    up = shoulders - hips
+    trunk = float(np.hypot(*up))
+    counted = confidence > _CONFIDENT
+    reach = float(np.linalg.norm(pixels[counted] - hips, axis=1).max()) if counted.any() else 0.0
+    radius = max(_RADIUS_BY_TRUNK * trunk, _RADIUS_BY_REACH * reach)
+    return roi_from_points(hips, hips + up * (radius / max(trunk, 1e-6)))
+
+
+def roi_of_box(box: Array) -> Array:
+    """(4,) ROI of an upright person in a box (4,) x1, y1, x2, y2."""
+    centre = (box[:2] + box[2:]) / 2
+    radius = _RADIUS_BY_BOX * float((box[2:] - box[:2]).max())
+    return roi_from_points(centre, centre - (0.0, radius))

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When and where the images of a camera are searched for people.
+
+To find people costs several times what it costs to follow one. So it is done now and then, and at
+once when somebody is lost or something moves where nobody is followed. Live, the search runs in a
+thread of its own, nobody waits for it, and what comes out is of an earlier frame. In step (files,
+bags), the frame at hand is searched and waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..networks.letterbox import Detections
+from ..types import Array, Frame
+from .finder import Finder, Region, around, search, tiles, whole
+
+_EAGER_S = 0.1  # between two searches while something changes
+_SEARCH_S = 1.5  # for so long after a loss
+_SCALES = (0.7, 1.5)  # of tiles: network input per image pixel, for people of 80 and 40 pixels
+_LONGEST = 704  # pixels of an image's longer side up to which whole images do for all but the small
+_CELL = 8  # pixels of an image 640 wide, in which motion is looked for
+_MOVED = 14.0  # grey levels
+_MIN_CELLS = 6
+_MARGIN = 0.25  # of a followed box, on each side: shadows and hands
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """rate_hz: of searches while nothing changes. tiles: whether small people are searched for in
+    tiles: auto, never, always. in_step: each search is of the frame at hand, which waits for it.
+    """
+
+    rate_hz: float = 1.0
+    tiles: str = 'auto'
+    in_step: bool = True
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What a search came to. stamp_ns: of the frame that was searched. regions: where."""
+
+    stamp_ns: int
+    people: Detections
+    regions: tuple[Region, ...]
+
+
+@dataclass
+class _State:
+    """What is remembered of one camera. background: cells of the image at the last search."""
+
+    searched_ns: int | None = None
+    lost_ns: int | None = None
+    cells: Array | None = None
+    turn: int = 0
+    pending: Future[Sighting] | None = None
+
+
+class Search:
+    """Searches for any number of cameras with one finder."""
+
+    def __init__(self, finder: Finder, options: SearchOptions) -> None:
+        self._finder, self._options = finder, options
+        self._states: dict[str, _State] = {}
+        self._pool: ThreadPoolExecutor | None = None
+
+    def configure(self, options: SearchOptions) -> None:
+        """Take over live settings."""
+        self._options = options
+
+    def reset(self, source: str | None = None) -> None:
+        """Forget one camera, or all; the result of a search under way is dropped."""
+        if source is None:
+            self._states.clear()
+        else:
+            self._states.pop(source, None)
+
+    def lost(self, frame: Frame) -> None:
+        """Somebody who was followed is followed no more."""
+        self._state(frame).lost_ns = frame.stamp_ns
+
+    def sighting(self, frame: Frame, followed: Array, *, now: bool = False) -> Sighting | None:
+        """What came out since the last call, if anything did; may start a search.
+
+        followed: (N, 4) boxes of the people who are followed. now: search this frame if searches
+        are in step, however short ago the last one was.
+        """
+        state, options = self._state(frame), self._options
+        out = None
+        if state.pending is not None:
+            if not state.pending.done():
+                return None
+            out, state.pending = state.pending.result(), None
+        regions = self._due(state, frame, followed, now)
+        if regions:
+            state.searched_ns = frame.stamp_ns
+            if options.in_step:
+                return self._look(frame, regions)
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(1, thread_name_prefix='finder')
+            state.pending = self._pool.submit(self._look, frame, regions)
+        return out
+
+    def _state(self, frame: Frame) -> _State:
+        return self._states.setdefault(frame.source, _State())
+
+    def _look(self, frame: Frame, regions: Sequence[Region]) -> Sighting:
+        people = search(self._finder, frame.image, regions)
+        return Sighting(frame.stamp_ns, people, tuple(regions))
+
+    def _due(self, state: _State, frame: Frame, followed: Array, now: bool) -> list[Region]:
+        """Regions to search in this frame; none if it is not time."""
+        if state.searched_ns is None:
+            state.cells = _cells(frame.image)
+            return self._everything(frame.size)
+        waited = (frame.stamp_ns - state.searched_ns) * 1e-9
+        if waited < _EAGER_S and not now:
+            return []
+        fresh = _cells(frame.image)
+        moving = _moving(state.cells, fresh, frame.size, followed)
+        lost = state.lost_ns is not None and (frame.stamp_ns - state.lost_ns) * 1e-9 < _SEARCH_S
+        steady = waited * self._options.rate_hz >= 1
+        if not (
+            now or lost or steady or moving is not None or (not len(followed) and waited >= 0.3)
+        ):
+            return []
+        state.cells = fresh
+        return self._some(state, frame.size, moving, eager=now or lost or moving is not None)
+
+    def _everything(self, size: tuple[int, int]) -> list[Region]:
+        """The whole image, and all tiles."""
+        out = [whole(size, side) for side in self._finder.whole_sides]
+        for level in self._levels(size):
+            out += level
+        return out
+
+    def _some(
+        self, state: _State, size: tuple[int, int], moving: Array | None, *, eager: bool
+    ) -> list[Region]:
+        """The whole image, the place where something moves, and one more tile at each turn."""
+        sides = self._finder.whole_sides
+        out = [whole(size, sides[-1] if eager else sides[state.turn % len(sides)])]
+        levels = self._levels(size)
+        if levels:
+            if moving is not None:
+                out.append(around(size, moving, self._finder.tile_side, _SCALES[len(levels) - 1]))
+            rest = [tile for level in levels for tile in level]
+            out.append(rest[state.turn % len(rest)])
+        state.turn += 1
+        return out
+
+    def _levels(self, size: tuple[int, int]) -> list[list[Region]]:
+        side, choice = self._finder.tile_side, self._options.tiles
+        if not side or choice == 'never':
+            return []
+        levels = [tiles(size, scale, side) for scale in _SCALES]
+        return [level for level in levels if len(level) > 1]
+
+
+def _cells(image: Array) -> Array:
+    """(H, W) float32 mean grey levels of cells, as fine for every size of image."""
+    height, width = image.shape[:2]
+    count = 640 / _CELL / max(width, height)
+    size = max(round(width * count), 1), max(round(height * count), 1)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.float32)
+
+
+def _moving(
+    before: Array | None, now: Array, size: tuple[int, int], followed: Array
+) -> Array | None:
+    """(4,) box of what changed outside the boxes of people who are followed; None if little did."""
+    if before is None or before.shape != now.shape:
+        return None
+    changed = np.abs(now - before - np.median(now - before)) > _MOVED
+    scale = now.shape[1] / size[0]
+    for box in followed:
+        grown = _MARGIN * (box[2:] - box[:2])
+        x1, y1 = np.maximum(np.floor((box[:2] - grown) * scale), 0).astype(int)
+        x2, y2 = np.maximum(np.ceil((box[2:] + grown) * scale), 0).astype(int)
+        changed[y1:y2, x1:x2] = False
+    count, _, stats, _ = cv2.connectedComponentsWithStats(changed.astype(np.uint8), connectivity=8)
+    if count < 2:
+        return None
+    x, y, width, height, area = max(stats[1:].tolist(), key=lambda row: row[4])
+    if area < _MIN_CELLS:
+        return None
+    return np.array([x, y, x + width, y + height]) / scale
