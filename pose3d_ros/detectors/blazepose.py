@@ -1,42 +1,73 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BlazePose's person detector (MediaPipe Pose) as a source of boxes."""
+"""BlazePose's person detector (MediaPipe Pose), which finds people by their faces."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
-from ..backends import NetworkSpec, Port
-from ..networks import blazepose as parts
+from ..backends import NetworkSpec, Pixels, Port
+from ..networks import blazepose as network
+from ..networks.letterbox import Detections
 from ..settings.pipeline import PipelineConfig
 from ..types import Array, Frame
 from ..zoo import find_model, loading
-from .boxes import NOBODY, clipped
+from .boxes import clipped
 
 # Of the circle around the whole body that the network predicts, radius 1, hips in the middle.
 # Measured against the boxes of the rendered clips of the test data.
 _ABOVE, _BELOW, _ASIDE = 1.0, 0.95, 0.38
 
 
-class BlazePoseDetector:
-    """Boxes of upright or bent people within a few metres; finds two or three at once."""
+class BlazePoseFinder:
+    """See finder.Finder. Finds two or three upright or bent people within a few metres.
+
+    Key points are the middle of the hips and a point of the circle around the whole body.
+    """
+
+    whole_sides = (network.DETECTOR_SIZE,)
+    tile_side = 0
 
     def __init__(self, config: PipelineConfig) -> None:
         """Load the network; raises ModelError, BackendError."""
         # `config.model` is the estimator's; this detector has one model.
         model = find_model('blazepose', 'detector', models_dir=config.models_dir)
+        self._min_score = config.min_score
         self._network = loading.load(
-            config.replace(backend='auto', precision='auto'),
+            config,
             NetworkSpec(
                 model.files['detector'],
-                {'image': Port((None, 224, 224, 3))},
+                {'image': Port((None, 224, 224, 3), image=Pixels(127.5, 127.5))},
                 {'boxes': Port((None, 2254, 12)), 'scores': Port((None, 2254, 1))},
             ),
             model.precision['detector'],
         )
-        self._network({'image': np.zeros((1, 224, 224, 3), np.float32)})
+        self._network({'image': np.zeros((1, 224, 224, 3), np.uint8)})
+
+    def find(self, image: Array, side: int) -> Detections:
+        """People in an image; side: always 224."""
+        raw = self._network({'image': network.detector_input(image)[None]})
+        size = int(image.shape[1]), int(image.shape[0])
+        scores = raw['scores'][0, :, 0]
+        rows = network.decode_detections(raw['boxes'][0], scores, self._min_score)
+        rows = network.to_frame(rows, size)
+        boxes = np.array([_box(row) for row in rows]).reshape(-1, 5)
+        return Detections(
+            np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:4]], axis=1),
+            boxes[:, 4],
+            rows[:, 5:9].reshape(-1, 2, 2),
+            np.ones((len(rows), 2)),
+        )
+
+
+class BlazePoseDetector:
+    """The same as a detector of boxes."""
+
+    def __init__(self, config: PipelineConfig) -> None:
+        """Load the network; raises ModelError, BackendError."""
+        quick = config.replace(backend='auto', precision='auto', min_score=0.1)
+        self._finder = BlazePoseFinder(quick)
 
     @staticmethod
     def models(model: str) -> Sequence[str]:
@@ -44,23 +75,14 @@ class BlazePoseDetector:
         return ('blazepose',)
 
     def detect(self, frames: Sequence[Frame]) -> list[Array]:
-        """See PersonDetector; all frames in one batch. Boxes under a score of 0.1 are left out."""
-        if not frames:
-            return []
-        images = [
-            cv2.cvtColor(parts.detector_input(frame.image), cv2.COLOR_BGR2RGB) for frame in frames
-        ]
-        tensor = np.stack(images).astype(np.float32) * np.float32(2 / 255) - 1
-        raw = self._network({'image': tensor})
-        return [
-            _boxes(parts.decode_detections(boxes, scores[:, 0], 0.1), frame.size)
-            for boxes, scores, frame in zip(raw['boxes'], raw['scores'], frames)
-        ]
-
-
-def _boxes(found: Array, size: tuple[int, int]) -> Array:
-    out = [_box(row) for row in parts.to_frame(found, size)]
-    return np.array([clipped(box, size) for box in out]).reshape(-1, 5) if out else NOBODY
+        """See PersonDetector; boxes under a score of 0.1 are left out."""
+        out = []
+        for frame in frames:
+            people = self._finder.find(frame.image, network.DETECTOR_SIZE)
+            low, high = people.boxes[:, :2], people.boxes[:, 2:]
+            boxes = np.concatenate([low, high - low, people.scores[:, None]], axis=1)
+            out.append(clipped(boxes, frame.size))
+        return out
 
 
 def _box(row: Array) -> Array:

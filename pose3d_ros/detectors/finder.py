@@ -15,11 +15,15 @@ from typing import Protocol
 
 import numpy as np
 
+from ..errors import ModelError
 from ..networks.letterbox import Detections
+from ..settings.pipeline import PipelineConfig
+from ..settings.plugins import Plugins
 from ..types import Array
+from ..zoo import find_model
 
 _OVERLAP = 1 / 3  # of neighbouring tiles
-_SAME_PERSON = 0.25  # median joint distance in body sizes
+_SAME_PERSON = 0.15  # median joint distance in body sizes
 _SAME_BOX = 0.5  # intersection over union, of people without joints
 _EDGE_PX = 3.0  # of the network's input: people who touch a tile's inner edge are cut there
 
@@ -58,6 +62,50 @@ class Finder(Protocol):
         """People in an image (H, W, 3) uint8 BGR at a longer side of the network's input."""
 
 
+FINDERS = Plugins(
+    'finder',
+    {
+        'movenet': 'pose3d_ros.detectors.movenet:MoveNetFinder',
+        'nanodet': 'pose3d_ros.detectors.nanodet:NanoDetFinder',
+        'blazepose': 'pose3d_ros.detectors.blazepose:BlazePoseFinder',
+    },
+    'Finder',
+)
+"""Made with the pipeline's config. `topic` needs none: the frame brings the boxes."""
+_MODELS = {'movenet': 'movenet_multipose', 'nanodet': 'nanodet', 'blazepose': 'blazepose'}
+
+
+def chosen(config: PipelineConfig) -> str:
+    """The finder that the settings stand for: `auto` is the best that is installed."""
+    if config.parity:
+        return 'blazepose'
+    if config.finder != 'auto':
+        return config.finder
+    try:
+        find_model(_MODELS['movenet'], models_dir=config.models_dir)
+    except ModelError:
+        return 'blazepose'
+    return 'movenet'
+
+
+def finder_models(config: PipelineConfig) -> Sequence[str]:
+    """The registered models that the finder of these settings needs."""
+    name = 'movenet' if config.finder == 'auto' and not config.parity else chosen(config)
+    return (_MODELS[name],) if name in _MODELS else ()
+
+
+def create_finder(config: PipelineConfig) -> Finder | None:
+    """The finder with its model, None for boxes on a topic; ConfigError, ModelError, BackendError.
+
+    It gets the pipeline's settings with an empty `model`: the pipeline's is the estimator's.
+    """
+    name = chosen(config)
+    if name == 'topic':
+        return None
+    finder: Finder = FINDERS.load(name)(config.replace(model='', precision='auto'))
+    return finder
+
+
 def whole(size: tuple[int, int], side: int) -> Region:
     """The image of that width and height as one region."""
     return Region(0, 0, *size, side)
@@ -93,37 +141,33 @@ def around(size: tuple[int, int], box: Array, side: int, scale: float) -> Region
 def search(finder: Finder, image: Array, regions: Iterable[Region]) -> Detections:
     """People in regions of an image, each once, best first."""
     size = (int(image.shape[1]), int(image.shape[0]))
-    parts = []
+    views = []
     for region in regions:
         x, y = region.x, region.y
-        view = image[y : y + region.height, x : x + region.width]
-        part = finder.find(view, region.side)
-        part = Detections(
-            part.boxes + np.array([x, y, x, y]),
-            part.scores,
-            part.keypoints + np.array([x, y]),
-            part.confidence,
-        )
-        parts.append(part[~region.cut(part.boxes, size)])
-    return distinct(joined(parts))
+        people = finder.find(image[y : y + region.height, x : x + region.width], region.side)
+        boxes = people.boxes + np.array([x, y, x, y])
+        keypoints = people.keypoints + np.array([x, y])
+        people = Detections(boxes, people.scores, keypoints, people.confidence)
+        views.append(people[~region.cut(boxes, size)])
+    return distinct(views)
 
 
-def joined(parts: Sequence[Detections]) -> Detections:
-    """All of several Detections of one finder, best first."""
-    out = Detections(
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-        np.concatenate([part.keypoints for part in parts]),
-        np.concatenate([part.confidence for part in parts]),
+def distinct(views: Sequence[Detections]) -> Detections:
+    """Each person once, best first: of two views of one body the one with the higher score.
+
+    Within one view, networks tell people apart themselves.
+    """
+    people = Detections(
+        np.concatenate([view.boxes for view in views]),
+        np.concatenate([view.scores for view in views]),
+        np.concatenate([view.keypoints for view in views]),
+        np.concatenate([view.confidence for view in views]),
     )
-    return out[np.argsort(-out.scores, kind='stable')]
-
-
-def distinct(people: Detections) -> Detections:
-    """Each person once: of two views of one body the one that comes first."""
+    view_of = np.repeat(np.arange(len(views)), [len(view) for view in views])
     kept: list[int] = []
-    for k in range(len(people)):
-        if not any(_same(people, k, other) for other in kept):
+    for k in np.argsort(-people.scores, kind='stable').tolist():
+        others = [other for other in kept if view_of[other] != view_of[k]]
+        if not any(_same(people, k, other) for other in others):
             kept.append(k)
     return people[np.array(kept, dtype=int)]
 

@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 
 from ..networks.letterbox import Detections
+from ..settings.pipeline import PipelineConfig
 from ..types import Array, Frame
-from .finder import Finder, Region, around, search, tiles, whole
+from .finder import Finder, Region, around, create_finder, search, tiles, whole
 
 _EAGER_S = 0.1  # between two searches while something changes
 _SEARCH_S = 1.5  # for so long after a loss
@@ -62,9 +63,9 @@ class _State:
 
 
 class Search:
-    """Searches for any number of cameras with one finder."""
+    """Searches for any number of cameras with one finder; None: frames bring boxes."""
 
-    def __init__(self, finder: Finder, options: SearchOptions) -> None:
+    def __init__(self, finder: Finder | None, options: SearchOptions) -> None:
         self._finder, self._options = finder, options
         self._states: dict[str, _State] = {}
         self._pool: ThreadPoolExecutor | None = None
@@ -91,6 +92,8 @@ class Search:
         are in step, however short ago the last one was.
         """
         state, options = self._state(frame), self._options
+        if self._finder is None:
+            return _brought(frame)
         out = None
         if state.pending is not None:
             if not state.pending.done():
@@ -110,6 +113,7 @@ class Search:
         return self._states.setdefault(frame.source, _State())
 
     def _look(self, frame: Frame, regions: Sequence[Region]) -> Sighting:
+        assert self._finder is not None
         people = search(self._finder, frame.image, regions)
         return Sighting(frame.stamp_ns, people, tuple(regions))
 
@@ -160,6 +164,30 @@ class Search:
             return []
         levels = [tiles(size, scale, side) for scale in _SCALES]
         return [level for level in levels if len(level) > 1]
+
+
+def create_search(config: PipelineConfig) -> Search:
+    """The search of these settings; ConfigError, ModelError, BackendError."""
+    return Search(create_finder(config), search_options(config))
+
+
+def search_options(config: PipelineConfig) -> SearchOptions:
+    """What the settings say of searches. The published program searches in step."""
+    if config.parity:
+        return SearchOptions(rate_hz=1e-6, tiles='never', in_step=True)
+    return SearchOptions(config.finder_rate_hz, config.finder_tiles, config.finder_in_step)
+
+
+def _brought(frame: Frame) -> Sighting | None:
+    """The boxes that came with a frame."""
+    if frame.boxes is None:
+        return None
+    boxes = np.asarray(frame.boxes, float).reshape(-1, 5)
+    boxes = boxes[np.isfinite(boxes[:, :4]).all(axis=1) & (boxes[:, 2:4] > 0).all(axis=1)]
+    boxes = boxes[np.argsort(-np.nan_to_num(boxes[:, 4]), kind='stable')]
+    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:4]], axis=1)
+    empty = np.zeros((len(boxes), 0, 2))
+    return Sighting(frame.stamp_ns, Detections(corners, boxes[:, 4], empty, empty[..., 0]), ())
 
 
 def _cells(image: Array) -> Array:

@@ -14,7 +14,7 @@ from .plugins import Plugins
 ESTIMATORS = Plugins(
     'estimator',
     {
-        'blazepose': 'pose3d_ros.estimators.blazepose:Estimator',
+        'blazepose': 'pose3d_ros.estimators.blazepose.estimator:Estimator',
         'lifter': 'pose3d_ros.estimators.lifter.estimator:Estimator',
         'openpose3d': 'pose3d_ros.estimators.openpose3d.estimator:Estimator',
         'metro': 'pose3d_ros.estimators.metro:Estimator',

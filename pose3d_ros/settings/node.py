@@ -19,6 +19,12 @@ MARKER_TEXTS = ('id', 'distance', 'height', 'score')
 class NodeConfig(PipelineConfig):
     """Everything that decides what a node does; see PipelineConfig for the estimation itself."""
 
+    finder_in_step: bool = setting(
+        False,
+        'true: each search for people is of the image at hand, which waits for it; false: it runs '
+        'beside, and people whom it finds appear a few images late',
+        live=True,
+    )
     cameras: str = setting(
         '',
         'names of several cameras that share the model, comma-separated: topics <name>/image, '

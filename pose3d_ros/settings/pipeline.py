@@ -15,6 +15,7 @@ C = TypeVar('C', bound='PipelineConfig')
 T = TypeVar('T')
 
 BACKENDS = ('auto', 'openvino', 'onnxruntime')
+FINDERS = ('auto', 'movenet', 'nanodet', 'blazepose', 'topic')
 PRECISIONS = ('auto', 'f32', 'mixed', 'bf16', 'f16', 'int8')
 
 
@@ -46,6 +47,42 @@ class PipelineConfig:
     )
     max_people: int = setting(5, 'people followed at most', low=1, high=100, live=True)
     min_score: float = setting(0.5, 'detections under this are dropped', low=0, high=1, live=True)
+
+    finder: str = setting(
+        'auto',
+        'what finds people: movenet (everybody, with joints), nanodet (boxes, for crowds), '
+        'blazepose (near people by their faces), topic (boxes of a detector of yours), or auto: '
+        'movenet if it is installed, else blazepose',
+        choices=FINDERS,
+    )
+    finder_rate_hz: float = setting(
+        1.0,
+        'searches per second while nothing changes; more when somebody is lost or something moves',
+        low=0.01,
+        high=100,
+        live=True,
+    )
+    finder_tiles: str = setting(
+        'auto',
+        'search large images in tiles too, for small people: auto: a tile at a time, always: the '
+        'whole image in tiles at each search, never',
+        choices=('auto', 'always', 'never'),
+        live=True,
+    )
+    finder_in_step: bool = setting(
+        True,
+        'each search is of the frame at hand, which waits for it, as files and bags are processed; '
+        'false: the search runs beside and its people come a few frames late',
+        live=True,
+    )
+    confirm_frames: int = setting(
+        1,
+        'frames in which a person whom finder and landmarks agree on must be followed before they '
+        'are delivered',
+        low=1,
+        high=100,
+        live=True,
+    )
 
     placement: bool = setting(True, 'place people in front of the camera when it is calibrated')
     focal_length_px: float = setting(
