@@ -26,7 +26,7 @@ from pose3d_ros.messages.standalone import StandaloneTypes
 from pose3d_ros.resources import resource
 from pose3d_ros.settings.node import NodeConfig
 from pose3d_ros.settings.pipeline import PipelineConfig
-from pose3d_ros.tools.evaluate import Clip
+from pose3d_ros.tools.clips import Clip
 from pose3d_ros.types import Frame
 
 WARM_UP_FRAMES = 1000

@@ -19,7 +19,8 @@ from ..outputs.files import write_text
 from ..pipeline import Pipeline
 from ..settings.pipeline import PRECISIONS, PipelineConfig
 from ..tools.benchmark import WARM_UP_FRAMES, Timing, benchmark, machine
-from ..tools.evaluate import Clip, find_clips
+from ..tools.clips import Clip
+from ..tools.evaluate import find_clips
 from ..tools.families import require_packages
 from ..tools.throughput import Throughput, throughput
 from ..types import Frame

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..resources import resource
 from ..sources import open_source
-from ..tools.evaluate import Clip, ClipResult, ClipScore
+from ..tools.clips import Clip
+from ..tools.evaluate import ClipResult, ClipScore
 from ..types import FrameResult
 from .loading import make_pipeline
 from .main import INTERRUPTED

@@ -10,7 +10,8 @@ from typing import Any
 from .. import __version__
 from ..outputs.files import write_text
 from ..settings.declare import settings_of
-from ..tools.evaluate import JOINTS, Clip, ClipResult, evaluate_clip, find_clips, mean_scores
+from ..tools.clips import JOINTS, Clip
+from ..tools.evaluate import ClipResult, evaluate_clip, find_clips, mean_scores
 from .loading import make_pipeline
 from .options import add_pipeline_options, config_from, frames_bar, table
 

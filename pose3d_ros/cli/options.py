@@ -54,7 +54,7 @@ def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
         metavar='NAME=VALUE',
         action='append',
         default=[],
-        help="any setting by name, as in --set blazepose.detector_interval=3; an estimator's own "
+        help="any setting by name, as in --set blazepose.min_presence=0.3; an estimator's own "
         'are listed below',
     )
     general.add_argument(

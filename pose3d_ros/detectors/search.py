@@ -21,6 +21,7 @@ from ..settings.pipeline import PipelineConfig
 from ..types import Array, Frame
 from .finder import Finder, Region, around, create_finder, search, tiles, whole
 
+_SLACK_S = 0.005  # stamps of a camera do not come to the nanosecond
 _EAGER_S = 0.1  # between two searches while something changes
 _SEARCH_S = 1.5  # for so long after a loss
 _SCALES = (0.7, 1.5)  # of tiles: network input per image pixel, for people of 80 and 40 pixels
@@ -91,38 +92,37 @@ class Search:
         followed: (N, 4) boxes of the people who are followed. now: search this frame if searches
         are in step, however short ago the last one was.
         """
-        state, options = self._state(frame), self._options
-        if self._finder is None:
+        finder = self._finder
+        if finder is None:
             return _brought(frame)
+        state, options = self._state(frame), self._options
         out = None
         if state.pending is not None:
             if not state.pending.done():
                 return None
-            out, state.pending = state.pending.result(), None
-        regions = self._due(state, frame, followed, now)
+            pending, state.pending = state.pending, None
+            out = pending.result()
+        regions = self._due(finder, state, frame, followed, now)
         if regions:
             state.searched_ns = frame.stamp_ns
             if options.in_step:
-                return self._look(frame, regions)
+                return _look(finder, frame, regions)
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix='finder')
-            state.pending = self._pool.submit(self._look, frame, regions)
+            state.pending = self._pool.submit(_look, finder, frame, regions)
         return out
 
     def _state(self, frame: Frame) -> _State:
         return self._states.setdefault(frame.source, _State())
 
-    def _look(self, frame: Frame, regions: Sequence[Region]) -> Sighting:
-        assert self._finder is not None
-        people = search(self._finder, frame.image, regions)
-        return Sighting(frame.stamp_ns, people, tuple(regions))
-
-    def _due(self, state: _State, frame: Frame, followed: Array, now: bool) -> list[Region]:
+    def _due(
+        self, finder: Finder, state: _State, frame: Frame, followed: Array, now: bool
+    ) -> list[Region]:
         """Regions to search in this frame; none if it is not time."""
         if state.searched_ns is None:
             state.cells = _cells(frame.image)
-            return self._everything(frame.size)
-        waited = (frame.stamp_ns - state.searched_ns) * 1e-9
+            return self._everything(finder, frame.size)
+        waited = (frame.stamp_ns - state.searched_ns) * 1e-9 + _SLACK_S
         if waited < _EAGER_S and not now:
             return []
         fresh = _cells(frame.image)
@@ -134,32 +134,41 @@ class Search:
         ):
             return []
         state.cells = fresh
-        return self._some(state, frame.size, moving, eager=now or lost or moving is not None)
+        return self._some(
+            finder, state, frame.size, moving, eager=now or lost or moving is not None
+        )
 
-    def _everything(self, size: tuple[int, int]) -> list[Region]:
+    def _everything(self, finder: Finder, size: tuple[int, int]) -> list[Region]:
         """The whole image, and all tiles."""
-        out = [whole(size, side) for side in self._finder.whole_sides]
-        for level in self._levels(size):
+        out = [whole(size, side) for side in finder.whole_sides]
+        for level in self._levels(finder, size):
             out += level
         return out
 
     def _some(
-        self, state: _State, size: tuple[int, int], moving: Array | None, *, eager: bool
+        self,
+        finder: Finder,
+        state: _State,
+        size: tuple[int, int],
+        moving: Array | None,
+        *,
+        eager: bool,
     ) -> list[Region]:
         """The whole image, the place where something moves, and one more tile at each turn."""
-        sides = self._finder.whole_sides
+        sides = finder.whole_sides
         out = [whole(size, sides[-1] if eager else sides[state.turn % len(sides)])]
-        levels = self._levels(size)
+        levels = self._levels(finder, size)
         if levels:
             if moving is not None:
-                out.append(around(size, moving, self._finder.tile_side, _SCALES[len(levels) - 1]))
+                out.append(around(size, moving, finder.tile_side, _SCALES[len(levels) - 1]))
             rest = [tile for level in levels for tile in level]
-            out.append(rest[state.turn % len(rest)])
+            always = self._options.tiles == 'always'
+            out += rest if always else [rest[state.turn % len(rest)]]
         state.turn += 1
         return out
 
-    def _levels(self, size: tuple[int, int]) -> list[list[Region]]:
-        side, choice = self._finder.tile_side, self._options.tiles
+    def _levels(self, finder: Finder, size: tuple[int, int]) -> list[list[Region]]:
+        side, choice = finder.tile_side, self._options.tiles
         if not side or choice == 'never':
             return []
         levels = [tiles(size, scale, side) for scale in _SCALES]
@@ -176,6 +185,10 @@ def search_options(config: PipelineConfig) -> SearchOptions:
     if config.parity:
         return SearchOptions(rate_hz=1e-6, tiles='never', in_step=True)
     return SearchOptions(config.finder_rate_hz, config.finder_tiles, config.finder_in_step)
+
+
+def _look(finder: Finder, frame: Frame, regions: Sequence[Region]) -> Sighting:
+    return Sighting(frame.stamp_ns, search(finder, frame.image, regions), tuple(regions))
 
 
 def _brought(frame: Frame) -> Sighting | None:
@@ -218,4 +231,4 @@ def _moving(
     x, y, width, height, area = max(stats[1:].tolist(), key=lambda row: row[4])
     if area < _MIN_CELLS:
         return None
-    return np.array([x, y, x + width, y + height]) / scale
+    return np.asarray(np.array([x, y, x + width, y + height]) / scale)

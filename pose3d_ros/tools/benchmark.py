@@ -17,7 +17,8 @@ import numpy as np
 from ..errors import BackendError, ModelError
 from ..pipeline import Pipeline
 from ..settings.pipeline import PipelineConfig
-from .evaluate import Clip, ClipScore
+from .clips import Clip
+from .evaluate import ClipScore
 
 WARM_UP_FRAMES = 10
 """Left out at the start of each round: the first detection, caches, clock speeds."""

@@ -14,12 +14,13 @@ import pytest
 from shared import CLIPS, DATA, parity_files
 
 from pose3d_ros.backends import Network
-from pose3d_ros.estimators.blazepose import (
-    _AUXILIARY_FILTER,
+from pose3d_ros.detectors.blazepose import BlazePoseFinder
+from pose3d_ros.estimators.blazepose.estimator import (
     _LANDMARK_FILTER,
     _WORLD_FILTER,
     Estimator,
 )
+from pose3d_ros.estimators.blazepose.slots import AUXILIARY_FILTER
 from pose3d_ros.networks import blazepose as parts
 from pose3d_ros.people.filters import OneEuro
 from pose3d_ros.pipeline import Pipeline
@@ -138,7 +139,7 @@ def test_parity_blazepose_filters_and_regions(path: Path) -> None:
     prefix = 'video_' if 'video_found' in data else ''
     get = {key.removeprefix(prefix): value for key, value in data.items()}
     size = np.array([*get['size'], get['size'][0]], float)
-    landmarks, auxiliary = OneEuro(_LANDMARK_FILTER), OneEuro(_AUXILIARY_FILTER)
+    landmarks, auxiliary = OneEuro(_LANDMARK_FILTER), OneEuro(AUXILIARY_FILTER)
     world = OneEuro(_WORLD_FILTER)
     roi = None
     for k, found in enumerate(get['found']):
@@ -174,7 +175,8 @@ def test_parity_blazepose_networks(path: Path, pipeline: Pipeline) -> None:
     assert np.abs(raw['world'][0] - stage['world_raw']).max() < 0.002
     assert np.abs(raw['landmarks'][0] - stage['landmark_raw']).max() < 0.05
     assert abs(float(raw['presence'][0, 0]) - float(stage['presence'])) < 1e-3
-    anchors = estimator._detector({'image': stage['detector_image'][None, ..., ::-1]})
+    detector = BlazePoseFinder(pipeline.config)._network
+    anchors = detector({'image': stage['detector_image'][None, ..., ::-1]})
     index = stage['anchor_index']
     assert np.abs(anchors['boxes'][0, index] - stage['anchor_raw']).max() < 0.05
     assert np.abs(anchors['scores'][0, index, 0] - stage['anchor_logit']).max() < 0.01
@@ -271,7 +273,7 @@ def test_parity_blazepose_loss(path: Path, pipeline: Pipeline) -> None:
         image = black if index < 0 else clips[str(clip)][int(index)]
         result = pipeline.process(Frame(image, stamp_ns=(k + 1) * TICK_NS))
         assert bool(result.people) == bool(data['found'][k])
-        ran_again.append(result.timings['detector'] > 0)
+        ran_again.append(result.timings['finder'] > 0)
         if result.people:
             errors.add(result.people[0], data['landmarks'][k], data['world'][k], data['size'])
     assert ran_again == data['detector_ran'].tolist()

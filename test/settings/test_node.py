@@ -23,8 +23,11 @@ def test_every_setting_is_described():
         ({'cameras': 'left,left'}, 'stands twice'),
         ({'cameras': 'left,2nd'}, "'2nd' is not a name"),
         ({'publish_tff': True}, "unknown setting 'publish_tff'; did you mean 'publish_tf'"),
-        ({'blazepose': {'detector_interval': 'often'}}, 'detector_interval must be of type int'),
-        ({'blazepose.detector_intervall': 3}, 'did you mean'),
+        (
+            {'metro': {'detector_interval': 'often'}, 'estimator': 'metro'},
+            'detector_interval must be of type int',
+        ),
+        ({'metro.detector_intervall': 3, 'estimator': 'metro'}, 'did you mean'),
     ],
 )
 def test_wrong_settings_are_named(values, complaint):
@@ -38,9 +41,9 @@ def test_camera_names():
 
 
 def test_value_of():
-    config = from_mapping(NodeConfig, {'blazepose.detector_interval': 3})
-    assert value_of(config, 'blazepose.detector_interval') == 3
-    assert value_of(NodeConfig(), 'blazepose.detector_interval') != 3
+    config = from_mapping(NodeConfig, {'metro.detector_interval': 3, 'estimator': 'metro'})
+    assert value_of(config, 'metro.detector_interval') == 3
+    assert value_of(NodeConfig(), 'metro.detector_interval') != 3
     assert value_of(config, 'max_people') == 5
 
 

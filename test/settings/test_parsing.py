@@ -15,17 +15,17 @@ def test_unknown_names_get_a_hint() -> None:
     with pytest.raises(ConfigError, match="did you mean 'smoothing'"):
         from_mapping(PipelineConfig, {'smothing': True})
     with pytest.raises(ConfigError, match='detector_interval'):
-        from_mapping(PipelineConfig, {'blazepose.detector_intervall': 3})
-    with pytest.raises(ConfigError, match='blazepos'):
-        from_mapping(PipelineConfig, {'blazepos.detector_interval': 3})
+        from_mapping(PipelineConfig, {'metro.detector_intervall': 3, 'estimator': 'metro'})
+    with pytest.raises(ConfigError, match="did you mean 'metro'"):
+        from_mapping(PipelineConfig, {'metr.detector_interval': 3})
 
 
 def test_options_of_the_estimator_flat_or_nested() -> None:
-    flat = from_mapping(PipelineConfig, {'blazepose.detector_interval': 3})
-    nested = from_mapping(PipelineConfig, {'blazepose': {'detector_interval': 3}})
+    flat = from_mapping(PipelineConfig, {'metro.detector_interval': 3, 'estimator': 'metro'})
+    nested = from_mapping(PipelineConfig, {'metro': {'detector_interval': 3}, 'estimator': 'metro'})
     assert flat.options == nested.options == {'detector_interval': 3}
     with pytest.raises(ConfigError, match='detector_interval'):
-        from_mapping(PipelineConfig, {'blazepose': {'detector_interval': 0}})
+        from_mapping(PipelineConfig, {'metro': {'detector_interval': 0}, 'estimator': 'metro'})
 
 
 def test_yaml_plain_and_in_ros_form(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pose3d_ros.resources import resource
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import get_skeleton
 from pose3d_ros.tools.benchmark import benchmark
-from pose3d_ros.tools.evaluate import JOINTS, Clip, evaluate_clip
+from pose3d_ros.tools.clips import JOINTS, Clip
+from pose3d_ros.tools.evaluate import evaluate_clip
 
 
 @pytest.mark.slow

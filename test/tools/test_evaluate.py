@@ -5,14 +5,8 @@ import pytest
 from pose3d_ros.errors import InputError
 from pose3d_ros.resources import resource
 from pose3d_ros.skeleton import get_skeleton
-from pose3d_ros.tools.evaluate import (
-    JOINTS,
-    Clip,
-    ClipScore,
-    find_clips,
-    mean_scores,
-    scored_joints,
-)
+from pose3d_ros.tools.clips import JOINTS, Clip
+from pose3d_ros.tools.evaluate import ClipScore, find_clips, mean_scores, scored_joints
 from pose3d_ros.types import Frame, FrameResult, Pose3D, PositionSource
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)

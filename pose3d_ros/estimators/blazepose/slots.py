@@ -25,7 +25,7 @@ from ...types import Array, Frame
 
 BODY = network.PUBLISHED
 _SKELETON = SKELETONS['blazepose_33']
-_AUXILIARY_FILTER = OneEuroSettings(0.01, 10.0)
+AUXILIARY_FILTER = OneEuroSettings(0.01, 10.0)
 _TRUNK = [11, 12, 23, 24]
 # The joints that coco_17 and blazepose_33 share, but for the face beside the nose.
 _HIPS = [7, 8]  # of the joints that coco_17 and blazepose_33 share
@@ -70,7 +70,7 @@ class Slot:
     doubt: float = 0.0
     colours: Array | None = None
     covered: int = 0
-    auxiliary: OneEuro = field(default_factory=lambda: OneEuro(_AUXILIARY_FILTER))
+    auxiliary: OneEuro = field(default_factory=lambda: OneEuro(AUXILIARY_FILTER))
     landmarks: Array = field(default_factory=lambda: np.zeros((network.LANDMARKS, 5)))
     world: Array = field(default_factory=lambda: np.zeros((network.LANDMARKS, 3)))
     presence: float = 0.0
@@ -203,7 +203,7 @@ def _distances(people: Detections, bodies: Sequence[Array]) -> Array:
             else:
                 apart = np.median(np.linalg.norm(joints[counted] - body[counted], axis=1))
             out[row, column] = apart / extent
-    return np.nan_to_num(out, nan=1e3, posinf=1e3)
+    return np.asarray(np.nan_to_num(out, nan=1e3, posinf=1e3))
 
 
 def _joints(people: Detections, row: int) -> tuple[Array | None, Array]:

@@ -26,7 +26,8 @@ from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.resources import resource
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
-from pose3d_ros.tools.evaluate import Clip, evaluate_clip
+from pose3d_ros.tools.clips import Clip
+from pose3d_ros.tools.evaluate import evaluate_clip
 from pose3d_ros.tools.metrics import pa_mpjpe
 from pose3d_ros.types import Frame, JointStatus, PositionSource
 

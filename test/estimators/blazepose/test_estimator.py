@@ -13,7 +13,7 @@ import pytest
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.errors import ModelError
-from pose3d_ros.estimators.blazepose import Estimator
+from pose3d_ros.estimators.blazepose.estimator import Estimator
 from pose3d_ros.networks import blazepose as parts
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.resources import resource
