@@ -32,6 +32,7 @@ TESTED_ELSEWHERE = {
     'bags/adapter.py': 'bags/test_run.py, bags/test_ahead.py',
     'bags/file.py': 'bags/test_writer.py',
     'bags/recording.py': 'bags/test_run.py',
+    'detectors/nanodet.py': 'detectors/test_movenet.py',
     'cli/options.py': 'cli/test_run.py, cli/test_main.py',
     'estimators/__init__.py': 'test_pipeline.py, settings/test_pipeline.py',
     'estimators/lifter/models.py': 'estimators/lifter/test_estimator.py',
