@@ -15,7 +15,7 @@ from .errors import ConfigError
 from .people.plausibility import bone_quality
 from .people.smoothing import smooth_relative, smooth_root
 from .people.state import PeopleState
-from .people.tracking import Track, predicted
+from .people.tracking import Track, hidden, predicted
 from .placement.body_scale import body_scaled
 from .placement.placing import place_relative
 from .settings.declare import settings_of
@@ -180,13 +180,27 @@ class Pipeline:
             if state.tracks(self.config):
                 people = self._smooth(frame, state, poses)
                 state.delivered(people)
-                if self.config.publish_predicted:
-                    people += [predicted(track, frame.stamp_ns) for track in unseen]
+                people += self._extrapolated(frame, people, unseen)
             else:
                 people = self._place(frame, poses)
             ended = state.end(frame.stamp_ns)
             results.append(FrameResult(frame, [self._out(pose) for pose in people], ended))
         return tuple(results)
+
+    def _extrapolated(
+        self, frame: Frame, people: Sequence[Pose3D], unseen: Sequence[Track]
+    ) -> list[Pose3D]:
+        """People who are not seen: those behind somebody for a while, or all if that is wanted."""
+        config, stamp_ns = self.config, frame.stamp_ns
+        return [
+            predicted(track, stamp_ns)
+            for track in unseen
+            if config.publish_predicted
+            or (
+                (stamp_ns - track.stamp_ns) * 1e-9 <= config.hidden_s
+                and hidden(track, people, stamp_ns)
+            )
+        ]
 
     def _smooth(self, frame: Frame, state: PeopleState, poses: list[Pose3D]) -> list[Pose3D]:
         """Tracked people smoothed about their roots, placed, and their roots smoothed."""

@@ -25,6 +25,9 @@ _GATE, _GATE_GROWTH, _GATE_LIMIT = 0.35, 0.5, 0.8
 _SIZE_WEIGHT, _LOOK_WEIGHT, _ROOT_WEIGHT = 0.3, 4.0, 0.2
 _LOOK_RATE, _LOOK_INTERVAL = 0.3, 5
 _FAR = 1e6
+_ESTABLISHED = 10  # frames after which a track is somebody for sure
+_COVERING = 0.5  # of a person's size: who is smaller hides nobody
+_FADING_S = 1.0
 
 
 @dataclass(eq=False)
@@ -55,9 +58,9 @@ class Track:
 
     def shift(self, stamp_ns: int) -> Array:
         """(2,) pixels that the body moved since it was seen, if it went on as it did."""
-        # Nobody keeps a speed for long; the pull of the last one fades within half a second.
+        # People who walk keep their speed for about a second.
         dt = max((stamp_ns - self.stamp_ns) * 1e-9, 0.0)
-        return np.asarray(self.speed * (0.5 * (1.0 - math.exp(-dt / 0.5))))
+        return np.asarray(self.speed * (_FADING_S * (1.0 - math.exp(-dt / _FADING_S))))
 
 
 @dataclass
@@ -161,6 +164,25 @@ class _Seen:
     def look(self) -> Array | None:
         """Colours of the clothes."""
         return appearance(self._image, self.pose.pixels, self.pose.skeleton)
+
+
+def hidden(track: Track, poses: Sequence[Pose3D], stamp_ns: int) -> bool:
+    """Whether a person who is not seen now must be behind one of the people who are.
+
+    poses: of the frame of that stamp. Only of somebody who was followed for a while: a body that
+    was briefly seen twice has nobody behind it.
+    """
+    if track.hits < _ESTABLISHED or not track.missed:
+        return False
+    x, y = track.centre + track.shift(stamp_ns)
+    for pose in poses:
+        body = pose.pixels[np.isfinite(pose.pixels).all(axis=1)]
+        if len(body) < 3 or _size(pose) < _COVERING * track.size:
+            continue
+        low, high = body.min(axis=0), body.max(axis=0)
+        if low[0] <= x <= high[0] and low[1] <= y <= high[1]:
+            return True
+    return False
 
 
 def predicted(track: Track, stamp_ns: int) -> Pose3D:

@@ -106,10 +106,17 @@ class PipelineConfig:
 
     tracking: bool = setting(True, 'give people ids that last')
     track_max_missed_s: float = setting(
-        1.5, 'a track ends when its person is unseen for so long', low=0, high=60, live=True
+        2.0, 'a track ends when its person is unseen for so long', low=0, high=60, live=True
     )
     max_gap_s: float = setting(
         1.0, 'a longer gap between stamps resets all state', low=0.01, live=True
+    )
+    hidden_s: float = setting(
+        1.0,
+        'people who are hidden by somebody else are delivered, extrapolated, for so long; 0: not',
+        low=0,
+        high=60,
+        live=True,
     )
     publish_predicted: bool = setting(
         False, 'also deliver people unseen now, extrapolated, until the track ends', live=True
