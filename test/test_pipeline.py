@@ -69,7 +69,7 @@ def test_places_and_follows_one_person(
     assert all(poses[0].position_source == PositionSource.METRIC for poses in found)
     errors = [np.linalg.norm(poses[0].root - root) for poses, root in zip(found, roots)]
     assert np.median(errors) < 0.4
-    assert set(out[-1].timings) >= {'crop', 'detector', 'landmarks', 'decode'}
+    assert set(out[-1].timings) >= {'finder', 'crop', 'landmarks', 'decode'}
 
 
 def test_same_input_same_output(pipeline: Pipeline, images: list[np.ndarray]) -> None:
