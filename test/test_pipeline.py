@@ -103,7 +103,7 @@ def test_equal_stamps_neither_reset_nor_freeze(
 def test_the_end_of_a_track_comes_once(pipeline: Pipeline, images: list[np.ndarray]) -> None:
     who = run(pipeline, images)[-1][0].track_id
     ended: list[int] = []
-    for k in range(len(images), len(images) + 60):
+    for k in range(len(images), len(images) + 80):
         (finished,) = pipeline.process(Frame(BLACK, stamp_ns=k * TICK)).finished
         assert finished.people == []
         ended += finished.ended
