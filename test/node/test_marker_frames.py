@@ -3,18 +3,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.messages import MarkerFrame
 from pose3d_ros.node.frames import FrameTree
 from pose3d_ros.node.marker_frames import MarkerFrames
+from pose3d_ros.node.transforms import TransformBuffer
 from pose3d_ros.settings.node import NodeConfig
 from pose3d_ros.types import Frame
 
 CAMERA = Camera(K=np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), size=(640, 480))
 # An optical frame that looks along x and stands 1 m high.
 TURN = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
-STAMP = 10**10
+S = 10**9
+STAMP = 10 * S
 ROBOT = {'cam': 'base_link', 'base_link': 'odom', 'odom': 'map'}
 
 
@@ -123,3 +126,54 @@ def test_a_frame_by_name(clock):
     assert (made.frame_id, made.newest) == ('cam', False)
     with pytest.raises(LookupError):
         place(adapter, clock, marker_frame='nowhere')
+
+
+@pytest.mark.parametrize('rate_hz', [10, 20, 50])
+@pytest.mark.parametrize('localization_late_s', [0.0, 0.3])
+def test_somebody_who_stands_stays_put_while_the_robot_turns(rate_hz, localization_late_s, clock):
+    """1 m/s and 1 rad/s; RViz shows `map`, whose transform to `odom` is the newest one."""
+    buffer = TransformBuffer()
+    buffer.set('base_link', 'cam', (np.array([0.2, 0, 1]), as_quaternion(TURN)))
+    period_ns = S // rate_hz
+    for k in range(4 * rate_hz):
+        t = k / rate_hz
+        buffer.set('odom', 'base_link', (drive(t)[1], as_quaternion(drive(t)[0])), k * period_ns)
+        if t <= 4 - localization_late_s:
+            # Odometry drifts, and localization makes up for it.
+            buffer.set(
+                'map', 'odom', (np.array([0.01 * t, 0, 0]), np.array([0, 0, 0, 1.0])), k * period_ns
+            )
+    stands = np.array([3.0, 2.0, 0.9])
+    seen = []
+    places = MarkerFrames(Known(buffer), clock)
+    for stamp_ns in range(S, 4 * S - period_ns, S // 30):
+        turn, place_ = drive(stamp_ns / S)
+        in_base = turn.T @ (stands - place_)
+        in_camera = TURN.T @ (in_base - [0.2, 0, 1])
+        frame = Frame(np.zeros((4, 4, 3), np.uint8), stamp_ns, 'cam')
+        made = places.of(frame, MarkerFrame(stamp_ns, 'cam'), NodeConfig())
+        shown = made.rotation @ in_camera + made.translation
+        if made.frame_id == 'odom':
+            turn, place_ = buffer.newest('map', 'odom')
+            shown = turn @ shown + place_
+        seen.append(shown)
+    spread = np.array(seen) - np.median(seen, axis=0)
+    assert np.abs(spread).max() < 0.05
+    assert len(seen) > 80
+
+
+def drive(t):
+    """Pose of the robot in odom: it turns at 1 rad/s and drives at 1 m/s."""
+    c, s = np.cos(t), np.sin(t)
+    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]), np.array([s, 1 - c, 0])
+
+
+def as_quaternion(rotation):
+    return Rotation.from_matrix(rotation).as_quat()
+
+
+class Known:
+    """A shell with everything that has come."""
+
+    def __init__(self, buffer):
+        self.lookup, self.frames = buffer.lookup, buffer.frames

@@ -44,6 +44,20 @@ def test_what_is_connected():
     assert buffer.frames().ancestors('cam') == ['cam', 'base', 'map']
 
 
+def test_the_newest_of_each_frame():
+    buffer = TransformBuffer()
+    with pytest.raises(LookupError):
+        buffer.newest('map', 'cam')
+    buffer.set('map', 'base', pose(1, 0, 0), 5 * S)
+    buffer.set('map', 'base', pose(2, 0, 0), 6 * S)
+    buffer.set('base', 'cam', pose(0, 1, 0))
+    _, translation = buffer.newest('map', 'cam')
+    np.testing.assert_allclose(translation, [2, 1, 0])
+    buffer.clear()
+    with pytest.raises(LookupError, match="from 'base' to 'map'"):
+        buffer.newest('map', 'cam')
+
+
 def test_same_frame():
     rotation, translation = TransformBuffer().lookup('cam', 'cam', 0)
     np.testing.assert_array_equal(rotation, np.eye(3))
