@@ -289,7 +289,7 @@ def rviz(value: Values, node: str, namespace: str) -> Entities:
         Node(
             package='pose3d_ros',
             executable='rviz',
-            name='pose3d_rviz',
+            name=f'{node.rpartition("/")[2]}_rviz',
             namespace=namespace,
             parameters=[parameters],
             remappings=TF_REMAPPINGS,

@@ -65,6 +65,7 @@ class _Camera:
         self._node = node
         self.topics = topics
         self.output = self.frame = ''
+        self.since: float | None = None  # when skeletons came first
         self.feet: list[float] = []
         self._subscriptions = [
             node.create_subscription(
@@ -82,8 +83,11 @@ class _Camera:
 
     @property
     def complete(self) -> bool:
-        """Whether its frames are known."""
-        return bool(self.output and (self.frame or not self.topics.debug_image))
+        """Whether its frames are known, or will not be: nobody has to publish a debug image."""
+        if not self.output or self.since is None:
+            return False
+        late = time.monotonic() - self.since > _PATIENCE_S
+        return bool(self.frame or late or not self.topics.debug_image)
 
     def shown(self, gravity: Callable[[str], Array | None]) -> Shown:
         """What the plan needs of it."""
@@ -99,6 +103,7 @@ class _Camera:
 
     def _on_skeletons(self, array: Any) -> None:
         self.output = array.header.frame_id
+        self.since = self.since or time.monotonic()
         self.feet += heights_over_feet(array)
 
     def _on_image(self, image: Any) -> None:
@@ -124,13 +129,14 @@ class RvizNode(Node):
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = Path(tempfile.mkdtemp(prefix='pose3d_rviz_'))
         self._cameras: dict[str, _Camera] = {}
-        self._begun = self._reminded = time.monotonic()
+        self._reminded = time.monotonic()
         self._first: float | None = None
         self._gravity_frame = ''
         self._asked = False
         self._plan: Plan | None = None
         self._static: Any = None
         self._transforms = TransformBuffer()
+        self._heard: list[Any] = []
         if value['rviz_config']:
             frame = ['-f', self._fixed_frame] if self._fixed_frame else []
             self._start([value['rviz_config'], *frame])
@@ -143,8 +149,16 @@ class RvizNode(Node):
     def _listen_to_transforms(self) -> None:
         kind, take = message_class(TF), self._transforms.take
         listen = self.create_subscription
-        listen(kind, '/tf', partial(take, static=False), ros_qos(TRANSFORMS))
-        listen(kind, '/tf_static', partial(take, static=True), ros_qos(STATIC_TRANSFORMS))
+        self._heard = [
+            listen(kind, '/tf', partial(take, static=False), ros_qos(TRANSFORMS)),
+            listen(kind, '/tf_static', partial(take, static=True), ros_qos(STATIC_TRANSFORMS)),
+        ]
+
+    def _stop_listening(self) -> None:
+        """Transforms cost time as long as they come."""
+        for subscription in self._heard:
+            self.destroy_subscription(subscription)
+        self._heard.clear()
 
     def _step(self) -> None:
         if self._process is not None:
@@ -201,7 +215,9 @@ class RvizNode(Node):
         if now - self._reminded < _REMIND_S:
             return
         self._reminded = now
-        if self._cameras:
+        if any(camera.since for camera in self._cameras.values()):
+            reason = 'images have no frame_id; set the parameter camera_frame'
+        elif self._cameras:
             reason = f'no skeletons come from {self._target}: do its images?'
         else:
             reason = f'there is no node {self._target} that publishes skeletons'
@@ -232,6 +248,8 @@ class RvizNode(Node):
                 for b in plan.broadcasts
             ]
             self._static.publish(kind(transforms=poses))
+        else:
+            self._stop_listening()
         scene = Scene(
             plan.fixed_frame, [camera.topics for camera in cameras], plan.view, plan.follow
         )
@@ -279,6 +297,7 @@ class RvizNode(Node):
         if (rivals and tree.connects(frame, self._plan.fixed_frame)) or upright:
             self.destroy_publisher(self._static)
             self._static = None
+            self._stop_listening()
             what = f'with {upright}' if upright else 'otherwise'
             self._log(
                 logging.INFO, f'TF connects {frame} {what} now: start RViz again to see it so'

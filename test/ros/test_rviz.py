@@ -153,6 +153,14 @@ def test_it_waits_for_the_node_and_its_images(start, peer, show):
     assert time.monotonic() - begin < 5
 
 
+def test_a_node_that_draws_no_image(start, peer, show):
+    start(publish_debug_image=False).wait()
+    peer.place('base_link', OPTICAL)
+    shown = show()
+    peer.camera().until(lambda: shown.begun, info=camera_info())
+    assert shown.fixed_frame == 'base_link'
+
+
 def test_a_configuration_and_a_frame_of_the_users(peer, show, tmp_path):
     mine = tmp_path / 'mine.rviz'
     mine.write_text('Panels: []\n')
