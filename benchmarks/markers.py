@@ -26,7 +26,7 @@ from pose3d_ros.camera import Camera
 from pose3d_ros.cli.options import table
 from pose3d_ros.messages import MarkerBuilder, MarkerFrame
 from pose3d_ros.messages.marker_cdr import ARRAY_TYPE
-from pose3d_ros.messages.standalone import StandaloneTypes
+from pose3d_ros.messages.types import Types
 from pose3d_ros.settings.node import NodeConfig
 from pose3d_ros.skeleton import get_skeleton
 from pose3d_ros.types import JointStatus, Pose3D, PositionSource
@@ -98,7 +98,7 @@ def measure(
     people: list[Pose3D], config: NodeConfig, frames: int, send: Send
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Milliseconds to make and to send each frame, and the size of the last one."""
-    builder = MarkerBuilder(StandaloneTypes())
+    builder = MarkerBuilder(message_types())
     turn = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
     times = []
     for index in range(WARM_UP_FRAMES + frames):
@@ -111,6 +111,17 @@ def measure(
         time.sleep(0.005)
     making, sending = 1e3 * np.array(times[WARM_UP_FRAMES:]).T
     return making, sending, len(data)
+
+
+def message_types() -> Types:
+    """The message classes of this installation."""
+    if find_spec('rclpy'):
+        from pose3d_ros.ros.messages import message_class
+
+        return message_class
+    from pose3d_ros.messages.standalone import StandaloneTypes
+
+    return StandaloneTypes()
 
 
 @contextlib.contextmanager

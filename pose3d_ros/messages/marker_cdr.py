@@ -152,8 +152,9 @@ class MarkerArrayWriter:
 
     def finish(self) -> bytes:
         """The array with its CDR header."""
-        data = b''.join((_ENCAPSULATION, struct.pack('<I', self._markers), *self._parts))
-        return data[:-_PADDING] if self._markers else data
+        last = [self._parts[-1][:-_PADDING]] if self._parts else []
+        head = _ENCAPSULATION + struct.pack('<I', self._markers)
+        return b''.join([head, *self._parts[:-1], *last])
 
     def _gap(self, prefix: bytes) -> int:
         """Bytes before the doubles of the next marker, which are aligned to 8."""

@@ -136,39 +136,50 @@ class _People:
 
     def __init__(self, group: list[tuple[int, Pose3D, Array | None]], frame: MarkerFrame) -> None:
         local = np.stack([pose.xyz for _, pose, _ in group])
-        if not np.isfinite(local).all():
-            anything = np.isfinite(local).all(axis=2).any(axis=1)
+        finite = np.isfinite(local).all(axis=2)
+        if not finite.all():
+            anything = finite.any(axis=1)
             group = [item for item, ok in zip(group, anything.tolist()) if ok]
-            local = local[anything]
+            local, finite = local[anything], finite[anything]
         self.ids = [marker_id for marker_id, _, _ in group]
         self.poses = poses = [pose for _, pose, _ in group]
         if not poses:
             return
+        self.finite = finite
         self.skeleton = skeleton = poses[0].skeleton
-        self.distances = _norms(local[:, list(skeleton.root)].mean(axis=1))
+        root = list(skeleton.root)
+        self.distances = _norms(local[:, root].mean(axis=1))
         for k, (_, _, place) in enumerate(group):
             if place is not None:
                 local[k] += place
                 self.distances[k] = math.nan
         self.xyz = local @ frame.rotation.T + frame.translation
-        self.finite = np.isfinite(self.xyz).all(axis=2)
         self.pale = np.stack([pose.status for pose in poses]) != JointStatus.MEASURED
         self.pale |= np.stack([pose.confidence for pose in poses]) < CONFIDENT
+        number = len(PALETTE)
         self.entries = np.array(
-            [(p.track_id - 1) % len(PALETTE) if p.track_id > 0 else len(PALETTE) for p in poses]
+            [(p.track_id - 1) % number if p.track_id > 0 else number for p in poses]
         )
-        self.roots = self.xyz[:, list(skeleton.root)].mean(axis=1)
+        self.roots = self.xyz[:, root].mean(axis=1)
         self._stand(frame.rotation @ frame.up)
 
     def _stand(self, up: Array) -> None:
-        heights = np.where(self.finite, self.xyz @ up, np.nan)
+        heights = self.xyz @ up
+        if not self.finite.all():
+            heights = np.where(self.finite, heights, np.nan)
         low, high = np.fmin.reduce(heights, axis=1), np.fmax.reduce(heights, axis=1)
-        middles = self.roots.copy()
-        for k in np.flatnonzero(~np.isfinite(middles).all(axis=1)):
-            middles[k] = self.xyz[k][self.finite[k]].mean(axis=0)
-        heads = middles
+        middles = self.roots
+        lost = np.isnan(middles @ up)
+        if lost.any():
+            middles = middles.copy()
+            for k in np.flatnonzero(lost):
+                middles[k] = self.xyz[k][self.finite[k]].mean(axis=0)
+        heads, lacking = middles, np.ones(len(middles), bool)
         for joint in _heads(self.skeleton):
-            heads = np.where(self.finite[:, joint, None], self.xyz[:, joint], heads)
+            heads = np.where((lacking & self.finite[:, joint])[:, None], self.xyz[:, joint], heads)
+            lacking = lacking & ~self.finite[:, joint]
+            if not lacking.any():
+                break
         self.tops = heads + (high - heads @ up)[:, None] * up
         self.places = middles + (low - middles @ up)[:, None] * up
 
@@ -196,11 +207,7 @@ class _Drawing:
 
     def frustum(self, camera: Camera) -> None:
         """Edges of what the camera sees, its distortion left out."""
-        width, height = camera.size
-        corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]])
-        rays = _FRUSTUM_M * corners @ np.linalg.inv(camera.K).T
-        ends = np.concatenate([rays, np.zeros((1, 3))])
-        lines = ends[[0, 1, 1, 2, 2, 3, 3, 0, 4, 0, 4, 1, 4, 2, 4, 3]]
+        lines = _frustum(np.asarray(camera.K, float).tobytes(), camera.size)
         points = lines @ self._frame.rotation.T + self._frame.translation
         self._lines('frustum', self._scale / 5, points)
 
@@ -254,10 +261,12 @@ class _Drawing:
             xyz = np.concatenate([xyz, xyz[:, joined].mean(axis=2)], axis=1)
             finite = np.concatenate([finite, finite[:, joined].all(axis=2)], axis=1)
             pale = np.concatenate([pale, pale[:, joined].any(axis=2)], axis=1)
-        shade = (pale[:, ends[:, 0]] | pale[:, ends[:, 1]]).astype(np.intp)
-        colours = np.repeat(_COLOURS[people.entries[:, None], sides, shade], 2, axis=1)
-        drawn = np.repeat(finite[:, ends[:, 0]] & finite[:, ends[:, 1]], 2, axis=1)
-        points = xyz[:, ends.ravel()]
+        # By the points of the lines: each end has the colour of its bone.
+        here, there = ends.ravel(), ends[:, ::-1].ravel()
+        shade = (pale[:, here] | pale[:, there]).astype(np.intp)
+        colours = _COLOURS[people.entries[:, None], sides, shade]
+        drawn = finite[:, here] & finite[:, there]
+        points = xyz[:, here]
         scale = (0.6 * self._scale, 0.0, 0.0)
         self._parts(LINE_LIST, 'bones', people, scale, points, colours, drawn)
 
@@ -273,6 +282,10 @@ class _Drawing:
     ) -> None:
         """A marker for each person, of those (P, n, 3) points that are drawn (P, n)."""
         full = np.asarray(drawn.all(axis=1))
+        if full.all():
+            color = _SOLID[people.entries]
+            self._add(kind, ns, people.ids, scale=scale, color=color, points=points, colors=colours)
+            return
         ids = [marker_id for marker_id, ok in zip(people.ids, full.tolist()) if ok]
         if ids:
             color = _SOLID[people.entries[full]]
@@ -356,7 +369,7 @@ def _places(poses: Sequence[Pose3D]) -> list[Array | None]:
 
 @lru_cache(maxsize=32)
 def _bones(skeleton: Skeleton) -> tuple[Array, Array, Array | None]:
-    """(E, 2) joints of each bone, (E,) its side as in _COLOURS, and the neck.
+    """(E, 2) joints of each bone, (2 E,) the side of each end as in _COLOURS, and the neck.
 
     The neck, where it is a line between the means of two pairs of joints: (2, 2) those joints;
     the means are joints J and J + 1 then.
@@ -367,15 +380,25 @@ def _bones(skeleton: Skeleton) -> tuple[Array, Array, Array | None]:
     if pairs is not None:
         found.append(((len(skeleton), len(skeleton) + 1), 0))
     ends, codes = zip(*found)
-    return np.array(ends), np.array(codes), None if pairs is None else np.array(pairs)
+    return np.array(ends), np.repeat(codes, 2), None if pairs is None else np.array(pairs)
 
 
 @lru_cache(maxsize=32)
 def _heads(skeleton: Skeleton) -> list[int]:
-    """Joints that the text stands over, the best last."""
+    """Joints that the text stands over, the best first."""
     names = skeleton.by_meaning
-    wanted = ('mid_shoulder', 'skull_base', 'nose', 'head_top')
+    wanted = ('head_top', 'nose', 'skull_base', 'mid_shoulder')
     return [names[name] for name in wanted if name in names]
+
+
+@lru_cache(maxsize=32)
+def _frustum(matrix: bytes, size: tuple[int, int]) -> Array:
+    """(16, 3) m ends of lines along the field of view of a camera, in its optical frame."""
+    width, height = size
+    corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]])
+    rays = _FRUSTUM_M * corners @ np.linalg.inv(np.frombuffer(matrix).reshape(3, 3)).T
+    ends = np.concatenate([rays, np.zeros((1, 3))])
+    return np.asarray(ends[[0, 1, 1, 2, 2, 3, 3, 0, 4, 0, 4, 1, 4, 2, 4, 3]])
 
 
 @lru_cache(maxsize=32)
