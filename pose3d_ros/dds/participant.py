@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsParticipant
 from cyclonedds.core import (
     DDSException,
     Entity,
@@ -30,62 +30,22 @@ from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
 from cyclonedds.util import duration
 
-from ..errors import ConfigError, Pose3DError
+from ..errors import Pose3DError
 from ..messages.standalone import StandaloneTypes
 from ..messages.types import Message
 from ..node.qos import LATCHED, Profile
+from .discovery import cyclone_config, describe_reach, domain_id
 from .names import Names
 from .qos import POLICIES, Overrides, cyclone_qos
 from .types import TopicTypes
 
 GRAPH_TYPE = 'rmw_dds_common/msg/ParticipantEntitiesInfo'
-# Large images come in bursts of fragments; as much of this as the kernel allows.
-_BUFFERS = '<Internal><SocketReceiveBufferSize min="default" max="10MB"/></Internal>'
 # A signal is noticed only between two waits.
 _LONGEST_WAIT_S = 0.1
+# Discovery takes a second or two where it works at all.
+ALONE_AFTER_S = 10.0
 
 _log = logging.getLogger(__name__)
-
-
-def domain_id(value: int | None = None) -> int:
-    """The domain to join: as asked for, else $ROS_DOMAIN_ID, else 0."""
-    text = os.environ.get('ROS_DOMAIN_ID') or '0'
-    if value is None:
-        if not text.strip().isdigit():
-            raise ConfigError(f'ROS_DOMAIN_ID must be a number, not {text!r}')
-        value = int(text)
-    if not 0 <= value <= 232:
-        raise ConfigError(f'the domain must lie in [0, 232], not {value}')
-    return value
-
-
-def cyclone_config() -> str:
-    """Cyclone DDS's configuration for ROS's discovery variables and $CYCLONEDDS_URI."""
-    reach = os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE', '').upper()
-    if os.environ.get('ROS_LOCALHOST_ONLY') == '1':
-        reach = 'LOCALHOST'
-    if reach not in ('', 'SUBNET', 'LOCALHOST', 'OFF', 'SYSTEM_DEFAULT'):
-        raise ConfigError(
-            'ROS_AUTOMATIC_DISCOVERY_RANGE must be one of SUBNET, LOCALHOST, OFF, SYSTEM_DEFAULT, '
-            f'not {reach!r}'
-        )
-    peers = [p.strip() for p in os.environ.get('ROS_STATIC_PEERS', '').split(';') if p.strip()]
-    general = discovery = ''
-    if reach in ('LOCALHOST', 'OFF'):
-        general = '<General><AllowMulticast>false</AllowMulticast></General>'
-    if reach == 'LOCALHOST':
-        peers.append('localhost')
-    if reach == 'OFF':
-        peers = []
-    if general or peers:
-        listed = ''.join(f'<Peer address="{peer}"/>' for peer in peers)
-        discovery = (
-            '<Discovery><ParticipantIndex>auto</ParticipantIndex>'
-            f'<MaxAutoParticipantIndex>32</MaxAutoParticipantIndex><Peers>{listed}</Peers>'
-            '</Discovery>'
-        )
-    own = f'<CycloneDDS><Domain>{general}{discovery}{_BUFFERS}</Domain></CycloneDDS>'
-    return ','.join(part for part in (own, os.environ.get('CYCLONEDDS_URI', '')) if part)
 
 
 # Kept for good: with the domain everything in it goes, other nodes of this process too.
@@ -221,12 +181,19 @@ class DdsNode:
             _join(number)
             self._participant = DomainParticipant(number, qos=Qos(Policy.Userdata(b'enclave=/;')))
         except DDSException as error:
-            raise Pose3DError(f'cannot join DDS domain {number}: {error}') from error
+            raise Pose3DError(
+                f'cannot join DDS domain {number}: {error} (is a network interface up, is '
+                'CYCLONEDDS_URI right?)'
+            ) from error
+        self._domain = number
         self._waitset = WaitSet(self._participant)
         self._guard = GuardCondition(self._participant)
         self._waitset.attach(self._guard)
         self._graph = self._writer('ros_discovery_info', GRAPH_TYPE, LATCHED)
         self._announce()
+        self._alone = threading.Timer(ALONE_AFTER_S, self._warn_if_alone)
+        self._alone.daemon = True
+        self._alone.start()
 
     def publisher(self, topic: str, type_name: str, profile: Profile) -> Publisher:
         """Publish on a topic, named as in a ROS node: relative, ~/private or /absolute."""
@@ -297,6 +264,7 @@ class DdsNode:
 
     def close(self, flush_s: float = 1.0) -> None:
         """Leave the network; what was published last still gets through."""
+        self._alone.cancel()
         end = time.monotonic() + flush_s
         for publisher in self._publishers:
             publisher.flush(max(0.0, end - time.monotonic()))
@@ -305,6 +273,23 @@ class DdsNode:
         self._endpoints = {'reader': [], 'writer': []}
         # Goes with all that belongs to it. Entities delete themselves again; that does no harm.
         self._participant._delete(self._participant._ref)
+
+    def others(self) -> int:
+        """Number of other participants in the domain that this one has found."""
+        reader = BuiltinDataReader(self._participant, BuiltinTopicDcpsParticipant)
+        keys = {sample.key for sample in reader.read(1000)}
+        return len(keys - {self._participant.guid})
+
+    def _warn_if_alone(self) -> None:
+        with suppress(DDSException):  # closed meanwhile
+            if not self.others():
+                _log.warning(
+                    'nobody else found in DDS domain %d within %g s (reach: %s); ROS_DOMAIN_ID and '
+                    'ROS_AUTOMATIC_DISCOVERY_RANGE must fit those of the others',
+                    self._domain,
+                    ALONE_AFTER_S,
+                    describe_reach(),
+                )
 
     def _writer(self, wire_name: str, type_name: str, profile: Profile) -> Publisher:
         topic = self._topic(wire_name, type_name)

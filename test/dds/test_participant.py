@@ -13,9 +13,8 @@ from cyclonedds.qos import Policy
 from cyclonedds.sub import DataReader
 from support.network import spin_until
 
-from pose3d_ros.dds.participant import cyclone_config, domain_id
+from pose3d_ros.dds import participant
 from pose3d_ros.dds.qos import Overrides, cyclone_qos
-from pose3d_ros.errors import ConfigError
 from pose3d_ros.node.qos import LATCHED, SENSOR_DATA, Profile
 
 STRING, IMAGE = 'std_msgs/msg/String', 'sensor_msgs/msg/Image'
@@ -177,33 +176,20 @@ def test_stop_ends_spin_at_once(network):
     assert node._stopping.is_set()
 
 
-def test_domain(monkeypatch):
-    monkeypatch.delenv('ROS_DOMAIN_ID', raising=False)
-    assert domain_id() == 0
-    monkeypatch.setenv('ROS_DOMAIN_ID', '42')
-    assert domain_id() == 42
-    assert domain_id(7) == 7
-    monkeypatch.setenv('ROS_DOMAIN_ID', 'seven')
-    with pytest.raises(ConfigError, match="ROS_DOMAIN_ID must be a number, not 'seven'"):
-        domain_id()
-    with pytest.raises(ConfigError, match=r'\[0, 232\], not 233'):
-        domain_id(233)
+def test_a_node_without_others_says_so_once(network, caplog, monkeypatch):
+    monkeypatch.setattr(participant, 'ALONE_AFTER_S', 0.05)
+    alone = network.node('alone')
+    assert alone.others() == 0
+    alone._alone.join()
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(
+        f'nobody else found in DDS domain {network.domain} within 0.05 s (reach: LOCALHOST)'
+    )
 
 
-def test_discovery_variables(monkeypatch):
-    for name in ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY', 'ROS_STATIC_PEERS'):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.delenv('CYCLONEDDS_URI', raising=False)
-    assert 'Peer' not in cyclone_config()
-    monkeypatch.setenv('ROS_STATIC_PEERS', '10.0.0.1; robot')
-    assert '<Peer address="10.0.0.1"/><Peer address="robot"/>' in cyclone_config()
-    assert 'AllowMulticast' not in cyclone_config()
-    monkeypatch.setenv('ROS_LOCALHOST_ONLY', '1')
-    assert '<Peer address="localhost"/>' in cyclone_config()
-    assert '<AllowMulticast>false' in cyclone_config()
-    monkeypatch.setenv('CYCLONEDDS_URI', 'file:///etc/dds.xml')
-    assert cyclone_config().endswith(',file:///etc/dds.xml')
-    monkeypatch.delenv('ROS_LOCALHOST_ONLY')
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'GALAXY')
-    with pytest.raises(ConfigError, match='ROS_AUTOMATIC_DISCOVERY_RANGE must be one of SUBNET'):
-        cyclone_config()
+def test_a_node_with_others_says_nothing(network, caplog):
+    first, second = network.node('first'), network.node('second')
+    spin_until([first, second], lambda: first.others() == second.others() == 1)
+    first._alone.cancel()
+    first._warn_if_alone()
+    assert caplog.records == []

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
-import socket
 import sys
 from collections.abc import Iterator
 from itertools import count
@@ -14,31 +12,20 @@ from pathlib import Path
 
 import pytest
 
-
-def free_domain() -> int:
-    """A domain whose first ports nobody has bound."""
-    while True:
-        domain = random.randint(1, 99)
-        try:
-            for offset in range(4):
-                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                    probe.bind(('127.0.0.1', 7410 + 250 * domain + offset))
-        except OSError:
-            continue
-        return domain
-
-
-# Before rclpy: a network of this run's own.
-os.environ.setdefault('ROS_DOMAIN_ID', str(free_domain()))
-os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-if os.environ.get('ROS_DISTRO') == 'humble':
-    os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
-os.environ['RCUTILS_COLORIZED_OUTPUT'] = '0'
-
 # For `support.blobs`, here and in the nodes that tests start.
 TESTS = str(Path(__file__).parents[1])
 sys.path.append(TESTS)
 os.environ['PYTHONPATH'] = os.pathsep.join([os.environ.get('PYTHONPATH', ''), TESTS])
+
+from support.domains import free_domain
+
+# Before rclpy: a network of this run's own, and of each worker of pytest-xdist.
+if 'PYTEST_XDIST_WORKER' in os.environ or 'ROS_DOMAIN_ID' not in os.environ:
+    os.environ['ROS_DOMAIN_ID'] = str(free_domain())
+os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+if os.environ.get('ROS_DISTRO') == 'humble':
+    os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
+os.environ['RCUTILS_COLORIZED_OUTPUT'] = '0'
 
 from pose3d_ros.ros.environment import join_virtual_environment
 
@@ -46,7 +33,7 @@ join_virtual_environment()
 
 import rclpy
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
-from harness import Peer, Running, find_blazepose
+from harness import Peer, Process, Running, find_blazepose
 
 _numbers = count(1)
 
@@ -104,6 +91,31 @@ def start(namespace: str) -> Iterator:
     yield make
     for one in running:
         one.close()
+
+
+@pytest.fixture
+def without_ros(tmp_path: Path) -> Iterator:
+    """Function that starts a module in an environment without ROS, with Cyclone DDS."""
+    python = os.environ.get('POSE3D_STANDALONE_PYTHON', '')
+    if not python:
+        pytest.skip('POSE3D_STANDALONE_PYTHON names no Python with cyclonedds and rosbags')
+    started: list[Process] = []
+
+    def run(module: str, *arguments: str, **environment: str) -> Process:
+        started.append(
+            Process(
+                [python, '-m', module, *arguments],
+                tmp_path / f'without_ros_{len(started)}.log',
+                without=('LD_LIBRARY_PATH', 'AMENT_PREFIX_PATH', 'VIRTUAL_ENV', 'ROS_DISTRO'),
+                PYTHONPATH=os.pathsep.join([str(Path(TESTS).parent), TESTS]),
+                **environment,
+            )
+        )
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.__exit__()
 
 
 @pytest.fixture(scope='session')

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from pathlib import Path
+from functools import partial
 
 import pytest
 from harness import LATCHED, Process, executable, stamp_of, within
@@ -14,41 +13,20 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from pose3d_ros.resources import resource
 
-ROOT = Path(__file__).parents[2]
-PYTHON = os.environ.get('POSE3D_STANDALONE_PYTHON', '')
-ROS_VARIABLES = ('LD_LIBRARY_PATH', 'AMENT_PREFIX_PATH', 'VIRTUAL_ENV', 'ROS_DISTRO')
-
 
 @pytest.fixture
-def standalone(tmp_path):
+def pose3d(without_ros):
     """Function that starts `pose3d ...` in an environment without ROS."""
-    if not PYTHON:
-        pytest.skip('POSE3D_STANDALONE_PYTHON names no Python with the standalone node')
-    started = []
-
-    def run(*arguments: str) -> Process:
-        started.append(
-            Process(
-                [PYTHON, '-m', 'pose3d_ros.cli.main', *arguments],
-                tmp_path / f'standalone{len(started)}.log',
-                without=ROS_VARIABLES,
-                PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / 'test')]),
-            )
-        )
-        return started[-1]
-
-    yield run
-    for process in started:
-        process.__exit__()
+    return partial(without_ros, 'pose3d_ros.cli.main')
 
 
-def test_its_camera_serves_a_node_of_ros(start, peer, standalone, namespace):
+def test_its_camera_serves_a_node_of_ros(start, peer, pose3d, namespace):
     images, infos = peer.collect(Image, 'image'), peer.collect(CameraInfo, 'camera_info')
     compressed = peer.collect(CompressedImage, 'image/compressed')
     start().wait()
     got = peer.skeletons()
     clip = resource('demo', 'jump.mp4')
-    process = standalone(
+    process = pose3d(
         'camera', str(clip), '--loop', '--namespace', namespace,
         '--camera', str(clip.with_suffix('.yaml')),
     )  # fmt: skip
@@ -59,9 +37,9 @@ def test_its_camera_serves_a_node_of_ros(start, peer, standalone, namespace):
     assert process.ends(within(5.0)) == 0
 
 
-def test_its_node_serves_ros(peer, standalone, namespace, tmp_path):
+def test_its_node_serves_ros(peer, pose3d, namespace, tmp_path):
     got, latest = peer.skeletons(), peer.diagnostics()
-    process = standalone(
+    process = pose3d(
         'node', '--name', 'pose3d_estimator', '--namespace', namespace,
         '--estimator', 'support.blobs',
     )  # fmt: skip
@@ -83,13 +61,13 @@ def test_its_node_serves_ros(peer, standalone, namespace, tmp_path):
     assert process.ends(within(5.0)) == 0
 
 
-def test_its_node_hears_the_camera_of_ros(peer, standalone, namespace, tmp_path):
+def test_its_node_hears_the_camera_of_ros(peer, pose3d, namespace, tmp_path):
     got = peer.collect(Skeleton3DArray, f'{namespace}/pose3d_estimator/skeletons')
     command = [
         executable('camera'), '--ros-args', '-r', f'__ns:={namespace}',
         '-r', 'image_raw:=image',
     ]  # fmt: skip
     with Process(command, tmp_path / 'camera.log'):
-        standalone('node', '--namespace', namespace, '--estimator', 'support.blobs')
+        pose3d('node', '--namespace', namespace, '--estimator', 'support.blobs')
         peer.until(lambda: got, 20)
     assert (got[-1].image_width, got[-1].image_height) == (640, 480)

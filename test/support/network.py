@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,23 +12,9 @@ from pathlib import Path
 
 from pose3d_ros.dds.names import Names
 from pose3d_ros.dds.participant import DdsNode
+from support.domains import free_domain
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_domain() -> int:
-    """A domain whose first ports nobody has bound; each process of xdist chooses among its own."""
-    worker = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
-    count = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
-    while True:
-        domain = random.choice(range(1 + worker % 100, 101, min(count, 100)))
-        try:
-            for offset in range(4):
-                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                    probe.bind(('127.0.0.1', 7410 + 250 * domain + offset))
-        except OSError:
-            continue
-        return domain
 
 
 class Network:
