@@ -8,7 +8,7 @@ and conversion goes by meaning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -20,6 +20,14 @@ MEANS = {
     'pelvis': ('left_hip', 'right_hip'),
     'mid_shoulder': ('left_shoulder', 'right_shoulder'),
 }
+StandIns = Mapping[str, tuple[tuple[str, ...], ...]]
+"""Meaning of a joint -> what serves for it, best first: joints by meaning whose mean is taken."""
+_OWN_OR_MEAN: StandIns = {joint: ((joint,), parts) for joint, parts in MEANS.items()}
+TOES: StandIns = {
+    f'{side}_toe': ((f'{side}_toe',), (f'{side}_foot_index',), (f'{side}_big_toe',))
+    for side in ('left', 'right')
+}
+"""Balls of the feet, and what is near them."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,8 @@ class Skeleton:
     names: joint k of every (J, ...) array. parents: index of the parent joint, -1 for a joint
     without one (conventions without a pelvis are forests). root: the joints whose mean is the
     origin of root-relative poses. edges: the lines to draw. meanings: for joints whose name means
-    something else in other conventions.
+    something else in other conventions. computed: joints that the convention defines as the middle
+    of two others. about: where it comes from, for the documentation.
     """
 
     name: str
@@ -38,6 +47,8 @@ class Skeleton:
     root: tuple[int, ...]
     edges: tuple[tuple[int, int], ...]
     meanings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    computed: tuple[str, ...] = ()
+    about: str = ''
 
     def __len__(self) -> int:
         return len(self.names)
@@ -73,6 +84,8 @@ def _skeleton(
     root: str,
     edges: str = '',
     meanings: Mapping[str, str] | None = None,
+    computed: str = '',
+    about: str = '',
 ) -> Skeleton:
     """Build from 'joint:parent joint:parent ...'; edges default to the tree's."""
     pairs = [item.partition(':')[::2] for item in tree.split()]
@@ -89,6 +102,8 @@ def _skeleton(
         root=tuple(names.index(joint) for joint in root.split()),
         edges=tuple((a, b) for a, b in lines),
         meanings=MappingProxyType(dict(meanings or {})),
+        computed=tuple(computed.split()),
+        about=about,
     )
 
 
@@ -118,6 +133,8 @@ _ALL = (
         edges='0-1 1-2 2-3 3-7 0-4 4-5 5-6 6-8 9-10 11-12 11-13 13-15 15-17 15-19 15-21 17-19 '
         '12-14 14-16 16-18 16-20 16-22 18-20 11-23 12-24 23-24 23-25 24-26 25-27 26-28 27-29 '
         '28-30 29-31 30-32 27-31 28-32',
+        about='MediaPipe Pose. Root: the middle of `left_hip` and `right_hip`. `index`, `pinky` '
+        'and `thumb` are knuckles, `foot_index` is the big toe.',
     ),
     _skeleton(
         'coco_17',
@@ -125,6 +142,7 @@ _ALL = (
         f'left_shoulder:left_hip right_shoulder:right_hip {_LIMBS} {_LEGS}',
         root='left_hip right_hip',
         edges='0-1 0-2 1-3 2-4 5-6 5-7 7-9 6-8 8-10 5-11 6-12 11-12 11-13 13-15 12-14 14-16',
+        about='COCO key points. Root: the middle of the hips.',
     ),
     _skeleton(
         'halpe_26',
@@ -136,6 +154,7 @@ _ALL = (
         'right_heel:right_ankle',
         root='pelvis',
         meanings={'head': 'head_top', 'neck': 'mid_shoulder'},
+        about='Halpe body and feet, of RTMPose models. Root: the pelvis joint.',
     ),
     _skeleton(
         'coco_cmu_19',
@@ -146,6 +165,9 @@ _ALL = (
         'left_eye:nose left_ear:left_eye right_eye:nose right_ear:right_eye',
         root='pelvis',
         meanings={'neck': 'mid_shoulder'},
+        computed='neck pelvis',
+        about="CMU Panoptic order with COCO names, of Open Model Zoo's `human-pose-"
+        'estimation-3d-0001`. Root: `pelvis`.',
     ),
     _skeleton(
         'panoptic_19',
@@ -156,6 +178,9 @@ _ALL = (
         'left_eye:nose left_ear:left_eye right_eye:nose right_ear:right_eye',
         root='body_center',
         meanings={'neck': 'mid_shoulder', 'body_center': 'pelvis'},
+        computed='neck body_center',
+        about='CMU Panoptic. The same joints as `coco_cmu_19`; the pelvis is called '
+        '`body_center`. Root: `body_center`.',
     ),
     _skeleton(
         'h36m_17',
@@ -165,6 +190,7 @@ _ALL = (
         'right_shoulder:thorax right_elbow:right_shoulder right_wrist:right_elbow',
         root='pelvis',
         meanings={'neck': 'skull_base', 'head': 'head_top'},
+        about='Human3.6M. Root: `pelvis`.',
     ),
     _skeleton(
         'cmu_22',
@@ -175,6 +201,8 @@ _ALL = (
         'nose:neck left_ear:neck right_ear:neck left_toe:left_ankle right_toe:right_ankle',
         root='pelvis',
         meanings={'neck': 'skull_base', 'head': 'head_top'},
+        about="Of the package's own lifter: the joints of `h36m_17`, as CMU's motion capture has "
+        'them, nose, ears, and the balls of the feet. Root: `pelvis`.',
     ),
     _skeleton(
         'mpii_16',
@@ -184,6 +212,7 @@ _ALL = (
         'right_shoulder:thorax left_shoulder:thorax left_elbow:left_shoulder '
         'left_wrist:left_elbow',
         root='pelvis',
+        about='MPII. Root: `pelvis`.',
     ),
     _skeleton(
         'cpm_14',
@@ -193,6 +222,7 @@ _ALL = (
         'left_hip:neck left_knee:left_hip left_ankle:left_knee',
         root='right_hip left_hip',
         meanings={'neck': 'upper_neck'},
+        about='Convolutional Pose Machines. Root: the middle of the hips.',
     ),
     _skeleton(
         'openpose_18',
@@ -202,6 +232,8 @@ _ALL = (
         'left_ankle:left_knee right_eye:nose left_eye:nose right_ear:right_eye left_ear:left_eye',
         root='right_hip left_hip',
         meanings={'neck': 'mid_shoulder'},
+        computed='neck',
+        about='OpenPose, COCO body model. Root: the middle of the hips.',
     ),
 )
 
@@ -218,12 +250,32 @@ def get_skeleton(name: str) -> Skeleton:
         ) from None
 
 
+def joint_map(
+    source: Skeleton,
+    meanings: Iterable[str],
+    stand_ins: StandIns = _OWN_OR_MEAN,
+    *,
+    computed: bool = True,
+) -> tuple[tuple[int, ...], ...]:
+    """For each meaning the source's joints whose mean it is; empty: it has none.
+
+    stand_ins: what serves for a meaning; for those not named there, only a joint of that meaning.
+    computed: joints that are the middle of two others serve, else those two do.
+    """
+    index = {
+        meaning: k
+        for meaning, k in source.by_meaning.items()
+        if computed or source.names[k] not in source.computed
+    }
+    table = []
+    for meaning in meanings:
+        ways = stand_ins.get(meaning, ((meaning,),))
+        parts = next((way for way in ways if all(part in index for part in way)), ())
+        table.append(tuple(index[part] for part in parts))
+    return tuple(table)
+
+
 @lru_cache(maxsize=64)
 def conversion(source: Skeleton, target: Skeleton) -> tuple[tuple[int, ...], ...]:
     """For each target joint the source joints whose mean it is: one, two, or none (missing)."""
-    table = []
-    for meaning in target.by_meaning:
-        parts = [meaning] if meaning in source.by_meaning else MEANS.get(meaning, ())
-        found = tuple(source.by_meaning[p] for p in parts if p in source.by_meaning)
-        table.append(found if len(found) == len(parts) else ())
-    return tuple(table)
+    return joint_map(source, target.by_meaning)

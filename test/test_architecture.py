@@ -38,7 +38,6 @@ TESTED_ELSEWHERE = {
     'estimators/lifter/models.py': 'estimators/lifter/test_estimator.py',
     'estimators/lifter/streams.py': 'estimators/lifter/test_estimator.py',
     'estimators/lifting_from_the_deep/level_view.py': 'test_estimator.py beside it',
-    'estimators/lifting_from_the_deep/observations.py': 'test_estimator.py beside it',
     'estimators/lifting_from_the_deep/prior.py': 'test_estimator.py beside it',
     'networks/person_crops.py': 'estimators/test_metro.py, estimators/test_metrabs.py',
     'node/host.py': 'node/test_core.py, node/test_runner.py',

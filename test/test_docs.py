@@ -21,7 +21,6 @@ from pose3d_ros.errors import ModelError
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.parsing import from_mapping
 from pose3d_ros.settings.pipeline import PipelineConfig
-from pose3d_ros.skeleton import SKELETONS, Skeleton, conversion
 from pose3d_ros.types import Frame, PositionSource
 
 ROOT = Path(__file__).absolute().parents[1]
@@ -38,43 +37,6 @@ def code_after(page: Path, marker: str) -> str:
     found = re.search(rf'<!-- {re.escape(marker)} -->\n```python\n(.*?)```', text, re.DOTALL)
     assert found, f'{page.name} has no code behind <!-- {marker} -->'
     return found.group(1)
-
-
-def table(skeleton: Skeleton) -> str:
-    """A convention as docs/skeletons.md shows it."""
-    rows = ['| | joint | parent | mirror |', '|---:|---|---|---|']
-    for k, name in enumerate(skeleton.names):
-        parent = skeleton.names[skeleton.parents[k]] if skeleton.parents[k] >= 0 else ''
-        mirror = skeleton.names[skeleton.mirror[k]] if skeleton.mirror[k] != k else ''
-        rows.append(f'| {k} | {name} | {parent} | {mirror} |')
-    return '\n'.join(rows)
-
-
-@pytest.mark.parametrize('skeleton', SKELETONS.values(), ids=list(SKELETONS))
-def test_every_skeleton_has_its_table(skeleton: Skeleton) -> None:
-    text = (DOCS / 'skeletons.md').read_text(encoding='utf-8')
-    wanted = f'### {skeleton.name}\n'
-    assert wanted in text, f'docs/skeletons.md lacks {wanted}'
-    section = text.partition(wanted)[2].partition('\n### ')[0]
-    assert table(skeleton) in section, f'it should be\n\n{table(skeleton)}'
-
-
-def test_what_blazepose_lacks_in_other_conventions() -> None:
-    text = (DOCS / 'skeletons.md').read_text(encoding='utf-8')
-    rows = re.findall(r'^\| (`.*?) \| (.*?) ?\| (.*?) ?\|$', text.partition('From `blaze')[2], re.M)
-    told = {
-        name: (missing.strip(), means)
-        for names, missing, means in rows
-        for name in re.findall(r'`(\w+)`', names)
-    }
-    assert set(told) == set(SKELETONS) - {'blazepose_33'}
-    for name, (missing, means) in told.items():
-        target = SKELETONS[name]
-        found = dict(zip(target.names, conversion(SKELETONS['blazepose_33'], target)))
-        assert missing == ', '.join(joint for joint, parts in found.items() if not parts)
-        made = {joint for joint, parts in found.items() if len(parts) > 1}
-        assert made <= set(re.findall(r'\w+', means))
-        assert bool(made) == bool(means.strip())
 
 
 def anchors(page: Path) -> set[str]:

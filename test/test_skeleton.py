@@ -9,18 +9,6 @@ from pose3d_ros.skeleton import SKELETONS, Skeleton, conversion, get_skeleton
 from pose3d_ros.types import JointStatus, Pose3D, PositionSource, convert
 
 ALL = list(SKELETONS.values())
-COUNTS = {
-    'halpe_26': 26,
-    'blazepose_33': 33,
-    'coco_17': 17,
-    'coco_cmu_19': 19,
-    'panoptic_19': 19,
-    'h36m_17': 17,
-    'cmu_22': 22,
-    'mpii_16': 16,
-    'cpm_14': 14,
-    'openpose_18': 18,
-}
 
 
 def make(skeleton: Skeleton, **changes: object) -> Pose3D:
@@ -36,8 +24,17 @@ def make(skeleton: Skeleton, **changes: object) -> Pose3D:
     return Pose3D(**{**fields, **changes})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize('skeleton', ALL, ids=lambda s: s.name)
+def test_a_name_says_how_many_joints_there_are(skeleton: Skeleton) -> None:
+    assert len(skeleton) == int(skeleton.name.rpartition('_')[2])
+    assert skeleton.about
+    assert set(skeleton.computed) <= set(skeleton.names)
+    assert set(skeleton.meanings) <= set(skeleton.names)
+
+
 def test_all_conventions_are_there() -> None:
-    assert {s.name: len(s) for s in ALL} == COUNTS
+    assert len({skeleton.names for skeleton in ALL}) == len(ALL)
+    assert {'blazepose_33', 'coco_17', 'h36m_17', 'cmu_22', 'openpose_18'} <= set(SKELETONS)
 
 
 @pytest.mark.parametrize('skeleton', ALL, ids=lambda s: s.name)

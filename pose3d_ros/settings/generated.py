@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a checkout that follow from the settings: config/ and the table in docs/ros2.md.
+"""Files of a checkout that follow from settings and joint conventions: config/, tables in docs/.
 
 `python -m pose3d_ros.settings.generated` writes them.
 """
@@ -13,11 +13,10 @@ from pathlib import Path
 
 import yaml
 
+from ..skeleton import SKELETONS, Skeleton, conversion
 from .declare import Setting, Value, settings_of
 from .estimators import ESTIMATORS, defaults_of, options_of
 from .node import NodeConfig, node_settings
-
-_TABLE_BEGIN, _TABLE_END = '<!-- settings -->', '<!-- end of settings -->'
 
 
 def to_yaml() -> str:
@@ -58,6 +57,34 @@ def to_markdown() -> str:
     return '\n'.join(lines) + '\n'
 
 
+def conventions_markdown() -> str:
+    """A section for each joint convention."""
+    return '\n'.join(_convention(skeleton) for skeleton in SKELETONS.values())
+
+
+def _convention(skeleton: Skeleton) -> str:
+    lines = [f'### {skeleton.name}', '', *textwrap.wrap(skeleton.about, 120), '']
+    lines += ['| | joint | parent | mirror |', '|---:|---|---|---|']
+    for k, name in enumerate(skeleton.names):
+        parent = skeleton.names[skeleton.parents[k]] if skeleton.parents[k] >= 0 else ''
+        mirror = skeleton.names[skeleton.mirror[k]] if skeleton.mirror[k] != k else ''
+        lines.append(f'| {k} | {name} | {parent} | {mirror} |')
+    return '\n'.join(lines) + '\n'
+
+
+def conversions_markdown() -> str:
+    """What BlazePose's joints make of every other convention."""
+    source = SKELETONS['blazepose_33']
+    lines = ['| to | missing | mean of two |', '|---|---|---|']
+    for target in SKELETONS.values():
+        table = dict(zip(target.names, conversion(source, target)))
+        missing = ', '.join(name for name, parts in table.items() if not parts)
+        means = ', '.join(name for name, parts in table.items() if len(parts) > 1)
+        if target is not source:
+            lines.append(f'| `{target.name}` | {missing} | {means} |')
+    return '\n'.join(lines) + '\n'
+
+
 def _parameters(settings: Iterable[Setting]) -> str:
     lines = ['/**:', '  ros__parameters:']
     section = ''
@@ -92,13 +119,18 @@ def generated(root: Path) -> dict[Path, str]:
     files = {root / 'config' / 'estimator.yaml': to_yaml()}
     for name in ESTIMATORS:
         files[root / 'config' / 'estimators' / f'{name}.yaml'] = estimator_yaml(name)
-    document = root / 'docs' / 'ros2.md'
-    text = document.read_text(encoding='utf-8')
-    head, _, rest = text.partition(_TABLE_BEGIN)
-    files[document] = (
-        f'{head}{_TABLE_BEGIN}\n{to_markdown()}{_TABLE_END}{rest.partition(_TABLE_END)[2]}'
-    )
+    ros2, skeletons = root / 'docs' / 'ros2.md', root / 'docs' / 'skeletons.md'
+    files[ros2] = _filled(ros2.read_text(encoding='utf-8'), 'settings', to_markdown())
+    text = _filled(skeletons.read_text(encoding='utf-8'), 'conversions', conversions_markdown())
+    files[skeletons] = _filled(text, 'conventions', conventions_markdown())
     return files
+
+
+def _filled(text: str, name: str, content: str) -> str:
+    """A document with the part between the comments `name` and `end of name` replaced."""
+    begin, end = f'<!-- {name} -->', f'<!-- end of {name} -->'
+    head, _, rest = text.partition(begin)
+    return f'{head}{begin}\n{content}{end}{rest.partition(end)[2]}'
 
 
 if __name__ == '__main__':

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.estimators.lifter.codecs import Size
-from pose3d_ros.estimators.lifter.joints import PELVIS, SPINE, THORAX, to_h36m
+from pose3d_ros.estimators.lifter.joints import PELVIS, SPINE, THORAX
+
+from .lifter_joints import to_h36m
 
 Array = NDArray[Any]
 

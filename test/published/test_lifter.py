@@ -12,7 +12,9 @@ from shared import PARITY, Recorded
 
 from pose3d_ros.estimators.lifter import codecs
 from pose3d_ros.estimators.lifter.joints import to_h36m
+from pose3d_ros.skeleton import SKELETONS
 from published import lifter_codecs as published
+from published import lifter_joints
 from published import lifter_protocols as protocols
 from published import lifter_windows as windows
 
@@ -236,12 +238,16 @@ def test_joint_conversions(recorded: Recorded) -> None:
         ('crowdpose', 'crowdpose_14'),
         ('h36m', 'h36m_17'),
     ):
-        close(to_h36m(data[f'{name}_in'], source), data[f'{name}_out'], CODEC)
-        close(to_h36m(data[f'{name}_score_in'], source), data[f'{name}_score_out'], CODEC)
-    close(to_h36m(data['halpe26_in'], 'halpe_26'), data['halpe26_out'], CODEC)
-    close(to_h36m(data['coco17_motionbert_in'], 'coco_17'), data['coco17_motionbert_out'], CODEC)
+        convert = lifter_joints.to_h36m
+        if source in SKELETONS:
+            source, convert = SKELETONS[source], to_h36m
+        close(convert(data[f'{name}_in'], source), data[f'{name}_out'], CODEC)
+        close(convert(data[f'{name}_score_in'], source), data[f'{name}_score_out'], CODEC)
+    close(to_h36m(data['halpe26_in'], SKELETONS['halpe_26']), data['halpe26_out'], CODEC)
+    coco = to_h36m(data['coco17_motionbert_in'], SKELETONS['coco_17'])
+    close(coco, data['coco17_motionbert_out'], CODEC)
     source = data['posetrack17_motionbert_in']
-    found = to_h36m(source, 'posetrack_motionbert')
+    found = lifter_joints.to_h36m(source, 'posetrack_motionbert')
     found[..., 2] = published.posetrack_scores(source[..., 2])
     close(found, data['posetrack17_motionbert_out'], CODEC)
     crops = np.load(recorded('lifters/joints/motionbert_crop_scale.npz'))
@@ -350,7 +356,7 @@ def test_end_to_end(case: dict[str, Any]) -> None:
         pytest.skip('the script counts from one and swaps width and height: defects not copied')
     data = np.load(FOLDER / 'demo' / f'{case["id"]}.npz')
     size, ids = data['image_wh'], data['track_ids']
-    points = to_h36m(data['coco_keypoints_px'], 'coco_17')
+    points = to_h36m(data['coco_keypoints_px'], SKELETONS['coco_17'])
     length = {'vp27': 27, 'sb': 1, 'mb': 1}[case['lifter']]
     checked = 0
     for frame in range(len(points)):

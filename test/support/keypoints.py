@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.skeleton import SKELETONS
+from pose3d_ros.skeleton import SKELETONS, Skeleton
 
 SIZE = (640, 480)
 CAMERA = Camera(K=np.array([[600.0, 0, 319.5], [0, 600, 239.5], [0, 0, 1]]), size=SIZE)
@@ -20,6 +20,29 @@ STANDING = np.array(
      [-.24, .03, -.05], [.1, 0, 0], [-.1, 0, 0], [.1, .42, 0], [-.1, .42, 0], [.1, .84, 0.05],
      [-.1, .84, 0.05]]
 )  # fmt: skip
+
+# Joints that COCO lacks, by meaning; hands and feet lie at wrists and ankles.
+_OTHERS = {
+    'pelvis': (0, 0, 0), 'spine': (0, -.25, 0), 'thorax': (0, -.5, 0), 'mid_shoulder': (0, -.5, 0),
+    'upper_neck': (0, -.58, 0), 'skull_base': (0, -.62, 0), 'head_top': (0, -.82, 0),
+}  # fmt: skip
+_NEAR = {
+    'pinky': 'wrist', 'index': 'wrist', 'thumb': 'wrist', 'heel': 'ankle', 'toe': 'ankle',
+    'foot_index': 'ankle', 'big_toe': 'ankle', 'small_toe': 'ankle', 'eye_inner': 'eye',
+    'eye_outer': 'eye',
+}  # fmt: skip
+
+
+def standing_in(skeleton: Skeleton) -> np.ndarray:
+    """(J, 3) the same person in another convention."""
+    out = []
+    for meaning in skeleton.by_meaning:
+        side, _, part = meaning.partition('_')
+        name = f'{side}_{_NEAR[part]}' if part in _NEAR else meaning
+        if name.startswith('mouth'):
+            name = 'nose'
+        out.append(_OTHERS[name] if name in _OTHERS else STANDING[COCO.index(name)])
+    return np.array(out, float)
 
 
 def pixels_at(x: float = 0.0, z: float = 4.0) -> np.ndarray:

@@ -15,7 +15,7 @@ from ...camera import Camera
 from ...errors import ConfigError
 from ...resources import resource
 from ...settings.pipeline import PipelineConfig
-from ...skeleton import SKELETONS, Skeleton
+from ...skeleton import SKELETONS, TOES, Skeleton, joint_map
 from ...types import Array, Pose3D
 from ...zoo import Model, find_model, loading
 from . import codecs, features
@@ -176,21 +176,12 @@ class Own:
         ]
 
 
-_OTHER_NAMES = {
-    f'{side}_toe': (f'{side}_foot_index', f'{side}_big_toe') for side in ('left', 'right')
-}
-
-
 @lru_cache(maxsize=16)
 def _sources(skeleton: Skeleton) -> tuple[Array, Array]:
     """Which of the own lifter's joints a skeleton has, and their indices in it."""
-    index = skeleton.by_meaning
-    found = [
-        next((index[n] for n in (name, *_OTHER_NAMES.get(name, ())) if n in index), -1)
-        for name in features.MEANINGS
-    ]
-    there = np.flatnonzero(np.array(found) >= 0)
-    return there, np.array(found)[there]
+    table = joint_map(skeleton, features.MEANINGS, TOES)
+    present = [k for k, parts in enumerate(table) if parts]
+    return np.array(present, int), np.array([table[k][0] for k in present], int)
 
 
 class Published:
@@ -217,9 +208,9 @@ class Published:
         seen = pose.confidence >= threshold
         seen |= ~np.isfinite(pose.confidence)
         pixels = np.where(seen[:, None], pose.pixels, np.nan)
-        points = to_h36m(pixels, pose.skeleton.name)
+        points = to_h36m(pixels, pose.skeleton)
         confidence = np.where(np.isfinite(pose.confidence), pose.confidence, 1.0)
-        scores = to_h36m(confidence[:, None], pose.skeleton.name)[:, 0]
+        scores = to_h36m(confidence[:, None], pose.skeleton)[:, 0]
         if self._normalise == 'person':
             known = points[np.isfinite(points).all(axis=1)]
             if len(known) < 2:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.keypoints import COCO, SIZE, STANDING
+from support.keypoints import COCO, SIZE, STANDING, standing_in
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.errors import ConfigError
@@ -17,6 +17,7 @@ from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.resources import resource
 from pose3d_ros.settings.estimators import models_of
 from pose3d_ros.settings.pipeline import PipelineConfig
+from pose3d_ros.skeleton import SKELETONS, Skeleton
 from pose3d_ros.sources import open_source
 from pose3d_ros.types import (
     Frame,
@@ -119,6 +120,41 @@ def test_what_is_hardly_believed_is_a_hint() -> None:
     assert np.isfinite(row['right_knee']).all()
     assert np.isnan(row['left_ankle'][:2]).all()
     assert np.isnan(row['left_toe']).all()
+
+
+def in_convention(skeleton: Skeleton, k: int) -> Frame:
+    pixels = CAMERA.project(standing_in(skeleton) + np.array([0.0, 0.0, 4.0]))
+    pose = pose_2d(skeleton, pixels, np.ones(len(skeleton)), 1.0, SIZE)
+    return frame(k * PERIOD, pose)
+
+
+@pytest.mark.parametrize('source', SKELETONS.values(), ids=list(SKELETONS))
+def test_any_convention_feeds_the_own_lifter(source: Skeleton) -> None:
+    pipeline = make()
+    pose = [pipeline.process(in_convention(source, k)) for k in range(5)][-1].people[0]
+    at = dict(zip(pose.skeleton.names, pose.xyz))
+    assert np.isfinite(pose.xyz).all()
+    assert 1.3 < at['left_ankle'][1] - at['head'][1] < 1.9
+    assert at['left_hip'][0] > at['right_hip'][0]
+    assert pose.root[2] == pytest.approx(4.0, rel=0.2)
+    wrist = pose.skeleton.index('left_wrist')
+    np.testing.assert_allclose(pose.pixels[wrist], in_convention(source, 0).keypoints[0].pixels[
+        source.index('left_wrist')
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize('source', SKELETONS.values(), ids=list(SKELETONS))
+def test_any_convention_feeds_published_lifters(small_videopose3d: Path, source: Skeleton) -> None:
+    pipeline = make(
+        model=str(small_videopose3d), kind='videopose3d_27f_semi', streaming=False, precision='f32'
+    )
+    results = [pipeline.process(in_convention(source, k)) for k in range(4)]
+    assert all(len(result.people) == 1 for result in results)
+    assert np.isfinite(results[-1].people[0].xyz).all()
+    # Every joint of the network's input comes from somewhere.
+    lift = pipeline.estimator._lift  # type: ignore[attr-defined]
+    person = in_convention(source, 0).keypoints[0]
+    assert np.isfinite(lift.prepare(person, View(SIZE, CAMERA), 0.1)).all()
 
 
 def test_several_people_keep_their_windows() -> None:
