@@ -235,6 +235,20 @@ _ALL = (
         computed='neck',
         about='OpenPose, COCO body model. Root: the middle of the hips.',
     ),
+    _skeleton(
+        'body_25',
+        'nose:neck neck:pelvis right_shoulder:neck right_elbow:right_shoulder '
+        'right_wrist:right_elbow left_shoulder:neck left_elbow:left_shoulder '
+        'left_wrist:left_elbow pelvis: right_hip:pelvis right_knee:right_hip '
+        'right_ankle:right_knee left_hip:pelvis left_knee:left_hip left_ankle:left_knee '
+        'right_eye:nose left_eye:nose right_ear:right_eye left_ear:left_eye '
+        'left_big_toe:left_ankle left_small_toe:left_ankle left_heel:left_ankle '
+        'right_big_toe:right_ankle right_small_toe:right_ankle right_heel:right_ankle',
+        root='pelvis',
+        meanings={'neck': 'mid_shoulder'},
+        computed='neck pelvis',
+        about='OpenPose, its usual model, with feet. Root: `pelvis`, there called MidHip.',
+    ),
 )
 
 SKELETONS: Mapping[str, Skeleton] = MappingProxyType({s.name: s for s in _ALL})
