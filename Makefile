@@ -34,7 +34,7 @@ demo: setup
 test: setup
 	@failed=; \
 	$(MAKE) --no-print-directory lint || failed="$$failed style-and-types"; \
-	VENV='$(VENV)' .ci/ros || failed="$$failed ros"; \
+	VENV='$(abspath $(VENV))' .ci/ros || failed="$$failed ros"; \
 	$(PYTEST) || failed="$$failed pytest"; \
 	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
