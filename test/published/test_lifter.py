@@ -60,10 +60,10 @@ def test_videopose3d(case: dict[str, Any]) -> None:
     pytest.importorskip('torch')
     import torch
 
-    from pose3d_ros.tools.families import _temporal
+    from pose3d_ros.tools.families import temporal
 
     data = np.load(FOLDER / case['data'])
-    net = load(case, _temporal, causal=case['causal'])
+    net = load(case, temporal, causal=case['causal'])
     if case['max_norm']:
         net.backbone.clip_norms(case['max_norm'])
     x = codecs.flatten(codecs.by_image(data['keypoints_px'], data['image_wh']))
@@ -79,7 +79,7 @@ def test_videopose3d(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize('case', cases('index_nets.json', 'mmpose_simplebaseline'))
 def test_simplebaseline(case: dict[str, Any]) -> None:
     pytest.importorskip('torch')
-    from pose3d_ros.tools.families import _temporal
+    from pose3d_ros.tools.families import temporal
 
     data = np.load(FOLDER / case['data'])
     statistics = codecs.Statistics(
@@ -87,7 +87,7 @@ def test_simplebaseline(case: dict[str, Any]) -> None:
     )
     x = statistics.encode(data['keypoints_px'])
     close(x, data['input'], CODEC)
-    out = run(load(case, _temporal), x)[0].reshape(data['output'].shape)
+    out = run(load(case, temporal), x)[0].reshape(data['output'].shape)
     close(out, data['output'], MODEL)
     close(statistics.decode(out, np.zeros((len(out), 3))), data['decoded_root_at_zero'], CODEC)
 
@@ -96,10 +96,10 @@ def test_simplebaseline(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize('case', cases('index_nets.json', 'mmpose_motionbert'))
 def test_motionbert(case: dict[str, Any]) -> None:
     pytest.importorskip('torch')
-    from pose3d_ros.tools.families import _dstformer
+    from pose3d_ros.tools.families import dstformer
 
     data = np.load(FOLDER / case['data'])
-    net = load(case, _dstformer, heads=case['num_heads'])
+    net = load(case, dstformer, heads=case['num_heads'])
     size = data['image_wh']
     for frames in case['clip_lengths']:
         name = f'T{frames}_'
@@ -119,10 +119,10 @@ def test_videopose3d_clip(case: dict[str, Any]) -> None:
     pytest.importorskip('torch')
     import torch
 
-    from pose3d_ros.tools.families import _temporal
+    from pose3d_ros.tools.families import temporal
 
     data = np.load(FOLDER / case['data'])
-    net = load(case, _temporal, causal=case['causal'])
+    net = load(case, temporal, causal=case['causal'])
 
     def clip(points: Any) -> list[Any]:
         padded = windows.pad_clip(points, net.backbone.receptive_field, case['causal'])
@@ -140,10 +140,10 @@ def test_videopose3d_clip(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize('case', cases('index_nets.json', 'motionbert_official_clip'))
 def test_motionbert_clip(case: dict[str, Any]) -> None:
     pytest.importorskip('torch')
-    from pose3d_ros.tools.families import _dstformer
+    from pose3d_ros.tools.families import dstformer
 
     data = np.load(FOLDER / case['data'])
-    net = load(case, _dstformer, heads=case['num_heads'])
+    net = load(case, dstformer, heads=case['num_heads'])
     size = tuple(data['image_wh'].tolist())
     clip = np.concatenate([data['keypoints_px'], data['scores'][..., None]], axis=-1)
     pixel = clip.copy()
@@ -329,16 +329,16 @@ def test_motionbert_protocol(recorded: Recorded) -> None:
 
 def _lifted(lifter: str, checkpoint: str, window: Any, size: Any) -> Any:
     """(17, 3) camera axes of a window (T, 17, 2) of pixels."""
-    from pose3d_ros.tools.families import _dstformer, _temporal
+    from pose3d_ros.tools.families import dstformer, temporal
 
     case = {'checkpoint': checkpoint}
     if lifter == 'mb':
-        net = load(case, _dstformer)
+        net = load(case, dstformer)
         x = codecs.motionbert_input(window, np.ones(window.shape[:2]), size)[None]
         out = codecs.from_mirror(run(net, x)[0], run(net, codecs.mirrored(x))[0])[0]
         factor = np.full(len(out), codecs.DEFAULT_FACTOR)
         return codecs.motionbert_decode(out, size, factor)[-1]
-    net = load(case, _temporal)
+    net = load(case, temporal)
     if lifter == 'sb':
         statistics = codecs.simplebaseline_statistics()
         out = run(net, statistics.encode(window[-1:]))[0].reshape(1, 16, 3)

@@ -177,7 +177,7 @@ def renamed(state: Mapping[str, Any]) -> dict[str, Any]:
 
 def read(path: Path) -> dict[str, Any]:
     """Tensors of a file of MMPose or of the authors' program."""
-    from ._files import load_restricted
+    from .restricted import load_restricted
 
     content = load_restricted(path)
     return renamed(content.get('model_pos', content.get('state_dict', content)))

@@ -248,7 +248,7 @@ def renamed(state: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
 
 def read(path: Path) -> dict[str, Any]:
     """Tensors of a file of MMPose 0.x or 1.x, or of the authors' program with its trajectory."""
-    from ._files import load_restricted
+    from .restricted import load_restricted
 
     content = load_restricted(path)
     if 'model_pos' in content:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import Family, Shape, _dstformer, _temporal
+from . import Family, Shape, dstformer, temporal
 
 _WIDTH = 1024
 
@@ -31,7 +31,7 @@ def _videopose3d(
     outputs = (*heads, *(f'new_{k}' for k in range(blocks))) if step else heads
 
     def build(shapes: Mapping[str, Shape]) -> Any:
-        kind = _temporal.StepLifter if step else _temporal.Lifter
+        kind = temporal.StepLifter if step else temporal.Lifter
         # Only the width and the joints come from the file: another depth is another model.
         width, channels = shapes.get('backbone.expand_conv.conv.weight', (_WIDTH, 34, 3))[:2]
         outputs = shapes.get('head.conv.weight', (3 * joints,))[0]
@@ -63,8 +63,8 @@ def _videopose3d(
         inputs=inputs,
         outputs=outputs,
         dynamic=free,
-        ignored=_temporal.IGNORED,
-        read=_temporal.read,
+        ignored=temporal.IGNORED,
+        read=temporal.read,
         about={'kernels': ','.join(map(str, kernels)), 'causal': str(causal).lower()},
     )
 
@@ -76,13 +76,13 @@ def _motionbert_examples(module: Any, size: tuple[int, int] | None, rng: Any) ->
 
 
 MOTIONBERT = Family(
-    build=_dstformer.build,
+    build=dstformer.build,
     examples=_motionbert_examples,
     inputs=('window',),
     outputs=('joints',),
     dynamic={'window': {0: 'batch', 1: 'frames'}, 'joints': {0: 'batch', 1: 'frames'}},
     ignored=('data_preprocessor.*',),
-    read=_dstformer.read,
+    read=dstformer.read,
 )
 SIMPLEBASELINE3D = _videopose3d((1, 1, 1), joints=16)
 VIDEOPOSE3D_1 = _videopose3d((1,) * 5)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ...errors import ModelError
 from . import Family, Shape
-from ._files import load_restricted
+from .restricted import load_restricted
 
 DEPTH = 8
 BOX_MM = 2200.0

@@ -346,7 +346,7 @@ def small_motionbert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pose3d_ros.tools.convert.checkpoint import random_weights
     from pose3d_ros.tools.convert.export import export
     from pose3d_ros.tools.families import load_family
-    from pose3d_ros.tools.families._dstformer import DSTformer
+    from pose3d_ros.tools.families.dstformer import DSTformer
 
     module = DSTformer(width=32, depth=1, hidden=64, representation=32).eval()
     state = [(key, tuple(v.shape)) for key, v in module.state_dict().items()]

@@ -14,7 +14,7 @@ KERNELS, WIDTH = (3, 3, 3), 16
 def networks(causal: bool, trajectory: bool) -> tuple[Any, Any, list[str]]:
     """A whole network, its step as a function of arrays, and the names of its outputs."""
     torch = pytest.importorskip('torch')
-    from pose3d_ros.tools.families._temporal import Lifter, StepLifter
+    from pose3d_ros.tools.families.temporal import Lifter, StepLifter
 
     torch.manual_seed(0)
     whole = Lifter(34, WIDTH, KERNELS, 51, trajectory, causal).eval().requires_grad_(False)

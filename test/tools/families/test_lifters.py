@@ -38,9 +38,9 @@ def test_published_layouts_fit(name: str) -> None:
     raw = json.loads(path.read_text(encoding='utf-8'))['state_dict']
     for item in load_registry()[name].converted.values():
         family = load_family(item.family)
-        from pose3d_ros.tools.families import _dstformer, _temporal
+        from pose3d_ros.tools.families import dstformer, temporal
 
-        renamed = _dstformer.renamed if item.family == 'motionbert' else _temporal.renamed
+        renamed = dstformer.renamed if item.family == 'motionbert' else temporal.renamed
         state = {
             key: torch.zeros(value['shape'])
             for key, value in renamed(raw).items()
