@@ -66,13 +66,15 @@ class BagRun:
         self.summary = BagSummary()
         self._recording, self._bag, self._camera = recording, bag, camera
         self._transforms = open_transforms(recording, config, self._warn)
-        # Nothing comes while an image waits.
+        # Nothing comes while an image waits, and results must not depend on the machine's speed.
         self._config = replace(
             config,
             cameras=','.join(stream.name for stream in streams),
             keypoints_wait_s=0.0,
             depth_wait_s=0.0,
+            finder_in_step=True,
         )
+        pipeline.configure(self._config)
         self._adapter = BagAdapter(
             bag, node, self._config, outputs=outputs, transforms=self._transforms
         )

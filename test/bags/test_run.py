@@ -386,3 +386,15 @@ def test_frames_that_are_held_back_come_at_the_end(tmp_path):
     ]
     times = [time_ns for time_ns, _ in arrays]
     assert times == [100 * S + k * S // 30 for k in (2, 2, 2, 5, 5, 5, 6)]
+
+
+def test_people_are_searched_for_in_step(tmp_path):
+    """A search beside the images would find people in a recording by chance."""
+    config = NodeConfig(estimator='support.blobs')
+    assert not config.finder_in_step
+    pipeline = Pipeline(config)
+    recording = Recording(record(tmp_path / 'in', BOTH))
+    with BagFile(tmp_path / 'out.mcap') as bag:
+        BagRun(recording, bag, pipeline, config, find_streams(recording)).run()
+    recording.close()
+    assert pipeline.config.finder_in_step
