@@ -84,9 +84,9 @@ TESTED_ELSEWHERE = {
     'outputs/__init__.py': 'a protocol',
     'outputs/pictures.py': 'outputs/test_video.py',
     'outputs/viewer.py': 'cli/test_run.py',
-    'tools/families/_dstformer.py': 'tools/families/test_lifters.py, published/test_lifter.py',
-    'tools/families/_files.py': 'tools/families/test_lifters.py, families/test_metrabs.py',
-    'tools/families/_temporal.py': 'tools/families/test_lifters.py, published/test_lifter.py',
+    'tools/families/dstformer.py': 'tools/families/test_lifters.py, published/test_lifter.py',
+    'tools/families/restricted.py': 'tools/families/test_lifters.py, families/test_metrabs.py',
+    'tools/families/temporal.py': 'tools/families/test_lifters.py, published/test_lifter.py',
 }
 
 
