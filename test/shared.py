@@ -37,3 +37,8 @@ def parity_files(folder: str, pattern: str) -> list[Path]:
 def parity_file(name: str) -> Path | None:
     """One file of recorded results; None if it is in neither folder."""
     return next((root / name for root in (PARITY, _BUNDLED) if (root / name).is_file()), None)
+
+
+def stem_of(path: object) -> str | None:
+    """Name of a test of a recorded case; None where there are no cases."""
+    return getattr(path, 'stem', None)

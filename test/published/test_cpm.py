@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shared import parity_files
+from shared import parity_files, stem_of
 
 from pose3d_ros.networks import cpm as parts
 
 FOLDER = 'lifting_from_the_deep'
 
 
-@pytest.mark.parametrize('path', parity_files(FOLDER, 'detect_*.npz'), ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', parity_files(FOLDER, 'detect_*.npz'), ids=stem_of)
 def test_centres_and_crops(path: Path) -> None:
     with np.load(path) as data:
         width = int(data['width'])
@@ -34,7 +34,7 @@ def test_centres_and_crops(path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('path', parity_files(FOLDER, 'parts_*.npz'), ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', parity_files(FOLDER, 'parts_*.npz'), ids=stem_of)
 def test_joints(path: Path) -> None:
     with np.load(path) as data:
         maps = data['heatmaps'].astype(np.float32).transpose(0, 3, 1, 2)

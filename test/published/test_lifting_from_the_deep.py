@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shared import PARITY, parity_files
+from shared import PARITY, parity_files, stem_of
 
 from pose3d_ros.estimators.lifting_from_the_deep import prior as lifting
 
@@ -55,13 +55,13 @@ def check(lifter: lifting.Lifter, path: Path, exact: bool, limit: float, faults:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('exact', 'limit'), FORMS, ids=['least_squares', 'fast'])
-@pytest.mark.parametrize('path', LIFTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', LIFTS, ids=stem_of)
 def test_poses(lifter: lifting.Lifter, path: Path, exact: bool, limit: float) -> None:
     check(lifter, path, exact, limit, faults=False)
 
 
 @pytest.mark.parametrize(('exact', 'limit'), FORMS, ids=['least_squares', 'fast'])
-@pytest.mark.parametrize('path', FAULTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', FAULTS, ids=stem_of)
 def test_faults_only_when_asked_for(
     lifter: lifting.Lifter, path: Path, exact: bool, limit: float
 ) -> None:
@@ -77,7 +77,7 @@ def test_faults_only_when_asked_for(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('path', LIFTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', LIFTS, ids=stem_of)
 def test_fits(lifter: lifting.Lifter, path: Path) -> None:
     data = read(path)
     pixels, seen = slots(data)
@@ -95,7 +95,7 @@ def test_fits(lifter: lifting.Lifter, path: Path) -> None:
             assert fit.component == data['best_chart'][k]
 
 
-@pytest.mark.parametrize('path', parity_files(FOLDER, 'prob_model_*.npz'), ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', parity_files(FOLDER, 'prob_model_*.npz'), ids=stem_of)
 def test_mat_and_npz_hold_the_same(path: Path) -> None:
     if not path.with_suffix('.mat').is_file():
         pytest.skip('no .mat beside it')

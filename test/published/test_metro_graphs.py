@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shared import parity_files
+from shared import parity_files, stem_of
 from support.metro_graph import MetroGraph, write_graph
 
 from pose3d_ros.errors import ModelError
@@ -73,7 +73,7 @@ def test_the_deeper_backbone(tmp_path: Path) -> None:
     assert convolutions == 54 + 17 * 3
 
 
-@pytest.mark.parametrize('path', parity_files('metro', 'mini_*.pb'), ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', parity_files('metro', 'mini_*.pb'), ids=stem_of)
 def test_the_same_operations_as_recorded_graphs(path: Path, tmp_path: Path) -> None:
     joints = 17 if 'h36m17' in path.stem else 19
     stride = int(path.stem.rpartition('_st')[2])

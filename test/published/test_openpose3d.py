@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shared import Recorded, parity_files
+from shared import Recorded, parity_files, stem_of
 
 from pose3d_ros.estimators.openpose3d.published import (
     PublishedTracker,
@@ -36,7 +36,7 @@ def rows(people: People2D) -> np.ndarray:
     return np.column_stack([joints, people.total * np.maximum(0, people.count - 1)])
 
 
-@pytest.mark.parametrize('path', POSTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', POSTS, ids=stem_of)
 def test_extractor(path: Path) -> None:
     case = np.load(path)
     heatmaps, pafs, _ = maps(case)
@@ -47,7 +47,7 @@ def test_extractor(path: Path) -> None:
 
 
 @pytest.mark.parametrize('program', PROGRAMS)
-@pytest.mark.parametrize('path', POSTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', POSTS, ids=stem_of)
 def test_single_images(path: Path, program: str) -> None:
     case = np.load(path)
     heatmaps, pafs, features = maps(case)
@@ -60,7 +60,7 @@ def test_single_images(path: Path, program: str) -> None:
     np.testing.assert_allclose(found.poses_2d, wanted, atol=1e-3)
 
 
-@pytest.mark.parametrize('path', POSTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', POSTS, ids=stem_of)
 def test_world_coordinates(path: Path) -> None:
     """Camera and extrinsics to the axes that the published programs draw in."""
     case = np.load(path)
@@ -74,7 +74,7 @@ def test_world_coordinates(path: Path) -> None:
 
 
 @pytest.mark.parametrize('program', PROGRAMS)
-@pytest.mark.parametrize('path', SEQUENCES, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', SEQUENCES, ids=stem_of)
 def test_sequences(path: Path, program: str) -> None:
     case, suffix = np.load(path), PROGRAMS[program]
     tracker = PublishedTracker()
@@ -91,7 +91,7 @@ def test_sequences(path: Path, program: str) -> None:
         np.testing.assert_allclose(result.poses_2d, case['poses_2d' + suffix][part], atol=1e-3)
 
 
-@pytest.mark.parametrize('path', parity_files(FOLDER, 'one_euro*.npz'), ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', parity_files(FOLDER, 'one_euro*.npz'), ids=stem_of)
 def test_filters(path: Path) -> None:
     case = np.load(path)
     for (rate, low, beta, derivative), x, y in zip(case['params'], case['x'], case['y']):
@@ -101,9 +101,7 @@ def test_filters(path: Path) -> None:
         np.testing.assert_allclose(found, y, atol=1e-4 * np.ptp(y))
 
 
-@pytest.mark.parametrize(
-    'path', parity_files(FOLDER, 'preprocess_*.npz'), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize('path', parity_files(FOLDER, 'preprocess_*.npz'), ids=stem_of)
 def test_preparation(path: Path) -> None:
     case = np.load(path)
     picture, scale = prepare_published(case['frame_bgr'], int(case['base_height']), 'demo')

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shared import parity_files
+from shared import parity_files, stem_of
 
 from pose3d_ros.networks import pose_hg_3d as parts
 from published import pose_hg_3d_variants as variants
@@ -16,7 +16,7 @@ FOLDER = 'pose_hg_3d'
 
 
 def files(pattern: str):
-    return pytest.mark.parametrize('path', parity_files(FOLDER, pattern), ids=lambda p: p.stem)
+    return pytest.mark.parametrize('path', parity_files(FOLDER, pattern), ids=stem_of)
 
 
 def read(path: Path) -> dict[str, np.ndarray]:

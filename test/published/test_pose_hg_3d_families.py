@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shared import parity_files
+from shared import parity_files, stem_of
 
 from pose3d_ros.errors import ModelError
 
@@ -57,7 +57,7 @@ def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
 LAYOUTS = parity_files(FOLDER, 'state_dict_*.json')
 
 
-@pytest.mark.parametrize('path', LAYOUTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', LAYOUTS, ids=stem_of)
 def test_layouts(path: Path) -> None:
     shapes = shapes_of(path)
     family = load_family(family_of(path.stem))
@@ -73,7 +73,7 @@ def test_layouts(path: Path) -> None:
     assert sum(p.numel() for p in module.parameters()) == json.loads(path.read_text())['n_params']
 
 
-@pytest.mark.parametrize('path', parity_files(FOLDER, 'network_*.npz'), ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', parity_files(FOLDER, 'network_*.npz'), ids=stem_of)
 def test_outputs(path: Path) -> None:
     with np.load(path) as data:
         recorded = {name: data[name] for name in data.files}

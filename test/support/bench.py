@@ -30,6 +30,7 @@ S = 1_000_000_000
 # No image is lost on the way, none is dropped, and counts come soon.
 EVERY_IMAGE = {
     'drop_policy': 'none',
+    'finder_in_step': True,
     'queue_size': 100,
     'diagnostics_period_s': 0.1,
     'qos_overrides': {'/camera/image': {'subscription': {'reliability': 'reliable', 'depth': 100}}},

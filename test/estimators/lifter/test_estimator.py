@@ -218,7 +218,7 @@ def test_without_tracking_every_frame_stands_alone() -> None:
 
 def test_it_tells_which_models_it_needs() -> None:
     config = PipelineConfig(estimator='lifter')
-    assert models_of(config) == ('blazepose',)
+    assert models_of(config) == ('blazepose', 'movenet_multipose')
     config = config.replace(model='motionbert_243f', options={'keypoints': 'topic'})
     assert models_of(config) == ('motionbert_243f',)
 

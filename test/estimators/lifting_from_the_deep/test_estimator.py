@@ -254,7 +254,7 @@ def test_sources_that_are_none():
 
 def test_needs_the_model_of_its_source():
     config = PipelineConfig(estimator='lifting_from_the_deep')
-    assert [entry.name for entry in needed_models(config)] == ['blazepose']
+    assert [entry.name for entry in needed_models(config)] == ['blazepose', 'movenet_multipose']
 
 
 @pytest.mark.slow
