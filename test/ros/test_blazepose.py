@@ -29,7 +29,7 @@ def clip_path():
 
 def test_a_jumping_person(start, peer, clip):
     images, names, truth, K = clip
-    start(estimator='blazepose', drop_policy='none').wait(timeout_s=60)
+    start(estimator='blazepose', drop_policy='none', finder_in_step=True).wait(timeout_s=60)
     got, camera = peer.skeletons(), peer.camera(RELIABLE)
     info = camera_info()
     info.k = [float(v) for v in K.ravel()]
