@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,17 @@ from shared import DATA, PARITY, Recorded, parity_file
 
 from pose3d_ros.errors import ModelError
 from pose3d_ros.zoo import Model, find_model
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Commands set up the loggers of the package; the next test starts without that."""
+    loggers = [logging.getLogger(name) for name in ('pose3d', 'pose3d_ros')]
+    before = [(each.handlers[:], each.propagate, each.level) for each in loggers]
+    yield
+    for each, (handlers, propagate, level) in zip(loggers, before):
+        each.handlers, each.propagate = handlers, propagate
+        each.setLevel(level)
 
 
 @pytest.fixture(scope='session')

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 
 import pytest
@@ -49,7 +48,6 @@ def test_static_peers(monkeypatch):
 
 
 def test_static_peers_that_mean_nothing(monkeypatch, caplog):
-    monkeypatch.setattr(logging.getLogger('pose3d_ros'), 'propagate', True)
     monkeypatch.setenv('ROS_STATIC_PEERS', '10.0.0.1;robot.invalid;"<')
     assert '<Peer address="localhost"/><Peer address="10.0.0.1"/></Peers>' in cyclone_config()
     lines = [record.getMessage() for record in caplog.records]
