@@ -79,6 +79,12 @@ class BagAdapter:
         wait_ns = max(AHEAD_NS, round(timeout_s * 1e9))
         return self._transforms.lookup(target, source, stamp_ns, self.time_ns, wait_ns)
 
+    def newest(self, target: str, source: str) -> tuple[Array, Array, int | None]:
+        """The newest that was recorded until now, and its stamp; LookupError if unknown."""
+        if self._transforms is None:
+            raise LookupError(f'no transforms to {target} are recorded')
+        return self._transforms.newest(target, source, self.time_ns)
+
     def frames(self) -> FrameTree:
         """What the recorded transforms connect."""
         if self._transforms is None:

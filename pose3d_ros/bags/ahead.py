@@ -124,6 +124,12 @@ class RecordedTransforms:
                 if not self._read(time_ns + wait_ns):
                     raise
 
+    def newest(self, target: str, source: str, time_ns: int) -> tuple[Array, Array, int | None]:
+        """As TransformBuffer.newest_stamped, at that time of the recording."""
+        while self._read(time_ns):
+            pass
+        return self._buffer.newest_stamped(target, source)
+
     def frames(self, time_ns: int) -> FrameTree:
         """What is connected at that time of the recording, or soon after."""
         while self._read(time_ns + AHEAD_NS):

@@ -146,6 +146,11 @@ class StandaloneNode:
         self._wants_transforms = True
         return self._buffer.lookup(target, source, stamp_ns, timeout_s)
 
+    def newest(self, target: str, source: str) -> tuple[Array, Array, int | None]:
+        """The newest transform and its stamp; LookupError if unknown."""
+        self._wants_transforms = True
+        return self._buffer.newest_stamped(target, source)
+
     def frames(self) -> FrameTree:
         """What transforms connect; they are listened to from the first call on."""
         self._wants_transforms = True

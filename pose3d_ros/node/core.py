@@ -8,9 +8,11 @@ FrameRunner; a recording is processed in step, in the caller's thread.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ..errors import Pose3DError
 from ..messages import SkeletonBuilder
 from ..messages.diagnostics import Status
 from ..messages.types import Message
@@ -24,6 +26,7 @@ from .inputs import AuxiliaryInput, AuxiliaryTopic, topics_of
 from .publishing import ResultOutput
 from .runner import Arrival, FrameRunner
 from .topics import OUTPUTS
+from .waiting import WaitingLine
 
 
 class NodeCore:
@@ -45,6 +48,13 @@ class NodeCore:
         self.pipeline = pipeline
         self._host = host
         transports = transports or {}
+        # Transforms of robots that move come later than images. Markers may wait for others than
+        # skeletons do.
+        self._waiting = [
+            WaitingLine(f'pose3d {name}', host.timer, self._late_error)
+            for name in ('publish', 'markers')
+        ]
+        wait, wait_markers = (line.put for line in self._waiting)
         self._inputs = {
             name: ImageInput(
                 name, config, pipeline, host, transports.get(name, config.image_transport)
@@ -52,7 +62,10 @@ class NodeCore:
             for name in config.camera_names
         }
         self._outputs = {
-            name: ResultOutput(name, pipeline.skeleton.name, host) for name in config.camera_names
+            name: ResultOutput(
+                name, pipeline.skeleton.name, host, wait=wait, wait_markers=wait_markers
+            )
+            for name in config.camera_names
         }
         self.runner = FrameRunner(
             pipeline,
@@ -71,14 +84,23 @@ class NodeCore:
 
     def activate(self) -> None:
         """Begin to process images."""
+        for line in self._waiting:
+            line.start()
         self.runner.start()
 
     def deactivate(self) -> bool:
         """Stop, then publish one empty array and remove the markers; whether it stopped in time."""
         stopped = self.runner.stop()
+        for line in self._waiting:
+            stopped = line.stop() and stopped
         for output in self._outputs.values():
             output.end()
         return stopped
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until nothing is left to compute or publish; whether that came in time."""
+        waits = (self.runner.wait_idle, *(line.wait_idle for line in self._waiting))
+        return all(wait(timeout_s) for wait in waits)
 
     def image(self, camera: str, payload: Any) -> None:
         """Take an image (or compressed image) message; returns at once."""
@@ -159,6 +181,7 @@ class NodeCore:
                 zero_stamps=source.zero_stamps,
                 tf_failures=output.tf_failures,
                 tf_problem=output.tf_problem,
+                tf_wait_ms=output.tf_wait_ms(),
                 qos=(qos or {}).get(name, ()),
                 lost_samples=(lost_samples or {}).get(name, 0),
                 auxiliary=self.auxiliary_states(name, (auxiliary or {}).get(name, {})),
@@ -169,6 +192,10 @@ class NodeCore:
     def _frame(self, arrival: Arrival) -> Frame:
         source = self._inputs[arrival.source]
         return source.frame(arrival.payload, arrival.received_ns, self.config)
+
+    def _late_error(self, error: Exception) -> None:
+        line = str(error) if isinstance(error, Pose3DError) else f'{type(error).__name__}: {error}'
+        self._host.report(logging.ERROR, f'a result could not be published: {line}', key=line)
 
     def _publish(self, result: FrameResult, config: NodeConfig) -> None:
         self._outputs[result.frame.source].publish(result, config)

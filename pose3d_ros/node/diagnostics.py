@@ -29,6 +29,8 @@ class CameraState:
     zero_stamps: int = 0
     tf_failures: int = 0
     tf_problem: str = ''
+    tf_wait_ms: tuple[float, float] | None = None
+    """Mean and 95th percentile of the time that finished images waited for their transforms."""
     qos: Sequence[str] = ()
     lost_samples: int = 0
     auxiliary: Sequence[AuxiliaryInput] = ()
@@ -132,7 +134,10 @@ def _transform(name: str, state: CameraState, config: NodeConfig) -> Status:
     status = Status(name, OK, f'to {config.target_frame}')
     if state.tf_problem:
         status = Status(name, ERROR, state.tf_problem)
-    status.values = {'failures': str(state.tf_failures)}
+    status.values = {'failures': str(state.tf_failures), 'when late': config.tf_late}
+    if state.tf_wait_ms is not None:
+        mean, p95 = state.tf_wait_ms
+        status.values['waited for it'] = f'{mean:.1f} ms (95 %: {p95:.1f} ms)'
     return status
 
 

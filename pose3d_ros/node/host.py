@@ -40,6 +40,12 @@ class Adapter(Protocol):
         Raises LookupError with the reason if there is none.
         """
 
+    def newest(self, target: str, source: str) -> tuple[Array, Array, int | None]:
+        """As lookup, of the newest transforms, and the stamp of the oldest of them.
+
+        None for the stamp if nothing on the way moves.
+        """
+
     def frames(self) -> FrameTree:
         """What transforms connect now. Transforms are listened to from the first call on."""
 

@@ -78,15 +78,24 @@ class ImageInput:
         """(3,) unit vector down in the camera's frame; None without a transform."""
         if not config.gravity_frame:
             return None
+        adapter = self._host.adapter
         try:
-            rotation, _ = self._host.adapter.lookup(
-                config.gravity_frame, frame_id, stamp_ns, config.tf_timeout_s
-            )
-        except LookupError as error:
-            self._host.report(
-                logging.WARNING, f'gravity is unknown: {error.args[0]}', key='gravity'
-            )
-            return None
+            rotation, _ = adapter.lookup(config.gravity_frame, frame_id, stamp_ns, 0.0)
+        except LookupError:
+            # What is up changes slowly, so that no image need wait for its own transform.
+            try:
+                rotation, _, stamp = adapter.newest(config.gravity_frame, frame_id)
+                age_s = 0.0 if stamp is None else abs(stamp_ns - stamp) * 1e-9
+                if age_s > config.tf_max_age_s:
+                    raise LookupError(
+                        f'the newest transform from {frame_id} to {config.gravity_frame} is '
+                        f'{age_s:.1f} s away from the image'
+                    )
+            except LookupError as error:
+                self._host.report(
+                    logging.WARNING, f'gravity is unknown: {error.args[0]}', key='gravity'
+                )
+                return None
         return np.asarray(-rotation[2] / np.linalg.norm(rotation[2]))
 
     def _camera(self, size: tuple[int, int], config: NodeConfig) -> Camera | None:

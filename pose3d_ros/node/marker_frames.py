@@ -48,10 +48,13 @@ class MarkerFrames:
         self._settled = False
         self._look_at = 0.0
 
-    def of(self, frame: Frame, output: MarkerFrame, config: NodeConfig) -> MarkerFrame:
+    def of(
+        self, frame: Frame, output: MarkerFrame, config: NodeConfig, timeout_s: float
+    ) -> MarkerFrame:
         """Where to draw the markers of an image.
 
-        output: the frame of its skeletons. Raises LookupError if the transform does not come.
+        output: the frame of its skeletons. timeout_s: how long to wait for a transform. Raises
+        LookupError if it does not come.
         """
         if config.marker_frame == AUTO:
             candidates = self._upright(frame.frame_id)
@@ -67,7 +70,7 @@ class MarkerFrames:
             except LookupError:
                 continue
         try:
-            return self._in(candidates[-1], frame, config.tf_timeout_s)
+            return self._in(candidates[-1], frame, timeout_s)
         except LookupError:
             # It may be that nobody publishes it any more.
             self._settled = False

@@ -101,9 +101,21 @@ class TransformBuffer:
                         raise
 
     def newest(self, target: str, source: str) -> tuple[Array, Array]:
-        """As lookup, of the newest that is known of each frame on the way."""
+        """As lookup, of the newest of each frame on the way."""
+        return self.newest_stamped(target, source)[:2]
+
+    def newest_stamped(self, target: str, source: str) -> tuple[Array, Array, int | None]:
+        """As newest, and the oldest of their stamps in nanoseconds; None if nothing moves."""
         with self._changed:
-            return self._lookup(target, source, None)
+            rotation, translation = self._lookup(target, source, None)
+            up, down = self._ancestors(source), self._ancestors(target)
+            way = {*up, *down} - ({*up} & {*down})
+            stamps = [
+                edge.stamps[-1]
+                for frame in way
+                if (edge := self._edges.get(frame)) is not None and edge.static is None
+            ]
+            return rotation, translation, min(stamps, default=None)
 
     def frames(self) -> FrameTree:
         """What is connected now."""

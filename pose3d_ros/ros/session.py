@@ -213,6 +213,11 @@ class Session:
         self._want_transforms()
         return self._transforms.lookup(target, source, stamp_ns, timeout_s)
 
+    def newest(self, target: str, source: str) -> tuple[Array, Array, int | None]:
+        """The newest transform and its stamp; LookupError if there is none."""
+        self._want_transforms()
+        return self._transforms.newest_stamped(target, source)
+
     def frames(self) -> FrameTree:
         """What transforms connect; they are listened to from the first call on."""
         self._want_transforms()

@@ -84,10 +84,27 @@ class NodeConfig(PipelineConfig):
         'estimators how the camera is tilted; empty: unknown',
     )
     tf_timeout_s: float = setting(
-        0.1,
-        'wait so long for the transform to target_frame, gravity_frame or marker_frame',
+        0.5,
+        'a finished image waits so long for the transform to target_frame or marker_frame; those '
+        'behind it go on being processed',
         low=0,
         high=10,
+        live=True,
+    )
+    tf_late: str = setting(
+        'wait',
+        'an image whose transform to target_frame does not come in time: wait: is lost, with a '
+        'warning; newest: takes the newest transform, with more uncertainty; camera_frame: is '
+        "published in the camera's frame",
+        choices=('wait', 'newest', 'camera_frame'),
+        live=True,
+    )
+    tf_max_age_s: float = setting(
+        1.0,
+        'the newest transform serves with tf_late newest, and for gravity_frame, if it is at most '
+        'so old',
+        low=0,
+        high=60,
         live=True,
     )
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 
 import cv2
@@ -18,6 +19,7 @@ from pose3d_ros.node.core import NodeCore
 from pose3d_ros.node.frames import FrameTree
 from pose3d_ros.node.host import Host
 from pose3d_ros.node.topics import input_topic, output_topic
+from pose3d_ros.node.transforms import TransformBuffer
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.node import NodeConfig
 from pose3d_ros.types import PositionSource, TrackingState
@@ -35,7 +37,7 @@ class Node:
     def __init__(self, listening=('skeletons',), **settings):
         self.listening = set(listening)
         self.sent, self.transforms, self.logs, self.lookups = [], [], [], []
-        self.tf, self.tree = None, FrameTree({})
+        self.tf, self.newest_tf, self.tree = None, None, FrameTree({})
         config = NodeConfig(estimator='support.blobs', **settings)
         self.now = 500 * S
         self.core = NodeCore(
@@ -72,6 +74,11 @@ class Node:
             raise LookupError(f'no transform from {source} to {target}')
         return self.tf
 
+    def newest(self, target, source):
+        if self.newest_tf is None:
+            raise LookupError(f'no transform from {source} to {target}')
+        return self.newest_tf
+
     def frames(self):
         return self.tree
 
@@ -80,7 +87,7 @@ class Node:
         for name, value in changes.items():
             setattr(message, name, value)
         self.core.image(camera, message)
-        assert self.core.runner.wait_idle(10)
+        assert self.core.wait_idle(10)
 
     def calibrate(self, camera=CAMERA, name='', **changes):
         info = info_message(TYPES, camera, stamp_ns=1, frame_id='cam')
@@ -351,6 +358,108 @@ def test_markers_in_a_frame_that_stands_still(make):
     assert all(m.frame_locked for m in markers.markers)
     joints = next(m for m in markers.markers if m.ns == 'joints')
     assert np.mean([p.x for p in joints.points]) == pytest.approx(13.0, rel=0.02)
+
+
+class LateTransforms(Node):
+    """Transforms come as they do on a robot: some time after the image."""
+
+    def __init__(self, **settings):
+        self.buffer = TransformBuffer()
+        super().__init__(target_frame='odom', **settings)
+
+    def lookup(self, target, source, stamp_ns, timeout_s):
+        return self.buffer.lookup(target, source, stamp_ns, timeout_s)
+
+    def newest(self, target, source):
+        return self.buffer.newest_stamped(target, source)
+
+    def drive(self, *stamps_ns):
+        for stamp_ns in stamps_ns:
+            pose = np.array([1e-9 * stamp_ns, 0, 0]), np.array([0.0, 0, 0, 1])
+            self.buffer.set('odom', 'cam', pose, stamp_ns)
+
+
+def test_images_do_not_wait_for_transforms():
+    node = LateTransforms(tf_timeout_s=10.0)
+    node.calibrate()
+    for k in range(1, 6):
+        message = image_message(TYPES, ONE, stamp_ns=k * S, frame_id='cam')
+        node.core.image('', message)
+        assert node.core.runner.wait_idle(10)
+    assert node.core.runner.report().sources[''].processed == 5
+    assert node.outputs() == []
+    node.drive(0, 3 * S + S // 2)
+    while len(node.outputs()) < 3:
+        time.sleep(0.001)
+    node.drive(6 * S)
+    assert node.core.wait_idle(10)
+    assert [stamp_of(array.header) for array in node.outputs()] == [k * S for k in range(1, 6)]
+    roots = [array.skeletons[0].root.position.x for array in node.outputs()]
+    np.testing.assert_allclose(np.diff(roots), 1.0, atol=1e-3)
+    assert 'waited for it' in node.status('transform').values
+    assert node.core.deactivate()
+
+
+def test_late_transforms_newest():
+    node = LateTransforms(tf_timeout_s=0.0, tf_late='newest', tf_max_age_s=0.3)
+    node.calibrate()
+    estimate = node.core.pipeline.estimator.estimate
+
+    def with_covariance(frames):
+        return [
+            [
+                pose.replace(covariance=np.tile(1e-4 * np.eye(3), (len(pose.xyz), 1, 1)))
+                for pose in people
+            ]
+            for people in estimate(frames)
+        ]
+
+    node.core.pipeline.estimator.estimate = with_covariance
+    node.drive(S)
+    node.image(S)
+    node.image(S + S // 5)
+    node.image(2 * S)
+    now, late = node.outputs()
+    assert late.header.frame_id == 'odom'
+    assert late.skeletons[0].root.position.x == pytest.approx(now.skeletons[0].root.position.x)
+    (a,), (b,) = now.skeletons, late.skeletons
+    grown = np.array(b.root_covariance) - np.array(a.root_covariance)
+    distance = np.linalg.norm([a.root.position.x - 1, a.root.position.y, a.root.position.z])
+    assert grown.reshape(3, 3)[0, 0] == pytest.approx(0.2**2 * (1 + distance**2), rel=0.05)
+    assert any('0.20 s away from the image' in line for line in node.warnings())
+    assert node.status('transform').values['failures'] == '2'
+    assert node.core.deactivate()
+
+
+def test_late_transforms_in_the_frame_of_the_camera():
+    node = LateTransforms(tf_timeout_s=0.0, tf_late='camera_frame')
+    node.calibrate()
+    node.image(S)
+    node.drive(S, 2 * S)
+    node.image(2 * S)
+    assert [array.header.frame_id for array in node.outputs()] == ['cam', 'odom']
+    assert node.core.deactivate()
+
+
+def test_gravity_takes_the_newest_transform(make):
+    node = make(gravity_frame='odom')
+    turn = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+    gravities = []
+    estimate = node.core.pipeline.estimator.estimate
+
+    def keep(frames):
+        gravities.extend(frame.gravity for frame in frames)
+        return estimate(frames)
+
+    node.core.pipeline.estimator.estimate = keep
+    for stamp_ns in (S - S // 2, None):
+        node.newest_tf = turn, np.zeros(3), stamp_ns
+        node.image(S)
+        np.testing.assert_allclose(gravities.pop(), [0, 1, 0], atol=1e-12)
+    node.newest_tf = turn, np.zeros(3), S
+    node.image(9 * S)
+    assert gravities == [None]
+    assert any('8.0 s away from the image' in line for line in node.warnings())
 
 
 def test_gravity_by_tf(make):

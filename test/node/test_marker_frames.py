@@ -56,7 +56,7 @@ def place(adapter, clock, output='cam', places=None, gravity=None, **settings):
     rotation = np.eye(3) if output == 'cam' else TURN
     shown = MarkerFrame(STAMP, output, rotation, camera=CAMERA)
     places = places or MarkerFrames(adapter, clock)
-    return places.of(frame, shown, NodeConfig(**settings))
+    return places.of(frame, shown, NodeConfig(**settings), 0.1)
 
 
 def test_without_transforms_where_the_skeletons_are(clock):
@@ -151,7 +151,7 @@ def test_somebody_who_stands_stays_put_while_the_robot_turns(rate_hz, localizati
         in_base = turn.T @ (stands - place_)
         in_camera = TURN.T @ (in_base - [0.2, 0, 1])
         frame = Frame(np.zeros((4, 4, 3), np.uint8), stamp_ns, 'cam')
-        made = places.of(frame, MarkerFrame(stamp_ns, 'cam'), NodeConfig())
+        made = places.of(frame, MarkerFrame(stamp_ns, 'cam'), NodeConfig(), 0.1)
         shown = made.rotation @ in_camera + made.translation
         if made.frame_id == 'odom':
             turn, place_ = buffer.newest('map', 'odom')
