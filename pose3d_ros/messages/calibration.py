@@ -94,8 +94,7 @@ def info_message(types: Types, camera: Camera, *, stamp_ns: int, frame_id: str) 
         distortion_model=camera.model or 'plumb_bob',
     )
     projection = np.column_stack([camera.K, np.zeros(3)])
-    zeros = np.zeros(4 if camera.model == 'equidistant' else 5)
-    fill(message, 'd', camera.D if len(camera.D) else zeros)
+    fill(message, 'd', camera.D if len(camera.D) else np.zeros(5))
     for name, matrix in (('k', camera.K), ('r', np.eye(3)), ('p', projection)):
         fill(message, name, matrix)
     return message

@@ -33,6 +33,15 @@ def test_there_and_back():
     assert got.p[0] == 500
 
 
+def test_an_equidistant_camera_with_four_zeros_stays_one():
+    message = info(distortion_model='equidistant', d=np.zeros(4))
+    camera = camera_of(message, (640, 480))
+    pixel = camera.project(np.array([[1.0, 0, 1]]))[0]
+    np.testing.assert_allclose(pixel, (320 + 500 * np.pi / 4, 240))
+    back = info_message(TYPES, camera, stamp_ns=1, frame_id='cam')
+    assert (back.distortion_model, len(back.d)) == ('equidistant', 4)
+
+
 def test_rectified_images_use_the_projection():
     p = np.zeros(12)
     p[[0, 2, 5, 6, 10]] = 400, 310, 410, 230, 1
