@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import Camera
+from .encoded import first_picture
 from .errors import InputError
 from .types import Frame
 
@@ -112,10 +113,11 @@ def read_image(path: str | Path) -> Array:
         raise InputError(f'cannot read {path}: {error.strerror}') from error
     if not content:
         raise InputError(f'{path}: the file is empty')
-    if _is_cut_off(content):
+    picture = first_picture(content)
+    if picture is None:
         raise InputError(f'{path}: the picture is cut off')
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise InputError(f'{path}: cannot be decoded ({error.err})') from error
     if image is None or not image.size:
@@ -246,41 +248,3 @@ def _camera(device: int | str, name: str, framer: _Framer) -> Source:
         source.warnings.append(f'{name} stopped after {count} frames')
 
     return Source(name, 'camera', rate if rate > 0 else float('nan'), None, False, frames)
-
-
-def _is_cut_off(content: bytes) -> bool:
-    """Whether a JPEG or PNG lacks its end; some decoders fill the rest with grey in silence."""
-    if content.startswith(b'\xff\xd8'):
-        return not _jpeg_has_end(content)
-    if content.startswith(b'\x89PNG\r\n\x1a\n'):
-        return not _png_has_end(content)
-    return False
-
-
-def _jpeg_has_end(content: bytes) -> bool:
-    # Walk from marker to marker: a search for the end marker could find a thumbnail's.
-    position = 2
-    while True:
-        position = content.find(b'\xff', position)
-        if position < 0 or position + 1 >= len(content):
-            return False
-        marker = content[position + 1]
-        if marker == 0xD9:
-            return True
-        if marker == 0xFF:
-            position += 1
-        elif marker == 0x00 or marker == 0x01 or 0xD0 <= marker <= 0xD8:
-            position += 2
-        else:
-            position += 2 + int.from_bytes(content[position + 2 : position + 4], 'big')
-
-
-def _png_has_end(content: bytes) -> bool:
-    position = 8
-    while position + 12 <= len(content):
-        length = int.from_bytes(content[position : position + 4], 'big')
-        kind = content[position + 4 : position + 8]
-        position += 12 + length
-        if kind == b'IEND':
-            return position <= len(content)
-    return False

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..encoded import first_picture
 from ..errors import InputError
 from .types import Message, Types, fill, make_header
 
@@ -159,22 +160,18 @@ _PLANES: dict[str, Callable[[Message], Array]] = {
     'nv24': _nv24,
 }
 
-# What ends a whole file: lossy decoders fill the missing part of a cut one with grey.
-_ENDS = {b'\xff\xd8': b'\xff\xd9', b'\x89PNG': b'IEND'}
-
 
 def decode_compressed(message: Message) -> Array:
     """(H, W, 3) uint8 BGR of a sensor_msgs/CompressedImage (JPEG, PNG, ...)."""
     if 'compresseddepth' in str(message.format).lower().replace(' ', ''):
         raise InputError(f'format {message.format!r} is a depth image, not a colour image')
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    head, tail = data[:4].tobytes(), data[-4096:].tobytes()
-    for start, end in _ENDS.items():
-        if head.startswith(start) and end not in tail:
-            raise InputError(f'the compressed image is truncated ({len(data)} bytes)')
+    data = bytes(message.data)
+    picture = first_picture(data)
+    if picture is None:
+        raise InputError(f'the compressed image is truncated ({len(data)} bytes)')
     # As it lies in the file: the calibration is of the sensor, whatever its EXIF tag says.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = _imdecode(data, flags)
+    image = _imdecode(np.frombuffer(picture, dtype=np.uint8), flags)
     if image is None:
         raise InputError(
             f'cannot decode the compressed image ({len(data)} bytes, format {message.format!r})'
