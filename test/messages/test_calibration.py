@@ -95,3 +95,21 @@ def test_calibration_names_its_problem():
     assert 'another aspect ratio' in calibration.problem
     assert calibration.camera((640, 480)) is not None
     assert calibration.problem == ''
+
+
+def test_a_calibration_of_rectified_images_alone():
+    p = np.zeros(12)
+    p[[0, 2, 5, 6, 10]] = 400, 310, 410, 230, 1
+    message = info(k=np.zeros(9), p=p)
+    for topic in ('/camera/image_rect_color', '/camera/image_rect/compressed'):
+        calibration = Calibration()
+        calibration.topic = topic
+        calibration.update(message)
+        camera = calibration.camera((640, 480))
+        assert camera.straight
+        assert (camera.K[0, 0], camera.K[1, 2]) == (400, 230)
+    calibration = Calibration()
+    calibration.topic = '/camera/image_raw'
+    calibration.update(message)
+    assert calibration.camera((640, 480)) is None
+    assert 'K is zero in camera_info, P is not: set image_is_rectified' in calibration.problem
