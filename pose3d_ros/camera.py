@@ -18,9 +18,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from .calibration_file import read_calibration
 from .errors import InputError
 
 Array = NDArray[Any]
@@ -120,21 +120,12 @@ class Camera:
 
     @classmethod
     def load(cls, path: str | Path) -> Camera:
-        """Read a calibration file as camera_calibration and camera_info_manager write it."""
+        """Read a calibration file of ROS, OpenCV, Kalibr or COLMAP: read_calibration()."""
+        read = read_calibration(path)
         try:
-            content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-            size = int(content['image_width']), int(content['image_height'])
-            K = np.asarray(content['camera_matrix']['data'], dtype=float).reshape(3, 3)
-            model = str(content.get('distortion_model', ''))
-            D = content.get('distortion_coefficients', {}).get('data', [])
-            return cls(K=K, size=size, model=model, D=np.asarray(D, dtype=float))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InputError(f'cannot read the calibration {path}: {error}') from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(
-                f'{path} is not a camera calibration (image_width, image_height, camera_matrix, '
-                f'distortion_model, distortion_coefficients): {error!r}'
-            ) from error
+            return cls(K=read.K, size=read.size, model=read.model, D=read.D)
+        except InputError as error:
+            raise InputError(f'{path}: {error}') from error
 
     def cropped(self, x: int, y: int, width: int, height: int) -> Camera:
         """Camera of the part of the image that begins at pixel (x, y)."""
