@@ -285,6 +285,15 @@ def test_compressed_depth():
     np.testing.assert_allclose(found, WANTED, rtol=0.01)
 
 
+@pytest.mark.parametrize('form', ['16UC1; compressedDepth png', '16UC1; png compressed '])
+def test_depth_as_a_plain_png(form):
+    png = cv2.imencode('.png', np.array([[500, 1250, 0], [0, 0, 3000]], np.uint16))[1]
+    found = decode_compressed_depth(COMPRESSED(format=form, data=png))
+    np.testing.assert_allclose(found, WANTED, rtol=1e-6)
+    with pytest.raises(InputError, match='12 bytes of its scale'):
+        decode_compressed_depth(COMPRESSED(format='32FC1; compressedDepth png', data=png))
+
+
 @pytest.mark.parametrize(
     ('form', 'data'),
     [
