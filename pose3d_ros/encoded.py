@@ -33,6 +33,15 @@ def first_picture(content: bytes) -> bytes | None:
     return content
 
 
+def is_animated(content: bytes) -> bool:
+    """Whether a PNG or WebP is an animation."""
+    if content.startswith(PNG):
+        return b'acTL' in content[: max(content.find(b'IDAT'), 0)]
+    if content[:4] == b'RIFF' and content[8:16] == b'WEBPVP8X':
+        return bool(content[20] & 2) if len(content) > 20 else False
+    return False
+
+
 def _jpeg_end(content: bytes) -> tuple[int, bool]:
     """Where the first picture ends, and whether its end marker is missing."""
     # From marker to marker: a search for the end marker could find a thumbnail's.

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import Camera
-from .encoded import first_picture
+from .encoded import first_picture, is_animated
 from .errors import InputError
 from .types import Frame
 
@@ -80,6 +80,8 @@ def open_source(
         return _camera(device, f'camera {text}', stamp)
     if re.match(r'(rtsp|rtmp|https?|udp|tcp)://', text):
         return _camera(text, text, stamp)
+    if text == '-':
+        raise InputError('-: standard input cannot be read; give a file, or a stream address')
     path = Path(text).expanduser()
     if path.is_dir():
         files = [p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
@@ -150,7 +152,10 @@ def _single_image(path: Path, framer: _Framer) -> Source:
     def frames(_: Source) -> Iterator[Frame]:
         yield framer(image, 0, str(path))
 
-    return Source(path.name, 'image', float('nan'), 1, True, frames)
+    source = Source(path.name, 'image', float('nan'), 1, True, frames)
+    if is_animated(path.read_bytes()):
+        source.warnings.append(f'{path}: of this animation the first picture alone is used')
+    return source
 
 
 def _images(name: str, files: Sequence[Path], fps: float | None, framer: _Framer) -> Source:
@@ -180,11 +185,14 @@ def _images(name: str, files: Sequence[Path], fps: float | None, framer: _Framer
 def _video(path: Path, framer: _Framer) -> Source:
     try:
         with path.open('rb') as file:
-            if not file.read(1):
+            head = file.read(12)
+            if not head:
                 raise InputError(f'{path}: the file is empty')
     except OSError as error:
         raise InputError(f'cannot read {path}: {error.strerror}') from error
-    capture = cv2.VideoCapture(str(path))
+    # A name with a colon must not look like an address to FFmpeg.
+    name = str(path.absolute())
+    capture = cv2.VideoCapture(name)
     try:
         if not capture.isOpened():
             raise InputError(f'{path}: not a video, or damaged (its index may be cut off)')
@@ -193,10 +201,12 @@ def _video(path: Path, framer: _Framer) -> Source:
         capture.release()
     fps = rate if 0 < rate < 10_000 else float('nan')
     length = int(promised) if 0 < promised < 1e9 else None
+    # MP4 and AVI count their frames. Of others the count is end time times rate, gaps included.
+    counted = head[4:8] == b'ftyp' or head[:4] == b'RIFF'
 
     def frames(source: Source) -> Iterator[Frame]:
-        video = cv2.VideoCapture(str(path))
-        count, stamp = 0, -1
+        video = cv2.VideoCapture(name)
+        count, stamp, reached = 0, -1, 0.0
         step = round(1e9 / fps) if fps > 0 else 1
         try:
             while True:
@@ -208,18 +218,26 @@ def _video(path: Path, framer: _Framer) -> Source:
                 # 4.7 gets those of variable rates wrong where frames are stored out of order.)
                 stamp = own if own > stamp else stamp + step
                 count += 1
+                reached = count if counted else max(count, _place_of(video, fps))
                 yield framer(image, stamp, path.name)
         finally:
             video.release()
         if not count:
             raise InputError(f'{path}: no frame of this video can be decoded')
         # Counts are estimates in some containers, hence the tolerance.
-        if length is not None and count < length - max(1, length // 100):
+        if length is not None and reached < length - max(1, length // 100):
             source.warnings.append(
                 f'{path}: the video ends early, {count} of {length} frames could be read'
             )
 
     return Source(path.stem, 'video', fps, length, False, frames)
+
+
+def _place_of(video: cv2.VideoCapture, fps: float) -> float:
+    """The end of the last frame in frames from time 0, were there one at each tick of the rate."""
+    ticks = video.get(cv2.CAP_PROP_PTS) if hasattr(cv2, 'CAP_PROP_PTS') else 0.0  # OpenCV 4.11
+    since_first = video.get(cv2.CAP_PROP_POS_MSEC) / 1e3 * fps
+    return max(ticks, since_first if since_first > 0 else 0.0) + 1
 
 
 def _camera(device: int | str, name: str, framer: _Framer) -> Source:

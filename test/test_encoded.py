@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pose3d_ros.encoded import first_picture
+from pose3d_ros.encoded import first_picture, is_animated
 
 Y, X = np.mgrid[:96, :128]
 PICTURE = np.stack([X * 2, Y * 2, 255 - X - Y], axis=2).astype(np.uint8)
@@ -53,3 +53,14 @@ def test_png_and_others() -> None:
     assert first_picture(content) == content
     assert first_picture(content[:-5]) is None
     assert first_picture(b'BM anything') == b'BM anything'
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.webp'])
+def test_animations(suffix: str) -> None:
+    animation = cv2.Animation() if hasattr(cv2, 'Animation') else None
+    if animation is None:
+        pytest.skip('OpenCV writes animations since 4.11')
+    animation.frames, animation.durations = [PICTURE, 255 - PICTURE], np.array([50, 50])
+    _, content = cv2.imencodeanimation(suffix, animation)
+    assert is_animated(content.tobytes())
+    assert not is_animated(encode(suffix))
