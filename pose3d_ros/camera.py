@@ -157,6 +157,20 @@ class Camera:
         return float(np.sqrt(self.K[0, 0] * self.K[1, 1]))
 
     @property
+    def oddity(self) -> str:
+        """What makes it unlikely to be the calibration of a camera, empty if nothing does."""
+        width, height = self.size
+        odd = [
+            f'{name} is {focal:g} pixels, the image {width} wide'
+            for name, focal in (('fx', self.K[0, 0]), ('fy', self.K[1, 1]))
+            if not width / 10 <= focal <= width * 20
+        ]
+        cx, cy = self.K[0, 2], self.K[1, 2]
+        if not (0 <= cx < width and 0 <= cy < height):
+            odd.append(f'the principal point ({cx:g}, {cy:g}) is outside {width}x{height}')
+        return '; '.join(odd)
+
+    @property
     def fisheye(self) -> bool:
         """Whether pixels go by the angle to the axis (equidistant) instead of by x/z."""
         return self.model == 'equidistant'

@@ -73,8 +73,13 @@ def open_source(
     Raises InputError if there is nothing usable; frames that turn out to be unusable later are
     skipped and named in `warnings`, unless all of them are.
     """
-    text = str(spec)
-    stamp = _Framer(camera, frame_id)
+    source = _open(str(spec), _Framer(camera, frame_id), sequence_fps)
+    if camera is not None and camera.oddity:
+        source.warnings.append(f'unlikely calibration: {camera.oddity}')
+    return source
+
+
+def _open(text: str, stamp: _Framer, sequence_fps: float | None) -> Source:
     if re.fullmatch(r'\d+', text) or text.startswith('/dev/video'):
         device = int(text) if text.isdigit() else text
         return _camera(device, f'camera {text}', stamp)

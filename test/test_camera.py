@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -103,6 +104,24 @@ def test_matrix_must_make_sense(bad: float) -> None:
     matrix[0, 0] = bad
     with pytest.raises(InputError):
         Camera(K=matrix, size=(640, 480))
+
+
+@pytest.mark.parametrize(
+    ('fx', 'fy', 'cx', 'cy', 'odd'),
+    [
+        (500, 500, 320, 240, ''),
+        (64, 12_800, 0, 479.5, ''),
+        (0.8, 500, 320, 240, 'fx is 0.8 pixels, the image 640 wide'),
+        (500, 13_000, 320, 240, 'fy is 13000 pixels'),
+        (500, 500, 960, 540, r'principal point \(960, 540\) is outside 640x480'),
+    ],
+)
+def test_a_matrix_that_cannot_be_says_what_is_odd(
+    fx: float, fy: float, cx: float, cy: float, odd: str
+) -> None:
+    camera = Camera(K=np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]]), size=(640, 480))
+    assert re.search(odd, camera.oddity)
+    assert bool(camera.oddity) == bool(odd)
 
 
 def test_distortion_must_make_sense() -> None:

@@ -245,6 +245,12 @@ def test_a_video_named_after_the_time_of_day(tmp_path, monkeypatch):
     assert next(iter(open_source('12:30:00.mp4'))).size == (640, 480)
 
 
+def test_an_unlikely_calibration_is_named(tmp_path, picture):
+    path = write(tmp_path / 'a.png', picture)
+    camera = Camera(K=np.array([[0.8, 0, 32], [0, 50, 24], [0, 0, 1]]), size=(64, 48))
+    assert 'fx is 0.8 pixels' in open_source(path, camera=camera).warnings[0]
+
+
 def test_standard_input_is_refused():
     with pytest.raises(InputError, match='standard input'):
         open_source('-')

@@ -42,6 +42,7 @@ class Calibration:
     def __init__(self, rectified: bool = False) -> None:
         self._rectified = rectified
         self.topic = ''
+        self.oddity = ''
         self._info: Message | None = None
         self._key: bytes = b''
         self._size: tuple[int, int] | None = None
@@ -72,6 +73,9 @@ class Calibration:
             if self._camera is None and _says_rectified(self.topic):
                 self._camera = camera_of(self._info, size, rectified=True)
             self.problem = '' if self._camera else _uncalibrated(self._info)
+            # A part of an image may lie beside the axis: what counts is the calibration's own size.
+            region = self._info.roi.width or self._info.roi.x_offset or self._info.roi.y_offset
+            self.oddity = self._camera.oddity if self._camera and not region else ''
         except InputError as error:
             self.problem = str(error)
         return self._camera

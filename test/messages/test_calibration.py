@@ -113,3 +113,13 @@ def test_a_calibration_of_rectified_images_alone():
     calibration.update(message)
     assert calibration.camera((640, 480)) is None
     assert 'K is zero in camera_info, P is not: set image_is_rectified' in calibration.problem
+
+
+def test_an_unlikely_calibration_is_named():
+    calibration = Calibration()
+    calibration.update(info(k=(K * [[0.001], [1], [1]]).ravel()))
+    assert calibration.camera((640, 480)) is not None
+    assert 'fx is 0.5 pixels' in calibration.oddity
+    calibration.update(info())
+    calibration.camera((640, 480))
+    assert calibration.oddity == ''
