@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pinhole cameras with distortion.
+"""Pinhole cameras with distortion, and fisheye cameras.
 
-Optical frame: x right, y down, z forward (REP-103). A pixel is u = fx * x / z + cx after
-distortion; the centre of the top-left pixel is (0, 0).
+Optical frame: x right, y down, z forward (REP-103). A pixel of a pinhole camera is
+u = fx * x / z + cx after distortion. That of a fisheye camera (equidistant) lies, before its
+distortion, f * theta from the principal point, theta being the angle to the axis: it has a pixel
+for points beside and behind the camera, which have no x/z. The centre of the top-left pixel is
+(0, 0).
 """
 
 from __future__ import annotations
@@ -15,20 +18,29 @@ from typing import Any
 
 import cv2
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from .calibration_file import read_calibration
 from .errors import InputError
 
 Array = NDArray[Any]
 
-# Names of sensor_msgs/CameraInfo and the coefficients they may have.
-_COEFFICIENTS = {
-    '': (0,),
-    'none': (0,),
-    'plumb_bob': (0, 4, 5),
-    'rational_polynomial': (8, 12, 14),
-    'equidistant': (4,),
+_PINHOLE = (0, 4, 5, 8, 12, 14)  # coefficients that OpenCV's order makes unambiguous
+# Models by the names that drivers and calibrators have for them: name of sensor_msgs/CameraInfo,
+# and how many coefficients there may be.
+_MODELS: dict[str, tuple[str, tuple[int, ...]]] = {
+    '': ('', (0,)),
+    'none': ('', (0,)),
+    'plumb_bob': ('plumb_bob', _PINHOLE),
+    'rational_polynomial': ('rational_polynomial', _PINHOLE),
+    'radtan': ('plumb_bob', (0, 4, 5)),
+    'brown_conrady': ('plumb_bob', (0, 4, 5)),
+    'modified_brown_conrady': ('plumb_bob', (0, 5)),
+    'inverse_brown_conrady': ('plumb_bob', (0, 5)),
+    'equidistant': ('equidistant', (0, 4)),
+    'equi': ('equidistant', (0, 4)),
+    'fisheye': ('equidistant', (0, 4)),
+    'kannala_brandt4': ('equidistant', (0, 4)),
 }
 
 
@@ -37,7 +49,8 @@ class Camera:
     """Calibration of one camera.
 
     K: (3, 3) pixels. size: width, height in pixels. model, D: distortion as in
-    sensor_msgs/CameraInfo (plumb_bob, rational_polynomial, equidistant, or none).
+    sensor_msgs/CameraInfo (plumb_bob, rational_polynomial, equidistant, or none), or by another
+    name for the same. D is empty without distortion, and (4,) of an equidistant camera.
     """
 
     K: Array
@@ -53,18 +66,8 @@ class Camera:
             raise InputError('camera matrix and distortion must be finite numbers, K of shape 3x3')
         if K[0, 0] <= 0 or K[1, 1] <= 0 or abs(K[2, 2] - 1) > 1e-6:
             raise InputError(f'not a camera matrix (fx {K[0, 0]:g}, fy {K[1, 1]:g})')
-        if not np.any(D):
-            D = np.zeros(0)
-        elif self.model not in _COEFFICIENTS:
-            raise InputError(
-                f'distortion model {self.model!r} is unknown; known: '
-                f'{", ".join(m for m in _COEFFICIENTS if m)}'
-            )
-        elif len(D) not in _COEFFICIENTS[self.model]:
-            raise InputError(
-                f'{self.model or "no distortion model"} has '
-                f'{_COEFFICIENTS[self.model]} coefficients, not {len(D)}'
-            )
+        model, D = _distortion(self.model, D)
+        object.__setattr__(self, 'model', model)
         object.__setattr__(self, 'K', K)
         object.__setattr__(self, 'D', D)
 
@@ -117,21 +120,12 @@ class Camera:
 
     @classmethod
     def load(cls, path: str | Path) -> Camera:
-        """Read a calibration file as camera_calibration and camera_info_manager write it."""
+        """Read a calibration file of ROS, OpenCV, Kalibr or COLMAP: read_calibration()."""
+        read = read_calibration(path)
         try:
-            content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-            size = int(content['image_width']), int(content['image_height'])
-            K = np.asarray(content['camera_matrix']['data'], dtype=float).reshape(3, 3)
-            model = str(content.get('distortion_model', ''))
-            D = content.get('distortion_coefficients', {}).get('data', [])
-            return cls(K=K, size=size, model=model, D=np.asarray(D, dtype=float))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InputError(f'cannot read the calibration {path}: {error}') from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(
-                f'{path} is not a camera calibration (image_width, image_height, camera_matrix, '
-                f'distortion_model, distortion_coefficients): {error!r}'
-            ) from error
+            return cls(K=read.K, size=read.size, model=read.model, D=read.D)
+        except InputError as error:
+            raise InputError(f'{path}: {error}') from error
 
     def cropped(self, x: int, y: int, width: int, height: int) -> Camera:
         """Camera of the part of the image that begins at pixel (x, y)."""
@@ -162,28 +156,87 @@ class Camera:
         """Mean focal length in pixels."""
         return float(np.sqrt(self.K[0, 0] * self.K[1, 1]))
 
+    @property
+    def oddity(self) -> str:
+        """What makes it unlikely to be the calibration of a camera, empty if nothing does."""
+        width, height = self.size
+        odd = [
+            f'{name} is {focal:g} pixels, the image {width} wide'
+            for name, focal in (('fx', self.K[0, 0]), ('fy', self.K[1, 1]))
+            if not width / 10 <= focal <= width * 20
+        ]
+        cx, cy = self.K[0, 2], self.K[1, 2]
+        if not (0 <= cx < width and 0 <= cy < height):
+            odd.append(f'the principal point ({cx:g}, {cy:g}) is outside {width}x{height}')
+        return '; '.join(odd)
+
+    @property
+    def fisheye(self) -> bool:
+        """Whether pixels go by the angle to the axis (equidistant) instead of by x/z."""
+        return self.model == 'equidistant'
+
+    @property
+    def straight(self) -> bool:
+        """Whether straight lines are straight in the image: a pinhole without distortion."""
+        return not self.fisheye and not len(self.D)
+
     def rays(self, pixels: Array) -> Array:
-        """(N, 2) undistorted x/z, y/z of (N, 2) pixels; NaN stays NaN."""
+        """(N, 2) undistorted x/z, y/z of (N, 2) pixels; NaN where there is none, and for NaN.
+
+        There is none beyond 90 degrees from the axis: directions() has those.
+        """
         pixels = np.asarray(pixels, dtype=float).reshape(-1, 2)
-        if not len(self.D):
+        if self.straight:
             return np.asarray(pixels @ self._inverse[:2, :2].T + self._inverse[:2, 2])
+        if self.fisheye:
+            directions = self.directions(pixels)
+            directions[~(directions[:, 2] > 1e-6)] = np.nan
+            return np.asarray(directions[:, :2] / directions[:, 2:])
         out = np.full(pixels.shape, np.nan)
         good = np.isfinite(pixels).all(axis=1)
         if not good.any():
             return out
         points = np.ascontiguousarray(pixels[good][:, None])
         criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-10)
-        if self.model == 'equidistant':
-            found = cv2.fisheye.undistortPoints(points, self.K, self.D, criteria=criteria)
-        else:
-            found = _undistort(points, self.K, self.D, criteria)
-        out[good] = found[:, 0]
+        out[good] = _undistort(points, self.K, self.D, criteria)[:, 0]
         # Far outside the image the distortion polynomial folds back; such points have no ray.
         back = self.project(np.column_stack([out, np.ones(len(out))]))
         fits = np.abs(back - pixels).max(axis=1) <= 1.0
         fits &= np.hypot(out[:, 0], out[:, 1]) <= self.widest_ray
         out[~fits] = np.nan
         return out
+
+    def directions(self, pixels: Array, *, nearest: bool = False) -> Array:
+        """(N, 3) unit vectors to (N, 2) pixels, behind the camera too if it is a fisheye.
+
+        NaN for what the lens cannot show; nearest: a fisheye's outermost direction instead.
+        """
+        if not self.fisheye:
+            rays = self.rays(pixels)
+            directions = np.column_stack([rays, np.ones(len(rays))])
+            return np.asarray(directions / np.linalg.norm(directions, axis=1, keepdims=True))
+        pixels = np.asarray(pixels, dtype=float).reshape(-1, 2)
+        x, y = (pixels @ self._inverse[:2, :2].T + self._inverse[:2, 2]).T
+        r = np.hypot(x, y)
+        angles, distances = self._angles
+        if nearest:
+            r = np.minimum(r, distances[-1])
+        angle = np.interp(r, distances, angles, right=np.nan)
+        for _ in range(3):
+            slope = np.maximum(_bent_slope(angle, self.D), 1e-3)
+            angle = (angle - (_bent(angle, self.D) - r) / slope).clip(0, angles[-1])
+        length = np.hypot(x, y)
+        aside = np.sin(angle) / np.where(length > 0, length, 1.0)
+        return np.column_stack([x * aside, y * aside, np.cos(angle)])
+
+    @cached_property
+    def _angles(self) -> tuple[Array, Array]:
+        """Of a fisheye: angles to the axis up to where it shows nothing more, and their r / f."""
+        angles = np.linspace(0, np.pi, 4001)
+        distances = _bent(angles, self.D)
+        folds = np.flatnonzero(np.diff(distances) <= 0)
+        end = int(folds[0]) + 1 if len(folds) else len(angles)
+        return angles[:end], distances[:end]
 
     @cached_property
     def _inverse(self) -> Array:
@@ -192,8 +245,9 @@ class Camera:
     @cached_property
     def widest_ray(self) -> float:
         """Distance of a ray from the axis, in x/z, up to which the distortion is one to one."""
-        if self.model == 'equidistant':
-            return np.inf
+        if self.fisheye:
+            widest = float(self._angles[0][-1])
+            return float(np.tan(widest)) if widest < np.pi / 2 else np.inf
         r, distorted = self._profile
         folds = np.flatnonzero(np.diff(distorted) <= 0)
         return float(r[folds[0]]) if len(folds) else np.inf
@@ -201,8 +255,8 @@ class Camera:
     @cached_property
     def smooth_ray(self) -> float:
         """Distance up to which it is one to one, and no further away than 10 000 pixels."""
-        if self.model == 'equidistant':
-            return 100.0  # of 90 degrees there is no x/z, but a pixel
+        if self.fisheye:
+            return min(self.widest_ray, 100.0)  # of 90 degrees there is no x/z, but a pixel
         r, distorted = self._profile
         near = r[np.maximum.accumulate(distorted * self.focal) < 1e4]
         return min(self.widest_ray, float(near[-1]))
@@ -220,24 +274,35 @@ class Camera:
         return r, r * above / below
 
     def project(self, xyz: Array) -> Array:
-        """(N, 2) pixels of (N, 3) points in the optical frame; NaN behind the camera."""
+        """(N, 2) pixels of (N, 3) points in the optical frame; NaN where the lens shows nothing.
+
+        That is behind the camera, except for a fisheye.
+        """
         xyz = np.asarray(xyz, dtype=float).reshape(-1, 3)
+        if self.fisheye:
+            return self._project_fisheye(xyz)
         out = np.full((len(xyz), 2), np.nan)
         good = np.isfinite(xyz).all(axis=1) & (xyz[:, 2] > 1e-6)
         if not good.any():
             return out
-        if not len(self.D):
+        if self.straight:
             uvw = xyz[good] @ self.K.T
             out[good] = uvw[:, :2] / uvw[:, 2:]
             return out
         points = np.ascontiguousarray(xyz[good][:, None])
         zero = np.zeros(3)
-        if self.model == 'equidistant':
-            found, _ = cv2.fisheye.projectPoints(points, zero, zero, self.K, self.D)
-        else:
-            found, _ = cv2.projectPoints(points, zero, zero, self.K, self.D)
-        out[good] = found[:, 0]
+        projected, _ = cv2.projectPoints(points, zero, zero, self.K, self.D)
+        out[good] = projected[:, 0]
         return out
+
+    def _project_fisheye(self, xyz: Array) -> Array:
+        aside = np.hypot(xyz[:, 0], xyz[:, 1])
+        angle = np.arctan2(aside, xyz[:, 2])
+        angle[angle > self._angles[0][-1]] = np.nan
+        # Straight behind, every side is as near.
+        angle[(aside == 0) & ~(xyz[:, 2] > 0)] = np.nan
+        scale = _bent(angle, self.D) / np.where(aside > 0, aside, 1.0)
+        return np.asarray((xyz[:, :2] * scale[:, None]) @ self.K[:2, :2].T + self.K[:2, 2])
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +343,7 @@ class CropCamera:
 
     def from_image(self, pixels: Array) -> Array:
         """(N, 2) pixels of the crop for pixels (N, 2) of the image; NaN where there is no ray."""
-        rays = np.column_stack([self.camera.rays(pixels), np.ones(len(pixels))]) @ self.R.T
+        rays = self.camera.directions(pixels) @ self.R.T
         with np.errstate(divide='ignore', invalid='ignore'):
             out = (rays @ self.K.T)[:, :2] / rays[:, 2:]
         out[~(rays[:, 2] > 1e-6)] = np.nan
@@ -304,6 +369,47 @@ def camera_for(
 @lru_cache(maxsize=16)
 def _assumed(focal_px: float, size: tuple[int, int]) -> Camera:
     return Camera.assume(focal_px, size)
+
+
+def _distortion(model: str, D: Array) -> tuple[str, Array]:
+    """Model by the name that sensor_msgs/CameraInfo has for it, and its coefficients.
+
+    Raises InputError if name and number of coefficients do not say what is meant.
+    """
+    name = model.strip().lower().replace(' ', '_').replace('-', '_')
+    if name not in _MODELS:
+        known = ', '.join(m for m in _MODELS if m)
+        raise InputError(f'distortion model {model!r} is unknown; known: {known}')
+    standard, counts = _MODELS[name]
+    if standard == 'equidistant':
+        if len(D) not in counts:
+            raise InputError(f'{model} has 4 coefficients, not {len(D)}')
+        # Without distortion it is no pinhole: r = f * theta.
+        return standard, D if len(D) else np.zeros(4)
+    if not np.any(D):
+        return standard, np.zeros(0)
+    if len(D) not in counts:
+        raise InputError(
+            f'{model or "no distortion model"} has {counts} coefficients, not {len(D)}'
+        )
+    if name == 'inverse_brown_conrady':
+        raise InputError(f'{model} is supported without distortion only, not with D = {D.tolist()}')
+    if name == 'modified_brown_conrady' and np.any(D[2:4]):
+        # It shifts sideways after the radial distortion: another formula than plumb_bob.
+        raise InputError(f'{model} is supported without tangential distortion only (D[2], D[3])')
+    return ('rational_polynomial' if len(D) > 5 else 'plumb_bob'), D
+
+
+def _bent(angle: Array, D: Array) -> Array:
+    """Of a fisheye, r / f at angles to the axis."""
+    s = angle * angle
+    return np.asarray(angle * (1 + s * (D[0] + s * (D[1] + s * (D[2] + s * D[3])))))
+
+
+def _bent_slope(angle: Array, D: Array) -> Array:
+    s = angle * angle
+    terms = 1 + s * (3 * D[0] + s * (5 * D[1] + s * (7 * D[2] + s * 9 * D[3])))
+    return np.asarray(terms)
 
 
 def _undistort(points: Array, K: Array, D: Array, criteria: tuple[int, int, float]) -> Array:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import Camera
+from .encoded import first_picture, is_animated
 from .errors import InputError
 from .types import Frame
 
@@ -72,13 +73,20 @@ def open_source(
     Raises InputError if there is nothing usable; frames that turn out to be unusable later are
     skipped and named in `warnings`, unless all of them are.
     """
-    text = str(spec)
-    stamp = _Framer(camera, frame_id)
+    source = _open(str(spec), _Framer(camera, frame_id), sequence_fps)
+    if camera is not None and camera.oddity:
+        source.warnings.append(f'unlikely calibration: {camera.oddity}')
+    return source
+
+
+def _open(text: str, stamp: _Framer, sequence_fps: float | None) -> Source:
     if re.fullmatch(r'\d+', text) or text.startswith('/dev/video'):
         device = int(text) if text.isdigit() else text
         return _camera(device, f'camera {text}', stamp)
     if re.match(r'(rtsp|rtmp|https?|udp|tcp)://', text):
         return _camera(text, text, stamp)
+    if text == '-':
+        raise InputError('-: standard input cannot be read; give a file, or a stream address')
     path = Path(text).expanduser()
     if path.is_dir():
         files = [p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
@@ -112,10 +120,11 @@ def read_image(path: str | Path) -> Array:
         raise InputError(f'cannot read {path}: {error.strerror}') from error
     if not content:
         raise InputError(f'{path}: the file is empty')
-    if _is_cut_off(content):
+    picture = first_picture(content)
+    if picture is None:
         raise InputError(f'{path}: the picture is cut off')
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise InputError(f'{path}: cannot be decoded ({error.err})') from error
     if image is None or not image.size:
@@ -148,7 +157,10 @@ def _single_image(path: Path, framer: _Framer) -> Source:
     def frames(_: Source) -> Iterator[Frame]:
         yield framer(image, 0, str(path))
 
-    return Source(path.name, 'image', float('nan'), 1, True, frames)
+    source = Source(path.name, 'image', float('nan'), 1, True, frames)
+    if is_animated(path.read_bytes()):
+        source.warnings.append(f'{path}: of this animation the first picture alone is used')
+    return source
 
 
 def _images(name: str, files: Sequence[Path], fps: float | None, framer: _Framer) -> Source:
@@ -178,11 +190,14 @@ def _images(name: str, files: Sequence[Path], fps: float | None, framer: _Framer
 def _video(path: Path, framer: _Framer) -> Source:
     try:
         with path.open('rb') as file:
-            if not file.read(1):
+            head = file.read(12)
+            if not head:
                 raise InputError(f'{path}: the file is empty')
     except OSError as error:
         raise InputError(f'cannot read {path}: {error.strerror}') from error
-    capture = cv2.VideoCapture(str(path))
+    # A name with a colon must not look like an address to FFmpeg.
+    name = str(path.absolute())
+    capture = cv2.VideoCapture(name)
     try:
         if not capture.isOpened():
             raise InputError(f'{path}: not a video, or damaged (its index may be cut off)')
@@ -191,10 +206,12 @@ def _video(path: Path, framer: _Framer) -> Source:
         capture.release()
     fps = rate if 0 < rate < 10_000 else float('nan')
     length = int(promised) if 0 < promised < 1e9 else None
+    # MP4 and AVI count their frames. Of others the count is end time times rate, gaps included.
+    counted = head[4:8] == b'ftyp' or head[:4] == b'RIFF'
 
     def frames(source: Source) -> Iterator[Frame]:
-        video = cv2.VideoCapture(str(path))
-        count, stamp = 0, -1
+        video = cv2.VideoCapture(name)
+        count, stamp, reached = 0, -1, 0.0
         step = round(1e9 / fps) if fps > 0 else 1
         try:
             while True:
@@ -206,18 +223,26 @@ def _video(path: Path, framer: _Framer) -> Source:
                 # 4.7 gets those of variable rates wrong where frames are stored out of order.)
                 stamp = own if own > stamp else stamp + step
                 count += 1
+                reached = count if counted else max(count, _place_of(video, fps))
                 yield framer(image, stamp, path.name)
         finally:
             video.release()
         if not count:
             raise InputError(f'{path}: no frame of this video can be decoded')
         # Counts are estimates in some containers, hence the tolerance.
-        if length is not None and count < length - max(1, length // 100):
+        if length is not None and reached < length - max(1, length // 100):
             source.warnings.append(
                 f'{path}: the video ends early, {count} of {length} frames could be read'
             )
 
     return Source(path.stem, 'video', fps, length, False, frames)
+
+
+def _place_of(video: cv2.VideoCapture, fps: float) -> float:
+    """The end of the last frame in frames from time 0, were there one at each tick of the rate."""
+    ticks = video.get(cv2.CAP_PROP_PTS) if hasattr(cv2, 'CAP_PROP_PTS') else 0.0  # OpenCV 4.11
+    since_first = video.get(cv2.CAP_PROP_POS_MSEC) / 1e3 * fps
+    return max(ticks, since_first if since_first > 0 else 0.0) + 1
 
 
 def _camera(device: int | str, name: str, framer: _Framer) -> Source:
@@ -246,41 +271,3 @@ def _camera(device: int | str, name: str, framer: _Framer) -> Source:
         source.warnings.append(f'{name} stopped after {count} frames')
 
     return Source(name, 'camera', rate if rate > 0 else float('nan'), None, False, frames)
-
-
-def _is_cut_off(content: bytes) -> bool:
-    """Whether a JPEG or PNG lacks its end; some decoders fill the rest with grey in silence."""
-    if content.startswith(b'\xff\xd8'):
-        return not _jpeg_has_end(content)
-    if content.startswith(b'\x89PNG\r\n\x1a\n'):
-        return not _png_has_end(content)
-    return False
-
-
-def _jpeg_has_end(content: bytes) -> bool:
-    # Walk from marker to marker: a search for the end marker could find a thumbnail's.
-    position = 2
-    while True:
-        position = content.find(b'\xff', position)
-        if position < 0 or position + 1 >= len(content):
-            return False
-        marker = content[position + 1]
-        if marker == 0xD9:
-            return True
-        if marker == 0xFF:
-            position += 1
-        elif marker == 0x00 or marker == 0x01 or 0xD0 <= marker <= 0xD8:
-            position += 2
-        else:
-            position += 2 + int.from_bytes(content[position + 2 : position + 4], 'big')
-
-
-def _png_has_end(content: bytes) -> bool:
-    position = 8
-    while position + 12 <= len(content):
-        length = int.from_bytes(content[position : position + 4], 'big')
-        kind = content[position + 4 : position + 8]
-        position += 12 + length
-        if kind == b'IEND':
-            return position <= len(content)
-    return False

@@ -214,6 +214,61 @@ def test_damaged_videos(tmp_path):
     assert f'{read} of 180 frames' in source.warnings[0]
 
 
+@pytest.mark.parametrize('suffix', ['.mkv', '.ts', '.mp4'])
+@pytest.mark.parametrize(
+    'ticks', [[*range(1000, 1020)], [*range(20), *range(220, 240)]], ids=['late start', 'gap']
+)
+def test_times_without_frames_are_no_early_end(tmp_path, suffix, ticks):
+    av = pytest.importorskip('av')
+    path = tmp_path / f'a{suffix}'
+    with av.open(str(path), 'w') as file:
+        stream = file.add_stream('mpeg2video' if suffix == '.ts' else 'mpeg4', rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+        stream.codec_context.time_base = Fraction(1, 10)
+        for tick in ticks:
+            frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format='bgr24')
+            frame.pts, frame.time_base = tick, Fraction(1, 10)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    if not hasattr(cv2, 'CAP_PROP_PTS') and ticks[0]:
+        pytest.skip('OpenCV says when a video begins since 4.11')
+    source = open_source(path)
+    stamps = [frame.stamp_ns for frame in source]
+    assert len(stamps) == len(ticks)
+    assert source.warnings == []
+    assert round((stamps[-1] - stamps[0]) / 1e8) == ticks[-1] - ticks[0]
+
+
+def test_a_video_named_after_the_time_of_day(tmp_path, monkeypatch):
+    shutil.copy(resource('demo', 'jump.mp4'), tmp_path / '12:30:00.mp4')
+    monkeypatch.chdir(tmp_path)
+    assert next(iter(open_source('12:30:00.mp4'))).size == (640, 480)
+
+
+def test_an_unlikely_calibration_is_named(tmp_path, picture):
+    path = write(tmp_path / 'a.png', picture)
+    camera = Camera(K=np.array([[0.8, 0, 32], [0, 50, 24], [0, 0, 1]]), size=(64, 48))
+    assert 'fx is 0.8 pixels' in open_source(path, camera=camera).warnings[0]
+
+
+def test_standard_input_is_refused():
+    with pytest.raises(InputError, match='standard input'):
+        open_source('-')
+
+
+def test_an_animation_says_that_it_is_one_picture(tmp_path):
+    if not hasattr(cv2, 'Animation'):
+        pytest.skip('OpenCV writes animations since 4.11')
+    animation = cv2.Animation()
+    animation.frames = [np.zeros((48, 64, 3), np.uint8), np.full((48, 64, 3), 255, np.uint8)]
+    animation.durations = np.array([50, 50])
+    path = tmp_path / 'a.webp'
+    cv2.imwriteanimation(str(path), animation)
+    source = open_source(path)
+    assert len(list(source)) == 1
+    assert 'the first picture alone' in source.warnings[0]
+
+
 def test_missing_webcam_names_those_that_are_there():
     with pytest.raises(InputError, match='camera 97 cannot be opened'):
         open_source('97')

@@ -87,6 +87,8 @@ class BagRun:
         )
         transports = {stream.name: stream.transport for stream in streams}
         self._core = NodeCore(self._config, pipeline, host, transports=transports)
+        for stream in streams:
+            self._core.image_topic(stream.name, stream.image)
         self._streams = {stream.image: stream for stream in streams}
         self._auxiliary: dict[str, list[AuxiliaryAhead]] = {s.name: [] for s in streams}
         self._finished: Counter[str] = Counter()

@@ -190,6 +190,7 @@ class StandaloneNode:
         self._images[camera] = self._node.subscribe(
             image, image_type, SENSOR_DATA, on_image, suffix=suffix
         )
+        self._core.image_topic(camera, self._topics[camera])
 
     def _on_auxiliary(self, name: str, topic: AuxiliaryTopic, camera: str, raw: bytes) -> None:
         if topic.serialised:

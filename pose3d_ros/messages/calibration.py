@@ -33,10 +33,16 @@ def camera_of(info: Message, image_size: tuple[int, int], rectified: bool = Fals
 
 
 class Calibration:
-    """The last CameraInfo of a camera, and the Camera that it makes for images of a size."""
+    """The last CameraInfo of a camera, and the Camera that it makes for images of a size.
+
+    rectified: images are. topic: of the images; `image_rect` and the like says that they are, which
+    counts where K is zero and P is not.
+    """
 
     def __init__(self, rectified: bool = False) -> None:
         self._rectified = rectified
+        self.topic = ''
+        self.oddity = ''
         self._info: Message | None = None
         self._key: bytes = b''
         self._size: tuple[int, int] | None = None
@@ -64,10 +70,27 @@ class Calibration:
         self._size, self._camera = size, None
         try:
             self._camera = camera_of(self._info, size, self._rectified)
-            self.problem = '' if self._camera else 'uncalibrated: K is zero in camera_info'
+            if self._camera is None and _says_rectified(self.topic):
+                self._camera = camera_of(self._info, size, rectified=True)
+            self.problem = '' if self._camera else _uncalibrated(self._info)
+            # A part of an image may lie beside the axis: what counts is the calibration's own size.
+            region = self._info.roi.width or self._info.roi.x_offset or self._info.roi.y_offset
+            self.oddity = self._camera.oddity if self._camera and not region else ''
         except InputError as error:
             self.problem = str(error)
         return self._camera
+
+
+def _says_rectified(topic: str) -> bool:
+    names = topic.removesuffix('/compressed').split('/')
+    return names[-1].startswith('image_rect')
+
+
+def _uncalibrated(info: Message) -> str:
+    problem = 'uncalibrated: K is zero in camera_info'
+    if _matrix(info, 'p')[0]:
+        problem += ', P is not: set image_is_rectified if the images are undistorted already'
+    return problem
 
 
 def _matrix(info: Message, name: str) -> Any:
@@ -94,8 +117,7 @@ def info_message(types: Types, camera: Camera, *, stamp_ns: int, frame_id: str) 
         distortion_model=camera.model or 'plumb_bob',
     )
     projection = np.column_stack([camera.K, np.zeros(3)])
-    zeros = np.zeros(4 if camera.model == 'equidistant' else 5)
-    fill(message, 'd', camera.D if len(camera.D) else zeros)
+    fill(message, 'd', camera.D if len(camera.D) else np.zeros(5))
     for name, matrix in (('k', camera.K), ('r', np.eye(3)), ('p', projection)):
         fill(message, name, matrix)
     return message

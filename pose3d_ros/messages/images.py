@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..encoded import PNG, first_picture
 from ..errors import InputError
 from .types import Message, Types, fill, make_header
 
@@ -159,22 +160,18 @@ _PLANES: dict[str, Callable[[Message], Array]] = {
     'nv24': _nv24,
 }
 
-# What ends a whole file: lossy decoders fill the missing part of a cut one with grey.
-_ENDS = {b'\xff\xd8': b'\xff\xd9', b'\x89PNG': b'IEND'}
-
 
 def decode_compressed(message: Message) -> Array:
     """(H, W, 3) uint8 BGR of a sensor_msgs/CompressedImage (JPEG, PNG, ...)."""
     if 'compresseddepth' in str(message.format).lower().replace(' ', ''):
         raise InputError(f'format {message.format!r} is a depth image, not a colour image')
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    head, tail = data[:4].tobytes(), data[-4096:].tobytes()
-    for start, end in _ENDS.items():
-        if head.startswith(start) and end not in tail:
-            raise InputError(f'the compressed image is truncated ({len(data)} bytes)')
+    data = bytes(message.data)
+    picture = first_picture(data)
+    if picture is None:
+        raise InputError(f'the compressed image is truncated ({len(data)} bytes)')
     # As it lies in the file: the calibration is of the sensor, whatever its EXIF tag says.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = _imdecode(data, flags)
+    image = _imdecode(np.frombuffer(picture, dtype=np.uint8), flags)
     if image is None:
         raise InputError(
             f'cannot decode the compressed image ({len(data)} bytes, format {message.format!r})'
@@ -206,17 +203,27 @@ def decode_depth(message: Message) -> Array:
 
 
 def decode_compressed_depth(message: Message) -> Array:
-    """(H, W) float32 metres, NaN where unknown, of a compressedDepth CompressedImage."""
-    kind = str(message.format).lower().replace(' ', '')
-    if 'compresseddepth' not in kind or 'rvl' in kind:
-        raise InputError(f'format {message.format!r} is unknown; known: compressedDepth with PNG')
+    """(H, W) float32 metres, NaN where unknown, of a compressedDepth CompressedImage.
+
+    16UC1 as a plain PNG, without the header of compressedDepth, is millimetres as well.
+    """
+    form = str(message.format).lower().replace(' ', '')
+    millimetres = form.startswith('16uc1')
+    if 'rvl' in form or not ('compresseddepth' in form or (millimetres and 'png' in form)):
+        raise InputError(
+            f'format {message.format!r} is unknown; known: compressedDepth and 16UC1, in PNG'
+        )
     data = bytes(message.data)
-    # 12 bytes in front of the PNG: compression kind, and the two parameters of the quantisation.
-    picture = _imdecode(np.frombuffer(data[12:], dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    # 12 bytes in front of the PNG: compression, and the two parameters of the quantisation. Some
+    # drivers leave them out.
+    start = 0 if data.startswith(PNG) else 12
+    picture = _imdecode(np.frombuffer(data[start:], dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     if picture is None or picture.dtype != np.uint16 or picture.ndim != 2 or b'IEND' not in data:
         raise InputError(f'cannot decode the compressed depth image ({len(data)} bytes)')
-    if not kind.startswith('32fc1'):
+    if not form.startswith('32fc1'):
         return _metres(picture * np.float32(0.001))
+    if start == 0:
+        raise InputError('the compressed depth image, 32FC1, lacks the 12 bytes of its scale')
     _, a, b = struct.unpack('<iff', data[:12])
     with np.errstate(divide='ignore', invalid='ignore'):
         metres = a / (picture.astype(np.float32) - b)

@@ -66,7 +66,10 @@ def _looking(camera: Camera, rays: Array, size: int, up: Array | None) -> CropCa
     R = _turned(_cross(forward, UP if up is None else up), forward)
     mean = (camera.K[0, 0] + camera.K[1, 1]) / 2
     squared = np.diag([mean / camera.K[0, 0], mean / camera.K[1, 1], 1.0]) @ camera.K
-    first, second = _pixels(squared, rays[1:] @ R.T)
+    turned = rays[1:] @ R.T
+    if turned[:, 2].min() <= 0:
+        return None  # half of all there is fits no flat crop
+    first, second = _pixels(squared, turned)
     side = float(np.linalg.norm(first - second))
     if not (np.isfinite(side) and side > 1e-3):
         return None
@@ -146,7 +149,7 @@ class Picture:
         inverse = crop.inverse
         if oversampling > 1:
             inverse = inverse @ _scaling(1 / oversampling)
-        if len(crop.camera.D):
+        if not crop.camera.straight:
             whole, parts = _distorted(crop, size, K, inverse)
             out = cv2.remap(image, whole, parts, cv2.INTER_LINEAR)
         else:
@@ -165,7 +168,12 @@ def _halvings(crop: CropCamera, oversampling: int) -> int:
 
 
 def _rays(camera: Camera, pixels: Array) -> Array:
-    """(N, 3) rays with z = 1; the distortion is left out where it has no inverse."""
+    """(N, 3) rays; z = 1, of a fisheye length 1.
+
+    Where the distortion has no inverse it is left out; of a fisheye, the outermost ray is taken.
+    """
+    if camera.fisheye:
+        return camera.directions(pixels, nearest=True)
     rays = camera.rays(pixels)
     known = np.isfinite(rays)
     if not known.all():
@@ -221,7 +229,7 @@ def _distorted(crop: CropCamera, size: int, K: Array, inverse: Array) -> tuple[A
         # Where cv2.resize puts the values of its source, with a margin that it would extrapolate.
         shift = 0.5 / step + 0.5
         to_cells = np.array([[1 / step, 0, shift], [0, 1 / step, shift], [0, 0, 1]])
-        module = cv2.fisheye if camera.model == 'equidistant' else cv2
+        module = cv2.fisheye if camera.fisheye else cv2
         nodes = module.initUndistortRectifyMap(  # type: ignore[attr-defined]
             K, camera.D, crop.R, to_cells @ np.linalg.inv(inverse), (cells, cells), cv2.CV_32FC1
         )

@@ -122,6 +122,10 @@ class NodeCore:
         """Take a CameraInfo; serves the images that come after it."""
         self._inputs[camera].calibration.update(info)
 
+    def image_topic(self, camera: str, topic: str) -> None:
+        """Say on which topic, resolved, the images of a camera come."""
+        self._inputs[camera].calibration.topic = topic
+
     @property
     def auxiliary_topics(self) -> dict[str, AuxiliaryTopic]:
         """Inputs beside the images that the settings ask for; what is latched comes first."""

@@ -37,6 +37,7 @@ class ImageInput:
         self.calibration_problem = 'no image has come'
         self._name, self._pipeline, self._host = name, pipeline, host
         self._transport = transport
+        self._oddity = ''
 
     def frame(self, payload: Any, received_ns: int, config: NodeConfig) -> Frame:
         """The frame of an image message, and of what other topics have for its time.
@@ -102,6 +103,10 @@ class ImageInput:
         camera = self.calibration.camera(size)
         assumes = config.focal_length_px > 0 or self._pipeline.info.focal_share > 0
         self.assumed = camera is None and assumes
+        if self.calibration.oddity != self._oddity:
+            self._oddity = self.calibration.oddity
+            if self._oddity:
+                self._host.log(logging.WARNING, f'unlikely calibration: {self._oddity}')
         problem = '' if camera is not None or assumes else self.calibration.problem
         if problem != self.calibration_problem:
             self.calibration_problem = problem

@@ -142,6 +142,7 @@ class Session:
                 raw=True,
             )
             self._inputs[name] = image
+            core.image_topic(name, image.topic)
             topics = ' and '.join([info.topic, *others.values()])
             heard.append(f'{image.topic} ({describe_qos(image.qos)}) and {topics}')
         about = core.pipeline.info

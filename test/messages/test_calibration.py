@@ -33,6 +33,15 @@ def test_there_and_back():
     assert got.p[0] == 500
 
 
+def test_an_equidistant_camera_with_four_zeros_stays_one():
+    message = info(distortion_model='equidistant', d=np.zeros(4))
+    camera = camera_of(message, (640, 480))
+    pixel = camera.project(np.array([[1.0, 0, 1]]))[0]
+    np.testing.assert_allclose(pixel, (320 + 500 * np.pi / 4, 240))
+    back = info_message(TYPES, camera, stamp_ns=1, frame_id='cam')
+    assert (back.distortion_model, len(back.d)) == ('equidistant', 4)
+
+
 def test_rectified_images_use_the_projection():
     p = np.zeros(12)
     p[[0, 2, 5, 6, 10]] = 400, 310, 410, 230, 1
@@ -86,3 +95,31 @@ def test_calibration_names_its_problem():
     assert 'another aspect ratio' in calibration.problem
     assert calibration.camera((640, 480)) is not None
     assert calibration.problem == ''
+
+
+def test_a_calibration_of_rectified_images_alone():
+    p = np.zeros(12)
+    p[[0, 2, 5, 6, 10]] = 400, 310, 410, 230, 1
+    message = info(k=np.zeros(9), p=p)
+    for topic in ('/camera/image_rect_color', '/camera/image_rect/compressed'):
+        calibration = Calibration()
+        calibration.topic = topic
+        calibration.update(message)
+        camera = calibration.camera((640, 480))
+        assert camera.straight
+        assert (camera.K[0, 0], camera.K[1, 2]) == (400, 230)
+    calibration = Calibration()
+    calibration.topic = '/camera/image_raw'
+    calibration.update(message)
+    assert calibration.camera((640, 480)) is None
+    assert 'K is zero in camera_info, P is not: set image_is_rectified' in calibration.problem
+
+
+def test_an_unlikely_calibration_is_named():
+    calibration = Calibration()
+    calibration.update(info(k=(K * [[0.001], [1], [1]]).ravel()))
+    assert calibration.camera((640, 480)) is not None
+    assert 'fx is 0.5 pixels' in calibration.oddity
+    calibration.update(info())
+    calibration.camera((640, 480))
+    assert calibration.oddity == ''

@@ -122,6 +122,22 @@ def test_what_is_behind_a_distorted_camera_is_black(lens) -> None:
     assert cut[:40].max() == cut[-40:].max() == cut[:, :40].max() == cut[:, -40:].max() == 0
 
 
+def test_a_crop_beyond_ninety_degrees_of_a_fisheye() -> None:
+    K_wide = np.array([[150.0, 0, 320], [0, 150, 240], [0, 0, 1]])
+    lens = Camera(K=K_wide, size=SIZE, model='equidistant', D=np.zeros(4))
+    # Its centre is 1.8 rad from the axis.
+    crop = look_at(lens, np.array([570.0, 220, 40, 40]), 256)
+    np.testing.assert_allclose(crop.R[2], [np.sin(1.8), 0, np.cos(1.8)], atol=1e-9)
+    pixels = np.array([[580.0, 230], [590, 240], [600, 255]])
+    inside = crop.from_image(pixels)
+    assert ((inside > 0) & (inside < 256)).all()
+    np.testing.assert_allclose(crop.to_image(inside), pixels, atol=1e-6)
+    picture = Picture(np.zeros((480, 640, 3), np.uint8))
+    picture._levels.append(ramps())
+    cut = picture.cut(crop, antialias=False)
+    np.testing.assert_allclose(cut[128, 128, :2], (590, 240), atol=0.05)
+
+
 def test_outside_the_image_is_black() -> None:
     white = np.full((480, 640, 3), 255, np.uint8)
     crop = look_at(camera(), np.array([-100.0, 100, 150, 150]), 256)

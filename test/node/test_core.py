@@ -178,6 +178,25 @@ def test_unusable_camera_info(make, changes, problem):
     assert problem in node.warnings()[-1]
 
 
+def test_an_unlikely_camera_info_is_named_once(make):
+    node = make()
+    node.calibrate(k=np.array([0.5, 0, 320, 0, 500, 240, 0, 0, 1]))
+    for k in range(3):
+        node.image(S + k)
+    named = [text for text in node.warnings() if 'unlikely calibration: fx is 0.5' in text]
+    assert len(named) == 1
+
+
+def test_camera_info_of_rectified_images_alone(make):
+    node = make()
+    k, p = np.zeros(9), np.zeros(12)
+    p[[0, 2, 5, 6, 10]] = 500, 320, 500, 240, 1
+    node.core.image_topic('', '/camera/image_rect')
+    node.calibrate(k=k, p=p)
+    node.image(S)
+    assert node.outputs()[0].skeletons[0].position_source != PositionSource.RELATIVE
+
+
 def test_camera_info_absent_and_then_there(make):
     node = make()
     node.image(S)
