@@ -16,6 +16,7 @@ from .people.plausibility import bone_quality
 from .people.smoothing import smooth_relative, smooth_root
 from .people.state import PeopleState
 from .people.tracking import Track, hidden, predicted
+from .placement.body import lasting_heights
 from .placement.body_scale import body_scaled
 from .placement.placing import place_relative
 from .settings.declare import settings_of
@@ -210,7 +211,8 @@ class Pipeline:
         poses = smooth_relative(smoothers, poses, frame.stamp_ns)
         if self.info.height_m or self.info.scaled_by_depth:
             poses = body_scaled(poses, frame, state.scales, self.config)
-        poses = self._place(frame, poses)
+        heights = lasting_heights(poses, state.bones, self.config)
+        poses = place_relative(poses, frame, self.config, self.info, heights)
         placed = [k for k, pose in enumerate(poses) if pose.absolute]
         moved = [smoothers[k] for k in placed], [poses[k] for k in placed], frame.stamp_ns
         for k, pose in zip(placed, smooth_root(*moved)):

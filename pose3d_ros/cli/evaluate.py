@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from .. import __version__
+from ..errors import InputError
 from ..outputs.files import write_text
 from ..settings.declare import settings_of
 from ..tools.clips import JOINTS, Clip
@@ -43,7 +47,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         'evaluate',
         help='accuracy against clips with ground truth',
-        usage='pose3d evaluate [--data FOLDER] [--clips A,B] [--json FILE] [SETTINGS]',
+        usage='pose3d evaluate [--data FOLDER] [--clips A,B] [--height true] [--json FILE] '
+        '[SETTINGS]',
         description='Run clips with exact 3D ground truth through an estimator and print\n'
         'its errors per clip and on the mean.',
         epilog=EXPLANATION,
@@ -56,6 +61,11 @@ def add_parser(subparsers: Any) -> None:
         'clips)',
     )
     parser.add_argument('--clips', metavar='A,B', default='', help='only these clips')
+    parser.add_argument(
+        '--height',
+        choices=('true',),
+        help='set body_height_m in each clip to the true height of its person; only clips of one',
+    )
     parser.add_argument('--json', metavar='FILE', help='write all numbers into this file')
     add_pipeline_options(parser)
     parser.set_defaults(run=run)
@@ -66,8 +76,12 @@ def run(args: argparse.Namespace) -> int:
     config = config_from(args)
     names = [name.strip() for name in args.clips.split(',') if name.strip()]
     clips = find_clips(args.data, names)
+    heights = [true_height(clip) if args.height else config.body_height_m for clip in clips]
     pipeline = make_pipeline(config, offline=args.offline)
-    results = [_evaluate(pipeline, clip) for clip in clips]
+    results = []
+    for clip, height in zip(clips, heights):
+        pipeline.configure(replace(config, body_height_m=height))
+        results.append(_evaluate(pipeline, clip))
     print(text_table(results))
     print('\n' + EXPLANATION)
     for warning in (w for result in results for w in result.warnings):
@@ -86,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
             },
             'settings': {s.name: getattr(config, s.name) for s in settings_of(config)}
             | {f'{config.estimator}.{name}': value for name, value in config.options.items()},
+            'heights_m': {clip.name: height for clip, height in zip(clips, heights)},
             'joints': list(JOINTS),
             'clips': {result.name: result.scores() for result in results},
             'mean_one_person': mean_scores([r for r in results if r.people == 1]),
@@ -93,6 +108,18 @@ def run(args: argparse.Namespace) -> int:
         }
         write_text(args.json, json.dumps(content, indent=1) + '\n')
     return 0
+
+
+def true_height(clip: Clip) -> float:
+    """Height in metres of the one person of a clip; InputError if there are more, or none known."""
+    if clip.people != 1:
+        raise InputError(
+            f'--height true: {clip.name} shows {clip.people} people, and body_height_m is one '
+            'height; choose clips of one person with --clips'
+        )
+    if clip.height_m is None or not np.isfinite(clip.height_m[0]):
+        raise InputError(f'--height true: {clip.name} tells no height, nor joints that would')
+    return float(clip.height_m[0])
 
 
 def _evaluate(pipeline: Any, clip: Clip) -> ClipResult:

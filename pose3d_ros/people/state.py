@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..settings.pipeline import PipelineConfig
-from ..types import Frame, Pose3D, TrackingState
+from ..types import Array, Frame, Pose3D, TrackingState
 from .smoothing import PoseSmoother
 from .tracking import Track, Tracker
 
@@ -25,6 +26,8 @@ class PeopleState:
     restarted: bool = False
     scales: dict[int, float] = field(default_factory=dict)
     """Body sizes by depth images, see placement.body_scale."""
+    bones: dict[int, deque[Array]] = field(default_factory=dict)
+    """Lengths of bones in the last frames, see placement.body."""
 
     def __post_init__(self) -> None:
         self._tracker = Tracker(self.ids)
@@ -76,6 +79,7 @@ class PeopleState:
         for number in ended:
             self._smoothers.pop(number, None)
             self.scales.pop(number, None)
+            self.bones.pop(number, None)
         return ended
 
     def tell_restarted(self) -> bool:

@@ -4,38 +4,88 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
+from ..settings.pipeline import PipelineConfig
 from ..skeleton import Skeleton
-from ..types import Array
+from ..types import Array, Pose3D
 
-# Segment lengths as shares of body height (Drillis and Contini 1966): thigh, shank, trunk from hip
-# to shoulder. Together they stand for the height, since feet and top of the head are not joints.
-_SHARES = {('hip', 'knee'): 0.245, ('knee', 'ankle'): 0.246, ('shoulder', 'hip'): 0.288}
+# Lengths between joint centres as shares of standing height: thigh, shank, trunk from hip to
+# shoulder. Together they stand for the height, since feet and top of the head are not joints.
+# Means over the bodies of the rendered scenes, whose heights are recorded. Textbook shares (Drillis
+# and Contini 1966) measure trunks to the top of the shoulder: they place people too far.
+_BONES = (('hip', 'knee'), ('knee', 'ankle'), ('shoulder', 'hip'))
+_SHARES = np.array([0.237, 0.247, 0.277])
+_MIN_SHARE = 0.4
+_MEMORY = 256  # frames
+_QUANTILE = 0.85  # by the rendered scenes of one person, as the shares
 _TRUNK = ('left_shoulder', 'right_shoulder', 'left_hip', 'right_hip')
 SKIN_TO_JOINT_M = 0.09
 """From the skin of the trunk to its joints, along the optical axis."""
 
 
+def lasting_heights(
+    poses: Sequence[Pose3D], bones: dict[int, deque[Array]], config: PipelineConfig
+) -> dict[int, float]:
+    """Standing heights by track id in metres, as the network sees root-relative people over time.
+
+    bones: the last bone_lengths by track id; takes in those of this frame. Empty where no known
+    height is to scale people. Networks shorten bones that point along the view, and hardly lengthen
+    any: of each bone counts a length that few frames exceed.
+    """
+    heights: dict[int, float] = {}
+    if not config.body_height_m:
+        return heights
+    for pose in poses:
+        if not pose.absolute:
+            lengths = bones.setdefault(pose.track_id, deque(maxlen=_MEMORY))
+            lengths.append(bone_lengths(pose.skeleton, pose.xyz))
+            heights[pose.track_id] = _height(_upper(np.array(lengths)))
+    return heights
+
+
+def _upper(values: Array) -> Array:
+    """(N,) quantile of the finite values (T, N) of each column; NaN where there is none."""
+    ordered = np.sort(values, axis=0)  # NaN last
+    rank = (_QUANTILE * (np.isfinite(values).sum(axis=0) - 1)).astype(int)
+    return np.asarray(ordered[np.maximum(rank, 0), np.arange(values.shape[1])])
+
+
 def body_height(skeleton: Skeleton, xyz: Array) -> float:
-    """Standing height in metres by the lengths of thighs, shanks and trunk; NaN if unknown.
+    """Standing height in metres by the bones of one frame; NaN if unknown.
+
+    xyz: (J, 3) metres.
+    """
+    return _height(bone_lengths(skeleton, xyz))
+
+
+def bone_lengths(skeleton: Skeleton, xyz: Array) -> Array:
+    """(3,) metres: thigh, shank, trunk, each the mean of the sides that there are; NaN: neither.
 
     xyz: (J, 3) metres.
     """
     index = skeleton.by_meaning
-    total = share = 0.0
-    for (a, b), part in _SHARES.items():
+    out = np.full(len(_BONES), np.nan)
+    for k, (a, b) in enumerate(_BONES):
         lengths = [
-            float(np.linalg.norm(xyz[index[f'{side}_{a}']] - xyz[index[f'{side}_{b}']]))
+            math.dist(xyz[index[f'{side}_{a}']], xyz[index[f'{side}_{b}']])
             for side in ('left', 'right')
             if f'{side}_{a}' in index and f'{side}_{b}' in index
         ]
         finite = [length for length in lengths if math.isfinite(length)]
         if finite:
-            total += sum(finite) / len(finite)
-            share += part
-    return total / share if share > 0.4 and total > 0 else math.nan
+            out[k] = sum(finite) / len(finite)
+    return out
+
+
+def _height(lengths: Array) -> float:
+    """Standing height by bone_lengths."""
+    good = np.isfinite(lengths)
+    total, share = float(lengths[good].sum()), float(_SHARES[good].sum())
+    return total / share if share > _MIN_SHARE and total > 0 else math.nan
 
 
 def trunk_depth(skeleton: Skeleton, xyz: Array, pixels: Array, depth: Array) -> float:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,18 +21,24 @@ _MAX_RESIDUAL = 0.35  # of the body's own extent in x/z: over this nothing fits
 
 
 def place_relative(
-    poses: Sequence[Pose3D], frame: Frame, config: PipelineConfig, info: EstimatorInfo
+    poses: Sequence[Pose3D],
+    frame: Frame,
+    config: PipelineConfig,
+    info: EstimatorInfo,
+    heights: Mapping[int, float] | None = None,
 ) -> list[Pose3D]:
     """The people of a frame, with root-relative ones in metres from its camera.
 
     They stay as they are where the camera is not calibrated, or no position fits. info: of the
-    estimator, how the sizes of people come about. Root-relative ones are of one skeleton.
+    estimator, how the sizes of people come about. Root-relative ones are of one skeleton. heights:
+    metres by track id, of people as the model sees them over time; others are measured in this
+    frame only.
     """
     out = list(poses)
     relative = [k for k, pose in enumerate(poses) if not pose.absolute]
     if frame.camera is None or not relative or not config.placement:
         return out
-    placed = _place([poses[k] for k in relative], frame, frame.camera, config, info)
+    placed = _place([poses[k] for k in relative], frame, frame.camera, config, info, heights or {})
     for k, pose in zip(relative, placed):
         out[k] = pose
     return out
@@ -44,6 +50,7 @@ def _place(
     camera: Camera,
     config: PipelineConfig,
     info: EstimatorInfo,
+    heights: Mapping[int, float],
 ) -> list[Pose3D]:
     xyz = np.array([pose.xyz for pose in poses])
     metric = info.metric and not camera.assumed
@@ -51,7 +58,9 @@ def _place(
     sources, sigmas = [usual] * len(poses), [info.size_sigma] * len(poses)
     if config.body_height_m:
         for k, pose in enumerate(poses):
-            height = info.height_m or body_height(pose.skeleton, pose.xyz)
+            height = info.height_m or heights.get(pose.track_id, math.nan)
+            if not math.isfinite(height):
+                height = body_height(pose.skeleton, pose.xyz)
             if math.isfinite(height):
                 xyz[k] *= config.body_height_m / height
                 sources[k], sigmas[k] = PositionSource.ASSUMED, _HEIGHT_SIGMA

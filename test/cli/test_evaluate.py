@@ -42,6 +42,15 @@ def test_estimator_that_sees_nobody(tmp_path, capsys):
     assert scores['frames'] == 180
 
 
+def test_true_height(tmp_path, capsys):
+    path = tmp_path / 'scores.json'
+    arguments = ['evaluate', '--data', FOLDER, '--estimator', 'support.blobs', '--height', 'true']
+    assert main([*arguments, '--clips', 'jump', '--json', str(path)]) == 0
+    assert json.loads(path.read_text())['heights_m'] == {'jump': pytest.approx(1.73, abs=0.01)}
+    assert main(arguments) == 3
+    assert 'two_people shows 2 people' in capsys.readouterr().err
+
+
 def test_mistakes(tmp_path, capsys):
     assert main(['evaluate', '--data', str(tmp_path)]) == 3
     assert 'no clips here' in capsys.readouterr().err

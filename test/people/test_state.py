@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 
+import numpy as np
 from support.blobs import Estimator, draw
 
 from pose3d_ros.people.state import PeopleState
@@ -29,11 +31,13 @@ def test_people_keep_their_filters_until_their_track_ends() -> None:
     assert state.smoothers(poses, CONFIG) == first[:1]
     assert state.end(S // 30) == ()
     state.scales[2] = 1.1
+    state.bones[2] = deque([np.ones(3)])
     seen(state, S // 5, (203, 240, 200))
     # The frame in which the track ended may be finished later than an earlier one.
     assert state.end(S // 10) == ()
     assert state.end(S // 5) == (2,)
     assert state.scales == {}
+    assert state.bones == {}
     assert state.end(S) == ()
 
 

@@ -20,10 +20,10 @@ CAMERA = Camera(
 )
 # A body 1.8 m tall by the shares of thigh, shank and trunk.
 BODY = np.zeros((17, 3))
-BODY[5], BODY[6] = (0.2, -0.5184, 0.05), (-0.2, -0.5184, 0.05)
+BODY[5], BODY[6] = (0.2, -0.4986, 0.05), (-0.2, -0.4986, 0.05)
 BODY[11], BODY[12] = (0.2, 0, 0.05), (-0.2, 0, 0.05)
-BODY[13], BODY[14] = (0.2, 0.441, 0.05), (-0.2, 0.441, 0.05)
-BODY[15], BODY[16] = (0.2, 0.8838, 0.05), (-0.2, 0.8838, 0.05)
+BODY[13], BODY[14] = (0.2, 0.4266, 0.05), (-0.2, 0.4266, 0.05)
+BODY[15], BODY[16] = (0.2, 0.8712, 0.05), (-0.2, 0.8712, 0.05)
 BODY[:5] = np.random.default_rng(0).normal((0, -0.7, 0), 0.05, (5, 3))
 BODY[7:11] = np.random.default_rng(1).normal((0, -0.2, -0.2), 0.2, (4, 3))
 BODY -= BODY[[11, 12]].mean(axis=0)
@@ -60,6 +60,15 @@ def test_distance_goes_with_the_assumed_size_and_a_known_height_mends_it() -> No
     found = put(seen(0.9), body_height_m=1.8)
     np.testing.assert_allclose(found.root, T, atol=0.01)
     assert found.position_source == PositionSource.ASSUMED
+
+
+def test_heights_that_earlier_frames_showed_come_before_that_of_the_frame() -> None:
+    frame = Frame(np.zeros((480, 640, 3), np.uint8), camera=CAMERA)
+    config = PipelineConfig(body_height_m=1.8)
+    pose = seen(0.9).replace(track_id=7)
+    for heights, share in (({7: 1.8 * 0.9}, 1.0), ({7: 1.8}, 0.9), ({7: np.nan}, 1.0), ({}, 1.0)):
+        found = place_relative([pose], frame, config, INFO, heights)[0]
+        np.testing.assert_allclose(found.root, share * T, atol=0.01)
 
 
 def test_depth_camera_mends_it_too() -> None:

@@ -51,6 +51,8 @@ def test_what_a_clip_tells(crowd: Clip) -> None:
     assert crowd.translation.tolist() == [[0, 1.0, 0]]
     plain = Clip.load(resource('demo', 'two_people.mp4'))
     assert plain.visibility is None
+    assert plain.height_m is not None
+    np.testing.assert_allclose(plain.height_m, [1.76, 1.60], atol=0.01)  # heel to head
     assert plain.expected.all()
 
 
