@@ -121,7 +121,10 @@ class Search:
         """Regions to search in this frame; none if it is not time."""
         if state.searched_ns is None:
             state.cells = _cells(frame.image)
-            return self._everything(finder, frame.size)
+            if self._options.in_step:
+                return self._everything(finder, frame.size)
+            # Live, those who are near are not kept waiting for all tiles: they have their turns.
+            return self._some(finder, state, frame.size, None, eager=True)
         waited = (frame.stamp_ns - state.searched_ns) * 1e-9 + _SLACK_S
         if waited < _EAGER_S and not now:
             return []

@@ -113,6 +113,9 @@ def test_live_nobody_waits() -> None:
     sighting = search.sighting(frame(5), NOBODY)
     assert sighting is not None
     assert sighting.stamp_ns == 0
+    # Whoever is near does not wait for all tiles.
+    assert finder.views[0][0] == 640
+    assert len(finder.views) <= 2
 
 
 def test_cameras_are_searched_by_themselves() -> None:
