@@ -33,6 +33,11 @@ class OutputError(Pose3DError):
     """A result cannot be written."""
 
 
+def describe(error: Exception) -> str:
+    """One line for the log: what this package's own errors say; of others, the type as well."""
+    return str(error) if isinstance(error, Pose3DError) else f'{type(error).__name__}: {error}'
+
+
 def did_you_mean(name: str, names: Iterable[str], most: int = 3) -> str:
     """`; did you mean a, b or c?` of the names that a misspelt one resembles; empty if none."""
     choices = list(names)

@@ -81,7 +81,6 @@ TESTED_ELSEWHERE = {
     'networks/person_crops.py': 'estimators/test_metro.py, estimators/test_metrabs.py',
     'node/host.py': 'node/test_core.py, node/test_runner.py',
     'node/images.py': 'node/test_core.py, node/test_core_inputs.py',
-    'node/publishing.py': 'node/test_core.py',
     'node/topics.py': 'node/test_core.py',
     'outputs/__init__.py': 'a protocol',
     'outputs/pictures.py': 'outputs/test_video.py',

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..errors import Pose3DError
+from ..errors import describe
 from ..messages import SkeletonBuilder
 from ..messages.diagnostics import Status
 from ..messages.types import Message
@@ -198,7 +198,7 @@ class NodeCore:
         return source.frame(arrival.payload, arrival.received_ns, self.config)
 
     def _late_error(self, error: Exception) -> None:
-        line = str(error) if isinstance(error, Pose3DError) else f'{type(error).__name__}: {error}'
+        line = describe(error)
         self._host.report(logging.ERROR, f'a result could not be published: {line}', key=line)
 
     def _publish(self, result: FrameResult, config: NodeConfig) -> None:

@@ -87,12 +87,11 @@ class ResultOutput:
             try:
                 rotation, translation, moved_s = self._to_target(frame, config, waited_s)
                 frame_id = config.target_frame
-            except LookupError as error:
-                if config.tf_late != 'camera_frame':
-                    reason = error.args[0] if error.args else error
-                    self._host.report(
-                        logging.WARNING, f'nothing published: {reason}', key='transform'
-                    )
+            except LookupError:
+                kept = config.tf_late == 'camera_frame'
+                what = f'published in {frame_id}' if kept else 'nothing published'
+                self._host.report(logging.WARNING, f'{what}: {self.tf_problem}', key='transform')
+                if not kept:
                     return
         if frame_id != frame.frame_id:
             people = [

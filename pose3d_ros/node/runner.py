@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ..errors import ConfigError, InputError, Pose3DError
+from ..errors import ConfigError, InputError, Pose3DError, describe
 from ..pipeline import Job, Pipeline
 from ..settings.node import NodeConfig, fixed_changes
 from ..types import Frame, FrameResult, Result
@@ -289,7 +289,7 @@ class FrameRunner:
         self._monitor.took('total', (self._host.clock() - result.frame.stamp_ns) * 1e-9)
 
     def _failed(self, error: Exception) -> None:
-        line = str(error) if isinstance(error, Pose3DError) else f'{type(error).__name__}: {error}'
+        line = describe(error)
         in_a_row = self._monitor.failed(line)
         self._halted = in_a_row >= self._config.max_failures
         end = f'; giving up after {in_a_row} in a row' if self._halted else ''

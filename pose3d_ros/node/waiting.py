@@ -7,6 +7,9 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+_LIMIT = 64
+_STOP_TIMEOUT_S = 2.0
+
 Job = Callable[[float], None]
 """Takes the seconds for which it has waited for its turn."""
 
@@ -14,10 +17,6 @@ Job = Callable[[float], None]
 def at_once(job: Job) -> None:
     """Do it here and now."""
     job(0.0)
-
-
-_LIMIT = 64
-_STOP_TIMEOUT_S = 2.0
 
 
 class WaitingLine:

@@ -18,7 +18,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
-from ..errors import Pose3DError
+from ..errors import describe
 from ..messages.diagnostics import ERROR, OK, Status, diagnostic_array
 from ..node.topics import NODE_NAME
 from ..settings.node import NodeConfig
@@ -155,7 +155,7 @@ class EstimatorNode(LifecycleNode):
         return result
 
     def _failure(self, what: str, error: Exception) -> TransitionCallbackReturn:
-        line = str(error) if isinstance(error, Pose3DError) else f'{type(error).__name__}: {error}'
+        line = describe(error)
         if isinstance(error, ImportError):
             line += (
                 "; install the package's Python dependencies for this Python "
