@@ -1,18 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether an encoded picture is whole: decoders fill the missing part of a cut one with grey."""
+"""Encoded pictures, and whether they are complete: decoders fill what a cut one lacks with grey."""
 
 from __future__ import annotations
 
 import re
 
+from typing import Any
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+
+Array = NDArray[Any]
 
 JPEG, PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
 _MARKER = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]', re.DOTALL)  # none of those inside scan data
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _CLOSE = b'\xff\xd9'
+_SIGNIFICANT_BITS = (10, 12, 14, 16)  # of 16-bit pixels
 _SEQUENTIAL = (0xC0, 0xC1)
+
+
+def decode(content: bytes, *, upright: bool = False) -> Array:
+    """(H, W, 3) uint8 BGR of a JPEG, PNG or other picture; grey, palette and 16 bits are converted.
+
+    upright: turned by its EXIF tag, else as it lies in the file. Raises InputError if it is cut off
+    or no picture.
+    """
+    picture = first_picture(content)
+    if picture is None:
+        raise InputError(f'the picture is cut off ({len(content)} bytes)')
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+    if not upright:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = cv2.imdecode(np.frombuffer(picture, np.uint8), flags)
+    except cv2.error:
+        image = None
+    if image is None or not image.size or image.dtype not in (np.uint8, np.uint16):
+        raise InputError(f'not a picture, or damaged ({len(content)} bytes)')
+    # Rows that the scan data of a JPEG lack have a single colour.
+    if picture.startswith(JPEG) and (image[-1] == image[-1, -1]).all() and _rows_missing(picture):
+        raise InputError(f'the picture is cut off ({len(content)} bytes)')
+    return to_8bit(image) if image.dtype == np.uint16 else np.ascontiguousarray(image)
+
+
+def to_8bit(values: Array) -> Array:
+    """uint16 to uint8. Many cameras fill 10, 12 or 14 bits: the brightest pixel tells how many."""
+    brightest = int(values.max())
+    bits = next(bits for bits in _SIGNIFICANT_BITS if brightest < 1 << bits)
+    scaled = cv2.convertScaleAbs(values, alpha=255 / ((1 << bits) - 1))
+    return np.asarray(scaled).reshape(values.shape)
 
 
 def first_picture(content: bytes) -> bytes | None:
@@ -70,6 +110,11 @@ def _sequential(content: bytes) -> bool:
         if code not in (_START, 0x01):
             position += int.from_bytes(content[position : position + 2], 'big')
     return False
+
+
+def _rows_missing(picture: bytes) -> bool:
+    """Whether the scan data of a JPEG that has its end marker end early."""
+    return _sequential(picture) and not _ignores_more(picture.removesuffix(_CLOSE))
 
 
 def _ignores_more(rows: bytes) -> bool:

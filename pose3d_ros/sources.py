@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import Camera
-from .encoded import first_picture, is_animated
+from .encoded import decode, is_animated
 from .errors import InputError
 from .types import Frame
 
@@ -120,16 +120,10 @@ def read_image(path: str | Path) -> Array:
         raise InputError(f'cannot read {path}: {error.strerror}') from error
     if not content:
         raise InputError(f'{path}: the file is empty')
-    picture = first_picture(content)
-    if picture is None:
-        raise InputError(f'{path}: the picture is cut off')
     try:
-        image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise InputError(f'{path}: cannot be decoded ({error.err})') from error
-    if image is None or not image.size:
-        raise InputError(f'{path}: not a picture, or damaged')
-    return np.ascontiguousarray(image)
+        return decode(content, upright=True)
+    except InputError as error:
+        raise InputError(f'{path}: {error}') from error
 
 
 def natural_key(path: Path) -> list[tuple[int, int | str]]:

@@ -5,7 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pose3d_ros.encoded import first_picture, is_animated
+from pose3d_ros.encoded import decode, first_picture, is_animated
+from pose3d_ros.errors import InputError
 
 Y, X = np.mgrid[:96, :128]
 PICTURE = np.stack([X * 2, Y * 2, 255 - X - Y], axis=2).astype(np.uint8)
@@ -40,6 +41,21 @@ def test_a_jpeg_without_its_end_marker(more: bytes) -> None:
 def test_a_jpeg_whose_rows_end_early_is_cut_off(share: float, more: bytes) -> None:
     content = encode()
     assert first_picture(content[: int(len(content) * share)] + more) is None
+
+
+@pytest.mark.parametrize('share', [0.5, 0.8])
+def test_a_jpeg_that_is_cut_off_and_closed(share: float) -> None:
+    content = encode()
+    with pytest.raises(InputError, match='cut off'):
+        decode(content[: int(len(content) * share)] + b'\xff\xd9')
+
+
+@pytest.mark.parametrize('options', [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)], ids=['', 'scans'])
+def test_a_picture_with_a_plain_margin_is_complete(options: tuple[int, ...]) -> None:
+    framed = PICTURE.copy()
+    framed[-32:] = 0
+    content = encode('.jpg', framed, *options)
+    assert np.abs(decode(content).astype(int) - framed).mean() < 3
 
 
 def test_a_progressive_jpeg_without_its_end_may_lack_scans() -> None:

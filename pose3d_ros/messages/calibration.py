@@ -35,8 +35,8 @@ def camera_of(info: Message, image_size: tuple[int, int], rectified: bool = Fals
 class Calibration:
     """The last CameraInfo of a camera, and the Camera that it makes for images of a size.
 
-    rectified: images are. topic: of the images; `image_rect` and the like says that they are, which
-    counts where K is zero and P is not.
+    rectified: images are. topic: of the images; `image_rect` and the like says that they are, as
+    image_proc's, whose CameraInfo is that of the raw images. P counts then, if it is not zero.
     """
 
     def __init__(self, rectified: bool = False) -> None:
@@ -69,9 +69,8 @@ class Calibration:
             return self._camera
         self._size, self._camera = size, None
         try:
-            self._camera = camera_of(self._info, size, self._rectified)
-            if self._camera is None and _says_rectified(self.topic):
-                self._camera = camera_of(self._info, size, rectified=True)
+            rectified = _says_rectified(self.topic) and bool(_matrix(self._info, 'p')[0])
+            self._camera = camera_of(self._info, size, self._rectified or rectified)
             self.problem = '' if self._camera else _uncalibrated(self._info)
             # A part of an image may lie beside the axis: what counts is the calibration's own size.
             region = self._info.roi.width or self._info.roi.x_offset or self._info.roi.y_offset

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoded import PNG, first_picture
+from ..encoded import PNG, decode, to_8bit
 from ..errors import InputError
+from .rvl import decode_rvl
 from .types import Message, Types, fill, make_header
 
 Array = NDArray[Any]
@@ -109,34 +111,41 @@ def _rows(message: Message, height: int, row: int) -> Array:
 
 def _from_16bit(rows: Array, bigendian: bool) -> Array:
     values = np.ascontiguousarray(rows).view('>u2' if bigendian else '<u2')
-    native = np.ascontiguousarray(values, dtype=np.uint16)
-    return np.asarray(cv2.convertScaleAbs(native, alpha=255 / 65535)).reshape(native.shape)
+    return to_8bit(np.ascontiguousarray(values, dtype=np.uint16))
 
 
-def _yuv420(conversion: int) -> Callable[[Message], Array]:
+def _yuv420(message: Message, conversion: int) -> Array:
     """Y plane, then the colour at half size in both directions, in rows of the same length."""
-
-    def decode(message: Message) -> Array:
-        if message.width % 2 or message.height % 2:
-            raise InputError(
-                f'a {message.encoding} image cannot be {message.width}x{message.height}: odd'
-            )
-        rows = _rows(message, message.height * 3 // 2, message.width)
-        return np.asarray(cv2.cvtColor(np.ascontiguousarray(rows), conversion))
-
-    return decode
+    height, width, colour = _yuv420_shape(message)
+    rows = _rows(message, height + colour, width + width % 2)
+    planes = cv2.copyMakeBorder(rows[:height], 0, height % 2, 0, 0, cv2.BORDER_REPLICATE)
+    planes = np.vstack([planes, rows[height:]])
+    return np.asarray(cv2.cvtColor(planes, conversion))[:height, :width]
 
 
 def _i420(message: Message) -> Array:
     """As the others, but with the U plane, then the V plane, in rows of half the length."""
-    height, width, half = int(message.height), int(message.width), int(message.step) // 2
-    if width % 2 or height % 2:
-        raise InputError(f'an i420 image cannot be {width}x{height}: odd')
-    luma = _rows(message, height * 3 // 2, width)[:height]
+    height, width, colour = _yuv420_shape(message)
+    half, even = int(message.step) // 2, width + width % 2
+    luma = _rows(message, height + colour, even)[:height]
+    luma = cv2.copyMakeBorder(luma, 0, height % 2, 0, 0, cv2.BORDER_REPLICATE)
     data = np.frombuffer(message.data, dtype=np.uint8)[int(message.step) * height :]
-    chroma = np.lib.stride_tricks.as_strided(data, (height, width // 2), (half, 1), writeable=False)
-    planes = np.vstack([luma, chroma.reshape(height // 2, width)])
-    return np.asarray(cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420))
+    chroma = np.lib.stride_tricks.as_strided(
+        data, (2 * colour, even // 2), (half, 1), writeable=False
+    )
+    planes = np.vstack([luma, chroma.reshape(colour, even)])
+    return np.asarray(cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420))[:height, :width]
+
+
+def _yuv420_shape(message: Message) -> tuple[int, int, int]:
+    """Height, width, rows of a colour plane; one colour serves the last row or column if odd."""
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    if width % 2 and step <= width:
+        raise InputError(
+            f'a {message.encoding} image {width} pixels wide needs rows of at least {width + 1} '
+            f'bytes, step is {step}'
+        )
+    return height, width, (height + 1) // 2
 
 
 # Y, U, V of ITU-R BT.601 in video range to B, G, R: what OpenCV uses for the other YUV formats.
@@ -154,8 +163,8 @@ def _nv24(message: Message) -> Array:
 
 
 _PLANES: dict[str, Callable[[Message], Array]] = {
-    'nv12': _yuv420(cv2.COLOR_YUV2BGR_NV12),
-    'nv21': _yuv420(cv2.COLOR_YUV2BGR_NV21),
+    'nv12': partial(_yuv420, conversion=cv2.COLOR_YUV2BGR_NV12),
+    'nv21': partial(_yuv420, conversion=cv2.COLOR_YUV2BGR_NV21),
     'i420': _i420,
     'nv24': _nv24,
 }
@@ -165,18 +174,11 @@ def decode_compressed(message: Message) -> Array:
     """(H, W, 3) uint8 BGR of a sensor_msgs/CompressedImage (JPEG, PNG, ...)."""
     if 'compresseddepth' in str(message.format).lower().replace(' ', ''):
         raise InputError(f'format {message.format!r} is a depth image, not a colour image')
-    data = bytes(message.data)
-    picture = first_picture(data)
-    if picture is None:
-        raise InputError(f'the compressed image is truncated ({len(data)} bytes)')
-    # As it lies in the file: the calibration is of the sensor, whatever its EXIF tag says.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = _imdecode(np.frombuffer(picture, dtype=np.uint8), flags)
-    if image is None:
-        raise InputError(
-            f'cannot decode the compressed image ({len(data)} bytes, format {message.format!r})'
-        )
-    return image
+    try:
+        # As it lies in the file: the calibration is of the sensor, whatever its EXIF tag says.
+        return decode(bytes(message.data))
+    except InputError as error:
+        raise InputError(f'compressed image of format {message.format!r}: {error}') from error
 
 
 def _imdecode(data: Array, flags: int) -> Array | None:
@@ -203,23 +205,25 @@ def decode_depth(message: Message) -> Array:
 
 
 def decode_compressed_depth(message: Message) -> Array:
-    """(H, W) float32 metres, NaN where unknown, of a compressedDepth CompressedImage.
+    """(H, W) float32 metres, NaN where unknown, of a compressedDepth CompressedImage: PNG or RVL.
 
     16UC1 as a plain PNG, without the header of compressedDepth, is millimetres as well.
     """
     form = str(message.format).lower().replace(' ', '')
-    millimetres = form.startswith('16uc1')
-    if 'rvl' in form or not ('compresseddepth' in form or (millimetres and 'png' in form)):
+    if 'compresseddepth' not in form and not (form.startswith('16uc1') and 'png' in form):
         raise InputError(
-            f'format {message.format!r} is unknown; known: compressedDepth and 16UC1, in PNG'
+            f'format {message.format!r} is unknown; known: compressedDepth and 16UC1, in PNG or RVL'
         )
     data = bytes(message.data)
-    # 12 bytes in front of the PNG: compression, and the two parameters of the quantisation. Some
-    # drivers leave them out.
+    # 12 bytes in front of the picture: compression, and the two parameters of the quantisation.
+    # Some drivers leave them out.
     start = 0 if data.startswith(PNG) else 12
-    picture = _imdecode(np.frombuffer(data[start:], dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    if picture is None or picture.dtype != np.uint16 or picture.ndim != 2 or b'IEND' not in data:
-        raise InputError(f'cannot decode the compressed depth image ({len(data)} bytes)')
+    if 'rvl' in form and start:
+        picture: Array | None = decode_rvl(data[start:])
+    else:
+        picture = _imdecode(np.frombuffer(data[start:], dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+        if picture is None or picture.dtype != np.uint16 or picture.ndim != 2 or b'IEND' not in data:
+            raise InputError(f'cannot decode the compressed depth image ({len(data)} bytes)')
     if not form.startswith('32fc1'):
         return _metres(picture * np.float32(0.001))
     if start == 0:

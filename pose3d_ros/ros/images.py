@@ -35,7 +35,8 @@ def image_decoder(warn: Callable[[str], None]) -> Callable[[Any], Array]:
     bridge = CvBridge()
 
     def decode(message: Any) -> Array:
-        if message.encoding in _DIRECT or message.width < 1 or message.height < 1:
+        wide = '16' in message.encoding  # cv_bridge makes images of 10 or 12 bits nearly black
+        if message.encoding in _DIRECT or wide or message.width < 1 or message.height < 1:
             return decode_image(message)
         try:
             image: Array = bridge.imgmsg_to_cv2(message, 'bgr8')

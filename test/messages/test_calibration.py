@@ -115,6 +115,26 @@ def test_a_calibration_of_rectified_images_alone():
     assert 'K is zero in camera_info, P is not: set image_is_rectified' in calibration.problem
 
 
+@pytest.mark.parametrize(
+    ('topic', 'p', 'focal'),
+    [
+        ('/camera/image_rect', 400, 400),
+        ('/camera/image_rect', 0, K[0, 0]),
+        ('/camera/image_raw', 400, K[0, 0]),
+    ],
+)
+def test_a_rectified_topic_takes_the_projection_of_the_raw_images_calibration(topic, p, focal):
+    projection = np.zeros(12)
+    projection[[0, 5]] = p
+    projection[10] = 1
+    calibration = Calibration()
+    calibration.topic = topic
+    calibration.update(info(p=projection))
+    camera = calibration.camera((640, 480))
+    assert camera.K[0, 0] == focal
+    assert camera.straight == (focal == 400)
+
+
 def test_an_unlikely_calibration_is_named():
     calibration = Calibration()
     calibration.update(info(k=(K * [[0.001], [1], [1]]).ravel()))
