@@ -144,12 +144,37 @@ class Camera:
             return self
         sx, sy = size[0] / self.size[0], size[1] / self.size[1]
         if abs(sx / sy - 1) > 2 / min(*size, *self.size):
+            remedy = (
+                'calibrate the turned images, or let the driver publish them as the sensor has '
+                'them and set image_rotation'
+                if size == self.size[::-1]
+                else 'if the sensor mode crops, give the roi in camera_info, or calibrate this mode'
+            )
             raise InputError(
                 f'the calibration is for {self.size[0]}x{self.size[1]}, '
-                f'the image is {size[0]}x{size[1]}: another aspect ratio'
+                f'the image is {size[0]}x{size[1]}: another aspect ratio; {remedy}'
             )
         scale = np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1]])
         return replace(self, K=scale @ self.K, size=size)
+
+    def turned(self, degrees: int) -> Camera:
+        """Camera of the image turned clockwise by 0, 90, 180 or 270 degrees.
+
+        Raises InputError for a sensor that is tilted against its lens (coefficients 13 and 14).
+        """
+        if np.any(self.D[12:]):
+            raise InputError('images cannot be turned whose calibration has a tilt (D[12], D[13])')
+        R, D = turned_rotation(degrees), self.D.copy()
+        if not self.fisheye:
+            # Tangential and thin prism distortion shift along vectors; the rest is radial.
+            for first, second in ((3, 2), (8, 10), (9, 11)):
+                if second < len(D):
+                    D[[first, second]] = R[:2, :2] @ D[[first, second]]
+        K = self.K @ R.T
+        K[:2, :2] = R[:2, :2] @ K[:2, :2]
+        K[:2, 2] = turned_pixels(self.K[:2, 2], self.size, degrees)
+        size = self.size if degrees % 180 == 0 else self.size[::-1]
+        return replace(self, K=K, D=D, size=size)
 
     @property
     def focal(self) -> float:
@@ -364,6 +389,19 @@ def camera_for(
         except InputError as error:
             problem = str(error)
     return (_assumed(focal_px, size) if focal_px else None), problem
+
+
+def turned_rotation(degrees: int) -> Array:
+    """(3, 3) x_turned = R @ x, of optical frames, for an image turned clockwise."""
+    cosine, sine = ((1, 0), (0, 1), (-1, 0), (0, -1))[degrees // 90]
+    return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]], dtype=float)
+
+
+def turned_pixels(pixels: Array, size: tuple[int, int], degrees: int) -> Array:
+    """(..., 2) pixels of an image of that width and height, in the image turned clockwise."""
+    middle = (np.array(size) - 1) / 2
+    after = middle if degrees % 180 == 0 else middle[::-1]
+    return np.asarray((pixels - middle) @ turned_rotation(degrees)[:2, :2].T + after)
 
 
 @lru_cache(maxsize=16)

@@ -19,6 +19,7 @@ from .people.tracking import Track, hidden, predicted
 from .placement.body import lasting_heights
 from .placement.body_scale import body_scaled
 from .placement.placing import place_relative
+from .rotation import restored, turned
 from .settings.declare import settings_of
 from .settings.pipeline import PipelineConfig
 from .skeleton import Skeleton, get_skeleton
@@ -85,8 +86,10 @@ class Pipeline:
         for frame in frames:
             focal_px = self.config.focal_length_px or self.info.focal_share * frame.size[0]
             camera, problem = camera_for(frame.size, frame.camera, focal_px)
-            ready.append(replace(frame, camera=camera))
-            problems.append(problem)
+            frame = replace(frame, camera=camera)
+            upright, turning_problem = turned(frame, self.config.image_rotation)
+            ready.append(upright)
+            problems.append(problem or turning_problem)
         return Job(ready, problems, self._overlapping.begin(ready) if self._overlapping else None)
 
     def finish(self, job: Job) -> list[Result]:
@@ -105,7 +108,7 @@ class Pipeline:
         spent = (time.perf_counter() - start) * 1e3
         timings = {**self.estimator.timings(), 'track+smooth+place': spent}
         return [
-            Result(frame, done, timings, problem, state.tell_restarted())
+            Result(restored(frame, [])[0], done, timings, problem, state.tell_restarted())
             for frame, state, done, problem in zip(job.frames, states, finished, job.problems)
         ]
 
@@ -185,7 +188,8 @@ class Pipeline:
             else:
                 people = self._place(frame, poses)
             ended = state.end(frame.stamp_ns)
-            results.append(FrameResult(frame, [self._out(pose) for pose in people], ended))
+            original, people = restored(frame, people)
+            results.append(FrameResult(original, [self._out(pose) for pose in people], ended))
         return tuple(results)
 
     def _extrapolated(

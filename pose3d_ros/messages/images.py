@@ -222,7 +222,12 @@ def decode_compressed_depth(message: Message) -> Array:
         picture: Array | None = decode_rvl(data[start:])
     else:
         picture = _imdecode(np.frombuffer(data[start:], dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-        if picture is None or picture.dtype != np.uint16 or picture.ndim != 2 or b'IEND' not in data:
+        if (
+            picture is None
+            or picture.dtype != np.uint16
+            or picture.ndim != 2
+            or b'IEND' not in data
+        ):
             raise InputError(f'cannot decode the compressed depth image ({len(data)} bytes)')
     if not form.startswith('32fc1'):
         return _metres(picture * np.float32(0.001))

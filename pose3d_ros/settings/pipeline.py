@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from ..errors import ConfigError
 from ..skeleton import SKELETONS
 from .declare import Value, setting, settings_of
 
@@ -89,6 +90,13 @@ class PipelineConfig:
         0.0, 'assumed focal length for cameras without calibration; 0: none is assumed', low=0
     )
     image_is_rectified: bool = setting(False, 'images are undistorted already: use P instead of K')
+    image_rotation: int = setting(
+        0,
+        'degrees clockwise by which images of a camera that is mounted turned become upright; '
+        "results stay in the camera's own frame and pixels: 0, 90, 180 or 270",
+        low=0,
+        high=270,
+    )
     reprojection_weight: float = setting(
         0.5,
         'how far placed joints are pulled sideways onto the rays of their pixels',
@@ -163,6 +171,10 @@ class PipelineConfig:
     def __post_init__(self) -> None:
         for item in settings_of(self):
             item.check(getattr(self, item.name))
+        if self.image_rotation % 90:
+            raise ConfigError(
+                f'image_rotation must be 0, 90, 180 or 270, not {self.image_rotation}'
+            )
 
     def replace(self: C, **changes: Any) -> C:
         """Copy with some settings changed, checked again."""
