@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images of cameras that are mounted turned: networks see them upright, results are as they came."""
+"""Cameras that are mounted turned: networks see images upright, results are as these came."""
 
 from __future__ import annotations
 

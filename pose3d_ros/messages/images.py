@@ -181,16 +181,6 @@ def decode_compressed(message: Message) -> Array:
         raise InputError(f'compressed image of format {message.format!r}: {error}') from error
 
 
-def _imdecode(data: Array, flags: int) -> Array | None:
-    if not len(data):
-        return None
-    try:
-        image = cv2.imdecode(data, flags)
-    except cv2.error:
-        return None
-    return None if image is None else np.asarray(image)
-
-
 def decode_depth(message: Message) -> Array:
     """(H, W) float32 metres, NaN where unknown, of an Image (REP-118: 32FC1 m, 16UC1 mm)."""
     encoding = str(message.encoding).lower()
@@ -218,17 +208,7 @@ def decode_compressed_depth(message: Message) -> Array:
     # 12 bytes in front of the picture: compression, and the two parameters of the quantisation.
     # Some drivers leave them out.
     start = 0 if data.startswith(PNG) else 12
-    if 'rvl' in form and start:
-        picture: Array | None = decode_rvl(data[start:])
-    else:
-        picture = _imdecode(np.frombuffer(data[start:], dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-        if (
-            picture is None
-            or picture.dtype != np.uint16
-            or picture.ndim != 2
-            or b'IEND' not in data
-        ):
-            raise InputError(f'cannot decode the compressed depth image ({len(data)} bytes)')
+    picture = decode_rvl(data[start:]) if 'rvl' in form and start else _png_16bit(data[start:])
     if not form.startswith('32fc1'):
         return _metres(picture * np.float32(0.001))
     if start == 0:
@@ -237,6 +217,16 @@ def decode_compressed_depth(message: Message) -> Array:
     with np.errstate(divide='ignore', invalid='ignore'):
         metres = a / (picture.astype(np.float32) - b)
     return _metres(np.where(picture > 0, metres, np.nan))
+
+
+def _png_16bit(data: bytes) -> Array:
+    """(H, W) uint16; InputError if it is anything else or cut off."""
+    picture = None
+    if data.startswith(PNG) and b'IEND' in data:
+        picture = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if picture is None or picture.dtype != np.uint16 or picture.ndim != 2:
+        raise InputError(f'cannot decode the compressed depth image ({len(data)} bytes)')
+    return np.asarray(picture)
 
 
 def _metres(depth: Array) -> Array:
