@@ -21,7 +21,6 @@ from ...skeleton import SKELETONS
 Array = NDArray[Any]
 Size = tuple[float, float]
 
-MIRROR = list(SKELETONS['h36m_17'].mirror)
 H36M_FOCAL = 2.2915
 """Focal length of Human3.6M's cameras in half image widths."""
 _CENTRE, _EXTENT = np.array([528.0, 427.0]), 400.0
@@ -118,9 +117,10 @@ def motionbert_decode(
     return (pose - pose[..., :1, :]) / 1000
 
 
-def mirrored(points: Array, joints: bool = True) -> Array:
+def mirrored(points: Array, joints: bool = True, convention: str = 'h36m_17') -> Array:
     """(..., 17, C) normalised points seen in a mirror; joints: left and right swap too."""
-    out = np.array(points[..., MIRROR, :] if joints else points)
+    swapped = points[..., list(SKELETONS[convention].mirror), :] if joints else points
+    out = np.array(swapped)
     out[..., 0] = -out[..., 0]
     return out
 

@@ -19,7 +19,7 @@ from ...skeleton import SKELETONS, TOES, Skeleton, joint_map
 from ...types import Array, Pose3D
 from ...zoo import Model, find_model, loading
 from . import codecs, features
-from .joints import to_h36m
+from .joints import to_joints
 from .streaming import past_columns
 
 OWN = 'lifter_cmu'
@@ -56,7 +56,7 @@ class Kind:
     """A published model. frames: of its window. rate: frames per second that it was trained at.
 
     normalise: what the network's input is relative to: `image`, `camera` (as Human3.6M's cameras
-    see), `person` (moved to the middle of their images).
+    see), `person` (moved to the middle of their images). inputs: convention of the 2D joints.
     """
 
     network: str
@@ -66,6 +66,7 @@ class Kind:
     causal: bool = False
     trajectory: bool = False
     normalise: str = 'person'
+    inputs: str = 'h36m_17'
 
 
 KINDS: Mapping[str, Kind] = {
@@ -80,6 +81,10 @@ KINDS: Mapping[str, Kind] = {
         'tcn', 27, kernels=(3,) * 3, trajectory=True, normalise='camera'
     ),
     'videopose3d_243f_cpn_original': Kind('tcn', 243, kernels=(3,) * 5),
+    # Trained on Detectron's joints in whole images, for videos of any kind.
+    'videopose3d_243f_detectron_coco': Kind(
+        'tcn', 243, kernels=(3,) * 5, normalise='image', inputs='coco_17'
+    ),
     'videopose3d_243f_causal_original': Kind('tcn', 243, kernels=(3,) * 5, causal=True),
     'motionbert_243f': Kind('motionbert', 243),
     'motionbert_243f_finetuned': Kind('motionbert', 243),
@@ -208,9 +213,10 @@ class Published:
         seen = pose.confidence >= threshold
         seen |= ~np.isfinite(pose.confidence)
         pixels = np.where(seen[:, None], pose.pixels, np.nan)
-        points = to_h36m(pixels, pose.skeleton)
+        inputs = SKELETONS[self.kind.inputs]
+        points = to_joints(pixels, pose.skeleton, inputs)
         confidence = np.where(np.isfinite(pose.confidence), pose.confidence, 1.0)
-        scores = to_h36m(confidence[:, None], pose.skeleton)[:, 0]
+        scores = to_joints(confidence[:, None], pose.skeleton, inputs)[:, 0]
         if self._normalise == 'person':
             known = points[np.isfinite(points).all(axis=1)]
             if len(known) < 2:

@@ -17,6 +17,15 @@ def test_mirroring_twice_changes_nothing() -> None:
     np.testing.assert_allclose(codecs.mirrored(codecs.mirrored(points)), points)
 
 
+def test_a_mirror_swaps_the_sides_of_the_convention() -> None:
+    points = np.stack([np.arange(17.0), np.zeros(17)], axis=1)
+    h36m, coco = (
+        -codecs.mirrored(points, convention=name)[:, 0] for name in ('h36m_17', 'coco_17')
+    )
+    assert list(h36m[:7]) == [0, 4, 5, 6, 1, 2, 3]  # pelvis, right leg, left leg
+    assert list(coco[:7]) == [0, 2, 1, 4, 3, 6, 5]  # nose, eyes, ears, shoulders
+
+
 def test_a_person_is_moved_to_the_mean_place() -> None:
     points = np.array([[100.0, 100.0], [200.0, 300.0]])
     found = codecs.norm_pose(points, np.array([100.0, 100.0, 200.0, 300.0]))

@@ -338,6 +338,33 @@ def test_frames_that_become_due_together_are_all_delivered() -> None:
     assert len(stamps) == 16
 
 
+def test_coco_joints_go_in_as_they_are(tmp_path: Path) -> None:
+    """And Human3.6M's come out, of VideoPose3D as trained on Detectron's joints."""
+    pytest.importorskip('torch')
+    pytest.importorskip('onnx')
+    from pose3d_ros.tools.convert.checkpoint import random_weights
+    from pose3d_ros.tools.convert.export import export
+    from pose3d_ros.tools.families import load_family
+
+    for role, name in (('window', 'videopose3d_243'), ('step', 'videopose3d_243_step')):
+        family = load_family(name)
+        module = family.build({'backbone.expand_conv.conv.weight': (8, 34, 3)})
+        state = [(key, tuple(v.shape)) for key, v in module.state_dict().items()]
+        module.load_state_dict(random_weights(state, 1))
+        export(family, module, tmp_path / role, {}, formats=('onnx',))
+    pipeline = make(
+        model=str(tmp_path), kind='videopose3d_243f_detectron_coco', latency='causal',
+        precision='f32',
+    )  # fmt: skip
+    lift = pipeline.estimator._lift  # type: ignore[attr-defined]
+    shown = person((0.2, 0.0, 4.0))
+    window = lift.prepare(shown, View(SIZE, CAMERA), 0.1)
+    np.testing.assert_allclose(window, (shown.pixels - [320, 240]) / 320)
+    [pose] = run(pipeline, 3)[-1].people
+    assert pose.skeleton.name == 'h36m_17'
+    assert np.isfinite(pose.xyz).all()
+
+
 @pytest.fixture(scope='module')
 def small_motionbert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MotionBERT, thin and random."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pose3d_ros.errors import ConfigError
-from pose3d_ros.estimators.lifter.joints import H36M, to_h36m, weights_of
+from pose3d_ros.estimators.lifter.joints import H36M, to_h36m, to_joints, weights_of
 from pose3d_ros.skeleton import SKELETONS, Skeleton
 
 EVERY = pytest.mark.parametrize('source', SKELETONS.values(), ids=list(SKELETONS))
@@ -80,3 +80,14 @@ def test_what_nothing_stands_for_is_missing() -> None:
 def test_other_counts_are_refused() -> None:
     with pytest.raises(ConfigError, match='coco_17 has 17 joints, not 5'):
         to_h36m(np.zeros((5, 2)), SKELETONS['coco_17'])
+
+
+def test_coco_joints_of_other_sources() -> None:
+    coco, blazepose = SKELETONS['coco_17'], SKELETONS['blazepose_33']
+    points = np.arange(33.0)[:, None] * [1.0, 2.0]
+    out = to_joints(points, blazepose, coco)
+    np.testing.assert_array_equal(out, points[[blazepose.index(name) for name in coco.names]])
+    # Human3.6M has no face but what stands for the nose.
+    out = to_joints(np.arange(17.0)[:, None], H36M, coco)
+    assert (out[:5] == H36M.index('neck')).all()
+    assert out[coco.index('left_wrist')] == H36M.index('left_wrist')

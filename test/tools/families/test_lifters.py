@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 LAYOUTS = PARITY.parent / 'reference' / 'state_dicts'
 AUTHORS = {
     'videopose3d_243f_cpn_original': 'official_videopose3d_243',
+    'videopose3d_243f_detectron_coco': 'official_videopose3d_243',
     'videopose3d_243f_causal_original': 'official_videopose3d_243',
     'motionbert_original': 'official_motionbert',
     'motionbert_lite_original': 'official_motionbert_lite',
