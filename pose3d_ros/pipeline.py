@@ -200,10 +200,14 @@ class Pipeline:
         return [
             predicted(track, stamp_ns)
             for track in unseen
-            if config.publish_predicted
-            or (
-                (stamp_ns - track.stamp_ns) * 1e-9 <= config.hidden_s
-                and hidden(track, people, stamp_ns)
+            # A frame that was held back may be older than what is missing in the newest.
+            if track.stamp_ns < stamp_ns
+            and (
+                config.publish_predicted
+                or (
+                    (stamp_ns - track.stamp_ns) * 1e-9 <= config.hidden_s
+                    and hidden(track, people, stamp_ns)
+                )
             )
         ]
 

@@ -327,6 +327,18 @@ def test_the_last_frames_are_delivered_too(latency: str) -> None:
     assert not pipeline.flush()
 
 
+@pytest.mark.parametrize('predicted', [False, True])
+def test_nobody_is_in_a_frame_twice(predicted: bool) -> None:
+    """Frames come late: who has gone in the meantime is measured in them, not extrapolated."""
+    pipeline = make(latency='centred')
+    pipeline.configure(pipeline.config.replace(publish_predicted=predicted))
+    results = finished(run(pipeline, 40, people=2, away=range(20, 30)), pipeline)
+    assert len(results) == 40
+    for result in results[:20]:
+        ids = [pose.track_id for pose in result.people]
+        assert len(ids) == len(set(ids)) == 2
+
+
 def test_frames_that_become_due_together_are_all_delivered() -> None:
     """Of a video that lost frames."""
     pipeline = make(latency='centred')
