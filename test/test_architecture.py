@@ -38,7 +38,9 @@ ROOMS = {
     'skeleton': 'errors',
     'types': 'camera errors skeleton',
     'sources': 'camera encoded errors types',
-    'settings': 'errors skeleton',
+    'drawing': 'camera errors resources skeleton types',
+    'outputs': 'camera drawing errors resources skeleton types',
+    'settings': 'errors outputs skeleton',
     'backends': 'errors resources',
     'zoo': 'backends errors resources settings skeleton types',
     'people': 'errors settings skeleton types',
@@ -48,9 +50,7 @@ ROOMS = {
     'estimators': 'backends camera detectors errors geometry networks people placement resources '
     'settings skeleton timing types zoo',
     'pipeline': 'camera errors estimators people placement settings skeleton types',
-    'drawing': 'camera errors resources skeleton types',
     'messages': 'camera drawing encoded errors resources settings skeleton types',
-    'outputs': 'camera drawing errors resources skeleton types',
     'node': 'camera drawing errors geometry messages pipeline resources settings skeleton sources '
     'types',
     'tools': '*',
@@ -82,7 +82,6 @@ TESTED_ELSEWHERE = {
     'node/host.py': 'node/test_core.py, node/test_runner.py',
     'node/images.py': 'node/test_core.py, node/test_core_inputs.py',
     'node/topics.py': 'node/test_core.py',
-    'outputs/__init__.py': 'a protocol',
     'outputs/pictures.py': 'outputs/test_video.py',
     'outputs/viewer.py': 'cli/test_run.py',
     'tools/families/dstformer.py': 'tools/families/test_lifters.py, published/test_lifter.py',
