@@ -197,7 +197,7 @@ def throughput_text(
             rows.append(
                 [
                     label,
-                    str(one.found),
+                    str(one.detected),
                     cell(numbers['network_ms']),
                     cell(stages['network']),
                     cell(stages['decode']),

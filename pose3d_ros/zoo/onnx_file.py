@@ -64,9 +64,9 @@ class Graph:
         self._nodes.append(raw)
         return outputs
 
-    def _name(self, kind: str) -> str:
+    def _name(self, op: str) -> str:
         self._count += 1
-        return f'{kind}_{self._count}'
+        return f'{op}_{self._count}'
 
     def write(self, path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
         """Write the model; OSError."""
@@ -81,12 +81,12 @@ class Graph:
 
 
 def _port(port: Port) -> bytes:
-    name, kind, shape = port
+    name, dtype, shape = port
     sizes = b''.join(
         pb.data(1, pb.text(2, f'{name}_{axis}') if size is None else pb.integer(1, size))
         for axis, size in enumerate(shape)
     )
-    tensor = pb.integer(1, kind) + pb.data(2, sizes)
+    tensor = pb.integer(1, dtype) + pb.data(2, sizes)
     return pb.text(1, name) + pb.data(2, pb.data(1, tensor))
 
 
