@@ -97,7 +97,7 @@ def scaled(poses: Sequence[Pose3D], factor: float) -> list[Pose3D]:
 
 
 def _encoded_suffix(path: Path) -> str:
-    known = ('.png', '.jpg', '.jpeg', '.webp')
-    if path.suffix.lower() not in known:
-        raise OutputError(f'cannot write {path}: pictures are {" ".join(known)}')
+    suffixes = ('.png', '.jpg', '.jpeg', '.webp')
+    if path.suffix.lower() not in suffixes:
+        raise OutputError(f'cannot write {path}: pictures are {" ".join(suffixes)}')
     return path.suffix.lower()

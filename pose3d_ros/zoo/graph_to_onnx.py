@@ -21,7 +21,7 @@ from .graphdef import Node
 
 Array = NDArray[Any]
 
-_KINDS = {
+_DTYPES = {
     graphdef.FLOAT: onnx_file.FLOAT,
     graphdef.INT32: onnx_file.INT32,
     graphdef.INT64: onnx_file.INT64,
@@ -54,7 +54,7 @@ def convert(
     inputs = [node for node in nodes.values() if node.op == 'Placeholder']
     translation.graph.write(
         target,
-        [(f'{node.name}:0', _KINDS[node.integer('dtype')], node.shape or ()) for node in inputs],
+        [(f'{node.name}:0', _DTYPES[node.integer('dtype')], node.shape or ()) for node in inputs],
         [(f'{name}:0', onnx_file.FLOAT, shape) for name, shape in results.items()],
     )
 
@@ -132,7 +132,7 @@ class _Translation:
 
 
 def _cast(t: _Translation, node: Node) -> None:
-    t.put(node, 'Cast', _tensor(node.inputs[0]), to=_KINDS[node.integer('DstT')])
+    t.put(node, 'Cast', _tensor(node.inputs[0]), to=_DTYPES[node.integer('DstT')])
 
 
 def _convolution(t: _Translation, node: Node) -> None:
@@ -178,10 +178,10 @@ def _check_layout(node: Node) -> None:
 
 
 def _padding(node: Node) -> str:
-    kinds = {'SAME': 'SAME_UPPER', 'VALID': 'VALID'}
-    if node.text('padding') not in kinds:
+    modes = {'SAME': 'SAME_UPPER', 'VALID': 'VALID'}
+    if node.text('padding') not in modes:
         raise ValueError(f'{node.name}: padding {node.text("padding")} is not known')
-    return kinds[node.text('padding')]
+    return modes[node.text('padding')]
 
 
 def _bias(t: _Translation, node: Node) -> None:
@@ -243,7 +243,7 @@ def _pad(t: _Translation, node: Node) -> None:
 def _shape(t: _Translation, node: Node) -> None:
     op = 'Size' if node.op == 'Size' else 'Shape'
     shape = t.graph.add(op, _tensor(node.inputs[0]))
-    t.put(node, 'Cast', shape, to=_KINDS[node.integer('out_type', graphdef.INT32)])
+    t.put(node, 'Cast', shape, to=_DTYPES[node.integer('out_type', graphdef.INT32)])
 
 
 def _reshape(t: _Translation, node: Node) -> None:
@@ -358,7 +358,7 @@ def _reduce(t: _Translation, node: Node) -> None:
 def _arg_max(t: _Translation, node: Node) -> None:
     axis = int(t.value(node, 1))
     index = t.graph.add('ArgMax', _tensor(node.inputs[0]), axis=axis, keepdims=0)
-    t.put(node, 'Cast', index, to=_KINDS[node.integer('output_type', graphdef.INT64)])
+    t.put(node, 'Cast', index, to=_DTYPES[node.integer('output_type', graphdef.INT64)])
 
 
 def _top_k(t: _Translation, node: Node) -> None:

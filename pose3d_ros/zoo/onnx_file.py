@@ -14,7 +14,7 @@ from . import protobuf as pb
 OPSET = 17
 _IR = 8
 FLOAT, INT32, INT64, BOOL = 1, 6, 7, 9
-KINDS = {
+DTYPES = {
     np.dtype(np.float32): FLOAT,
     np.dtype(np.int32): INT32,
     np.dtype(np.int64): INT64,
@@ -22,7 +22,7 @@ KINDS = {
 }
 Attribute = int | float | str | Sequence[int]
 Port = tuple[str, int, Sequence[int | None]]
-"""Name, kind and shape of an input or output; None: a free axis."""
+"""Name, element type and shape of an input or output; None: a free axis."""
 
 
 class Graph:
@@ -40,7 +40,7 @@ class Graph:
         name = name or self._name('constant')
         little = array.astype(array.dtype.newbyteorder('<'), copy=False)
         raw = b''.join(pb.integer(1, size) for size in array.shape)
-        raw += pb.integer(2, KINDS[array.dtype]) + pb.text(8, name) + pb.data(9, little.tobytes())
+        raw += pb.integer(2, DTYPES[array.dtype]) + pb.text(8, name) + pb.data(9, little.tobytes())
         self._constants[name] = raw
         return name
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of known models, read from config/models.yaml."""
+"""The list of registered models, read from config/models.yaml."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ Archive = Wheel | Npm
 
 @dataclass(frozen=True)
 class Entry:
-    """A known model. files: by role, the names that the estimator uses for its networks."""
+    """A registered model. files: by role, the names that the estimator uses for its networks."""
 
     name: str
     estimator: str
@@ -164,7 +164,7 @@ class Entry:
 
 
 def load_registry(path: Path | None = None) -> dict[str, Entry]:
-    """The known models by name; path: another registry file than the package's own.
+    """The registered models by name; path: another registry file than the package's own.
 
     Raises ConfigError that names the model and the key at fault.
     """

@@ -62,8 +62,8 @@ def find_model(
     `<name>.random` is the model with random weights that the benchmark makes.
 
     In place of a name, the path of a model file (one role), or of a folder that holds each role's
-    file, called as in the registry or `<role>.<ending>`. Such files run in f32 unless told
-    otherwise: what is harmless to them is not known.
+    file, called as in the registry or `<role>.<ending>`. Such files run in f32 unless a
+    precision is set: what is harmless to them was never measured.
 
     Raises ModelError if a file is missing or damaged, or the model has no such role.
     """

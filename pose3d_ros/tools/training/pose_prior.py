@@ -2,8 +2,8 @@
 """Learn a mixture of PPCA shape models from motion capture, for `lifting_from_the_deep`.
 
 Poses are turned to a common facing direction, centred, mirrored and thinned out; components are
-found by alternating between assignment and probabilistic PCA (Tipping and Bishop 1999; Tome et al.,
-CVPR 2017).
+estimated by alternating between assignment and probabilistic PCA (Tipping and Bishop 1999; Tome et
+al., CVPR 2017).
 """
 
 from __future__ import annotations
