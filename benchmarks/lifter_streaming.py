@@ -9,7 +9,7 @@ them (`pip install "pose3d_ros[convert,onnxruntime]"`):
     python benchmarks/lifter_streaming.py --models
 
 Errors are against windows in OpenVINO f32, of the largest coordinate. `step of n` takes n new
-frames of each person at once (`lifter.frames_per_step`); its time is told per frame.
+frames of each person at once (`lifter.frames_per_step`); its time is reported per frame.
 """
 
 from __future__ import annotations

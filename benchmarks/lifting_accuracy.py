@@ -60,13 +60,13 @@ class Seen(Virtual):
     def _motion(self, count: int) -> Any:
         body = super()._motion(count)
         pelvis = body[:, :, :1].clone()
-        return bodies._resized(body - pelvis, self.dice) + pelvis
+        return bodies._resized(body - pelvis, self.rng) + pelvis
 
     def _cameras(self, count: int) -> Any:
         turn, ray = super()._cameras(count)
         if self.pitch is not None:
             zero = torch.zeros(count)
-            yaw = self.dice.uniform(count, high=2 * math.pi)
+            yaw = self.rng.uniform(count, high=2 * math.pi)
             level = torch.tensor([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])
             tilt = rotation(torch.stack([zero + self.pitch, zero, zero], dim=1))
             turn = tilt @ level @ rotation(torch.stack([zero, zero, yaw], dim=1))
@@ -81,14 +81,14 @@ class Seen(Virtual):
     def frames(self, count: int) -> list[tuple[Frame, Array]]:
         """Frames with keypoints and gravity, and the true joints (22, 3) m in the camera."""
         windows, out = self.draw(count), []
-        for k in np.flatnonzero((windows.known.numpy() > 0) & self.like):
+        for k in np.flatnonzero((windows.calibrated.numpy() > 0) & self.like):
             rays = windows.rays[k, WINDOW // 2].numpy().astype(float)
-            sure = windows.seen[k, WINDOW // 2].numpy().astype(float)
-            if (sure >= 0.3).sum() < 8:
+            confidence = windows.confidence[k, WINDOW // 2].numpy().astype(float)
+            if (confidence >= 0.3).sum() < 8:
                 continue
             pixels = CAMERA.project(np.column_stack([rays, np.ones(len(rays))]))
-            pixels[sure <= 0] = np.nan
-            person = pose_2d(SKELETON, pixels, sure, 1.0, SIZE)
+            pixels[confidence <= 0] = np.nan
+            person = pose_2d(SKELETON, pixels, confidence, 1.0, SIZE)
             gravity = self.turn[k] @ np.array([0.0, 0.0, -1.0])
             frame = Frame(IMAGE, camera=CAMERA, gravity=gravity, keypoints=[person])
             out.append((frame, self.exact[k]))

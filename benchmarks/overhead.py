@@ -4,7 +4,7 @@
 
 Counted are the pipeline apart from its networks (crop, decode, tracking, smoothing, placement) and
 the messages and markers of the node. Their serialisation, which is the standalone node's own, is
-told beside the sum; markers are made serialised. The frames come from a bundled
+reported beside the sum; markers are made serialised. The frames come from a bundled
 clip; five people are strips of it side by side in 640x480.
 
     python benchmarks/overhead.py

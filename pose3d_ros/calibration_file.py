@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calibration files of ROS, OpenCV, Kalibr and COLMAP, told apart by their content."""
+"""Calibration files of ROS, OpenCV, Kalibr and COLMAP, distinguished by their content."""
 
 from __future__ import annotations
 

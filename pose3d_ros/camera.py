@@ -416,8 +416,8 @@ def _distortion(model: str, D: Array) -> tuple[str, Array]:
     """
     name = model.strip().lower().replace(' ', '_').replace('-', '_')
     if name not in _MODELS:
-        known = ', '.join(m for m in _MODELS if m)
-        raise InputError(f'distortion model {model!r} is unknown; known: {known}')
+        names = ', '.join(m for m in _MODELS if m)
+        raise InputError(f'distortion model {model!r} is unknown; known: {names}')
     standard, counts = _MODELS[name]
     if standard == 'equidistant':
         if len(D) not in counts:

@@ -96,14 +96,14 @@ def _open(text: str, stamp: _Framer, sequence_fps: float | None) -> Source:
         if path.suffix.lower() in IMAGE_SUFFIXES:
             return _single_image(path, stamp)
         return _video(path, stamp)
-    found = [Path(p) for p in glob.glob(str(path), recursive=True)]
-    files = [p for p in found if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+    matches = [Path(p) for p in glob.glob(str(path), recursive=True)]
+    files = [p for p in matches if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
     if files:
         return _images(text, files, sequence_fps, stamp)
-    if len(found) == 1 and found[0].is_file():
-        return _video(found[0], stamp)
-    if found:
-        raise InputError(f'{text}: matches {len(found)} files, none of them an image')
+    if len(matches) == 1 and matches[0].is_file():
+        return _video(matches[0], stamp)
+    if matches:
+        raise InputError(f'{text}: matches {len(matches)} files, none of them an image')
     raise InputError(f'{text}: no such file, folder or pattern')
 
 
@@ -242,8 +242,8 @@ def _camera(device: int | str, name: str, framer: _Framer) -> Source:
     capture = cv2.VideoCapture(device)
     if not capture.isOpened():
         capture.release()
-        there = ', '.join(sorted(glob.glob('/dev/video*'))) or 'none'
-        raise InputError(f'{name} cannot be opened (video devices here: {there})')
+        devices = ', '.join(sorted(glob.glob('/dev/video*'))) or 'none'
+        raise InputError(f'{name} cannot be opened (video devices here: {devices})')
     # Keep the driver's queue short: a live view wants the newest picture.
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     rate = capture.get(cv2.CAP_PROP_FPS)

@@ -179,11 +179,11 @@ class Pose3D:
 
     def box(self, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
         """Pixel box x, y, width, height around the joints, cut at an image of that size."""
-        seen = self.pixels[np.isfinite(self.pixels).all(axis=1)]
-        if not len(seen):
+        finite = self.pixels[np.isfinite(self.pixels).all(axis=1)]
+        if not len(finite):
             return None
-        low = np.clip(np.floor(seen.min(axis=0)), 0, size)
-        high = np.clip(np.ceil(seen.max(axis=0)) + 1, 0, size)
+        low = np.clip(np.floor(finite.min(axis=0)), 0, size)
+        high = np.clip(np.ceil(finite.max(axis=0)) + 1, 0, size)
         if (high <= low).any():
             return None
         x, y = (int(v) for v in low)

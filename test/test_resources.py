@@ -49,5 +49,5 @@ def test_symlinked_install(tmp_path: Path) -> None:
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(Pose3DError, match=r'comes without config/none\.yaml'):
         resource('config', 'none.yaml')
-    with pytest.raises(ValueError, match='kind must be one of'):
+    with pytest.raises(ValueError, match='category must be one of'):
         resource('weights', 'x')

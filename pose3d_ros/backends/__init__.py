@@ -71,7 +71,7 @@ class NetworkSpec:
     heads: roles of the outputs whose last layers stay in f32 in `mixed` precision.
     batched: the first axis of inputs and outputs is a batch of any size.
     inner: roles of tensors that are no outputs, and of which output each is the last weighted
-    layer's result; a runtime that cannot look inside leaves them out.
+    layer's result; a runtime that cannot read inner tensors leaves them out.
 
     Sizes that an input's port names are fixed when the file leaves them open.
     """
@@ -116,7 +116,7 @@ class Network(Protocol):
 
 
 WEIGHTS = 'pose3d.weights'
-"""Metadata key of what a file's weights are; `random` marks files that see nobody."""
+"""Metadata key of what a file's weights are; `random` marks files without training."""
 
 
 def check_weights(
@@ -179,8 +179,8 @@ def input_shapes(path: Path, backend: str = 'auto') -> dict[str, list[int | None
 
 def metadata_of(path: Path, backend: str = 'auto') -> dict[str, str]:
     """What a model file says of itself, keys `pose3d.<name>`; raises as load_network."""
-    found: dict[str, str] = _module(path, backend).metadata_of(path)
-    return found
+    metadata: dict[str, str] = _module(path, backend).metadata_of(path)
+    return metadata
 
 
 Shapes = dict[str, tuple[int | None, ...]]
@@ -189,10 +189,10 @@ Shapes = dict[str, tuple[int | None, ...]]
 def ports_of(path: Path) -> tuple[Shapes, Shapes]:
     """Shapes of a file's inputs and outputs by name, None for sizes that are free.
 
-    For files of the user's, of which only the kind is known. Raises ModelError, BackendError.
+    For files of the user's, of which only the format is known. Raises ModelError, BackendError.
     """
-    found: tuple[Shapes, Shapes] = _module(path, 'auto').ports(path)
-    return found
+    ports: tuple[Shapes, Shapes] = _module(path, 'auto').ports(path)
+    return ports
 
 
 def _module(path: Path, backend: str) -> ModuleType:
@@ -202,8 +202,10 @@ def _module(path: Path, backend: str) -> ModuleType:
     suffix = path.suffix.lower()
     readers = [name for name, (_, suffixes) in BACKENDS.items() if suffix in suffixes]
     if not readers:
-        known = sorted({s for _, suffixes in BACKENDS.values() for s in suffixes})
-        raise ModelError(f'{path.name}: unknown model format {suffix!r}; known: {", ".join(known)}')
+        readable = sorted({s for _, suffixes in BACKENDS.values() for s in suffixes})
+        raise ModelError(
+            f'{path.name}: unknown model format {suffix!r}; known: {", ".join(readable)}'
+        )
     if backend == 'auto':
         usable = [name for name in readers if name in available()]
         if not usable:

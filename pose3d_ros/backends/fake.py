@@ -2,7 +2,7 @@
 """Networks that are Python functions: arrays in, arrays out. For tests.
 
 A function stands in for one model file while `serving` is entered. No setting and no type of file
-chooses it, so that nobody runs one unawares; `EstimatorInfo.backend` is then `fake`.
+chooses it, so that it never runs unawares; `EstimatorInfo.backend` is then `fake`.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class FakeNetwork:
         return future
 
     def _check(
-        self, kind: str, ports: Mapping[str, Port], arrays: Mapping[str, NDArray[Any]]
+        self, direction: str, ports: Mapping[str, Port], arrays: Mapping[str, NDArray[Any]]
     ) -> None:
         for role, port in ports.items():
             if role not in arrays or not port.fits(arrays[role].shape):
                 shape = list(arrays[role].shape) if role in arrays else 'missing'
                 raise BackendError(
-                    f'{self._spec.path.name}: {kind} {role} is {shape}, not {list(port.shape)}'
+                    f'{self._spec.path.name}: {direction} {role} is {shape}, not {list(port.shape)}'
                 )
 
 

@@ -128,7 +128,7 @@ class _OnnxRuntimeNetwork:
     def submit(self, inputs: Mapping[str, NDArray[Any]]) -> Future[Tensors]:
         return self._threads.submit(self, inputs)
 
-    def _given(self, role: str, array: NDArray[Any]) -> NDArray[Any]:
+    def _as_stored(self, role: str, array: NDArray[Any]) -> NDArray[Any]:
         """An input as the file wants it; images come as BGR bytes."""
         pixels = self._spec.inputs[role].image
         if pixels is None:
@@ -145,18 +145,18 @@ class _OnnxRuntimeNetwork:
     def _run(self, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
         feed = {
             port.name: np.ascontiguousarray(
-                self._given(role, inputs[role]), dtype=_TYPES.get(port.type, np.float32)
+                self._as_stored(role, inputs[role]), dtype=_TYPES.get(port.type, np.float32)
             )
             for role, port in self._inputs.items()
         }
         try:
-            found = self._session.run(self._names, feed)
+            outputs = self._session.run(self._names, feed)
         except Exception as error:
             raise BackendError(
                 f'inference of {self._spec.path.name} on {self.device} failed: '
                 f'{str(error).splitlines()[0][:300]}'
             ) from error
-        return dict(zip(self._outputs, found))
+        return dict(zip(self._outputs, outputs))
 
 
 def input_shapes(path: Path) -> dict[str, list[int | None]]:
@@ -166,12 +166,12 @@ def input_shapes(path: Path) -> dict[str, list[int | None]]:
 
 def metadata_of(path: Path) -> dict[str, str]:
     """What a file says of itself; see `backends.metadata_of`."""
-    found = _opened(path).get_modelmeta().custom_metadata_map
-    return {key: value for key, value in found.items() if key.startswith('pose3d.')}
+    entries = _opened(path).get_modelmeta().custom_metadata_map
+    return {key: value for key, value in entries.items() if key.startswith('pose3d.')}
 
 
 def _opened(path: Path) -> Any:
-    """A session to look into a file, not to run it."""
+    """A session to inspect a file, not to run it."""
     settings = ort.SessionOptions()
     settings.log_severity_level = 3
     settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -204,20 +204,20 @@ def _device(options: RuntimeOptions) -> str:
 
 
 def _match(
-    spec: NetworkSpec, wanted: Mapping[str, Port], ports: Sequence[Any], kind: str
+    spec: NetworkSpec, wanted: Mapping[str, Port], ports: Sequence[Any], direction: str
 ) -> dict[str, Any]:
-    """The port of each role, by name where one is given, else by shape."""
-    found = {}
+    """The port of each role, by name where the port has one, else by shape."""
+    matched = {}
     for role, port in wanted.items():
         fitting = [p for p in ports if port.fits(_shape(p)) and port.name in ('', p.name)]
         if len(fitting) != 1:
             described = ', '.join(f'{p.name} {_shape(p)}' for p in ports)
             raise ModelError(
-                f'{spec.path.name} is another network: {len(fitting)} {kind}s fit '
+                f'{spec.path.name} is another network: {len(fitting)} {direction}s fit '
                 f'{role} {port.name} {list(port.shape)}; it has {described}'
             )
-        found[role] = fitting[0]
-    return found
+        matched[role] = fitting[0]
+    return matched
 
 
 def _shape(port: Any) -> list[int | None]:

@@ -55,8 +55,8 @@ def load(spec: NetworkSpec, options: RuntimeOptions) -> _OpenVINONetwork:
         if options.precision == 'mixed' and lowered and spec.heads:
             stages = _split(spec, model, inputs, sources, precision)
         else:
-            whole = ov.Model(list(sources.values()), model.get_parameters(), spec.path.stem)
-            stages = [_Stage(whole, list(inputs), list(sources), precision)]
+            graph = ov.Model(list(sources.values()), model.get_parameters(), spec.path.stem)
+            stages = [_Stage(graph, list(inputs), list(sources), precision)]
         for stage in stages:
             stage.compile(device, options, spec.batched)
     except RuntimeError as error:
@@ -159,8 +159,8 @@ class _OpenVINONetwork:
     ) -> list[NDArray[Any]]:
         """Hand over the inputs without a copy; what is returned must live as long as the run."""
         arrays = [
-            np.ascontiguousarray(tensors[role], dtype=kind)
-            for role, kind in zip(stage.inputs, stage.types)
+            np.ascontiguousarray(tensors[role], dtype=dtype)
+            for role, dtype in zip(stage.inputs, stage.types)
         ]
         for index, array in enumerate(arrays):
             request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
@@ -195,13 +195,13 @@ def metadata_of(path: Path) -> dict[str, str]:
 
 def _metadata(model: Any) -> dict[str, str]:
     """Our own entries, of an IR or of an ONNX file."""
-    found = {}
+    metadata = {}
     for section, prefix in (('framework', ''), ('pose3d', 'pose3d.')):
         if model.has_rt_info(section):
             for key in model.get_rt_info(section).astype(dict):
                 if (prefix + key).startswith('pose3d.'):
-                    found[prefix + key] = model.get_rt_info([section, key]).astype(str)
-    return found
+                    metadata[prefix + key] = model.get_rt_info([section, key]).astype(str)
+    return metadata
 
 
 def _fix_sizes(spec: NetworkSpec, model: Any, inputs: Mapping[str, Any]) -> None:
@@ -237,16 +237,16 @@ def _in_eight_bits(model: Any) -> None:
             source = source.input_value(0).get_node()
         if source.get_type_name() != 'Constant':
             continue
-        kind = source.get_element_type()
-        if kind not in (ov.Type.f32, ov.Type.f16) or len(source.shape) != 2:
+        element_type = source.get_element_type()
+        if element_type not in (ov.Type.f32, ov.Type.f16) or len(source.shape) != 2:
             continue
         weights = np.asarray(source.data, np.float32)
         if weights.size < _SMALL:
             continue
         axis = 1 if node.get_attributes()['transpose_b'] else 0
         scale = np.maximum(np.abs(weights).max(axis=axis, keepdims=True), 1e-12) / 127
-        whole = ops.convert(ops.constant(np.rint(weights / scale).astype(np.int8)), 'f32')
-        scaled = ops.multiply(whole, ops.constant(scale.astype(np.float32)))
+        integers = ops.convert(ops.constant(np.rint(weights / scale).astype(np.int8)), 'f32')
+        scaled = ops.multiply(integers, ops.constant(scale.astype(np.float32)))
         node.input(1).replace_source_output(scaled.output(0))
 
 
@@ -255,11 +255,11 @@ def _with_pixels(spec: NetworkSpec, model: Any) -> Any:
     images = {role: port for role, port in spec.inputs.items() if port.image}
     if not images:
         return model
-    found = _match(spec, {r: port.in_file for r, port in images.items()}, model.inputs, 'input')
+    ports = _match(spec, {r: port.in_file for r, port in images.items()}, model.inputs, 'input')
     steps = PrePostProcessor(model)
     for role, port in images.items():
         assert port.image is not None
-        item = steps.input(model.inputs.index(found[role]))
+        item = steps.input(model.inputs.index(ports[role]))
         item.tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout('NHWC'))
         item.tensor().set_color_format(ColorFormat.BGR)
         item.model().set_layout(ov.Layout('NCHW' if port.image.planar else 'NHWC'))
@@ -272,10 +272,10 @@ def _with_pixels(spec: NetworkSpec, model: Any) -> Any:
 
 
 def _match(
-    spec: NetworkSpec, wanted: Mapping[str, Port], ports: Sequence[Any], kind: str
+    spec: NetworkSpec, wanted: Mapping[str, Port], ports: Sequence[Any], direction: str
 ) -> dict[str, Any]:
-    """The port of each role, by name where one is given, else by shape."""
-    found = {}
+    """The port of each role, by name where the port has one, else by shape."""
+    matched = {}
     for role, port in wanted.items():
         fitting = [p for p in ports if port.fits(_shape(p))]
         if port.name:
@@ -283,11 +283,11 @@ def _match(
         if len(fitting) != 1:
             described = ', '.join(f'{p.any_name if p.names else "?"} {_shape(p)}' for p in ports)
             raise ModelError(
-                f'{spec.path.name} is another network: {len(fitting)} {kind}s fit '
+                f'{spec.path.name} is another network: {len(fitting)} {direction}s fit '
                 f'{role} {port.name} {list(port.shape)}; it has {described}'
             )
-        found[role] = fitting[0]
-    return found
+        matched[role] = fitting[0]
+    return matched
 
 
 def _shape(port: Any) -> list[int | None]:
@@ -299,13 +299,13 @@ def _shape(port: Any) -> list[int | None]:
 
 def _sources(spec: NetworkSpec, outputs: Mapping[str, Any]) -> dict[str, Any]:
     """Where each role's tensor comes from, those inside the network too."""
-    found = {role: port.get_node().input_value(0) for role, port in outputs.items()}
+    sources = {role: port.get_node().input_value(0) for role, port in outputs.items()}
     for role, output in spec.inner.items():
-        layer = _last_weighted(spec, role, found[output].get_node())
+        layer = _last_weighted(spec, role, sources[output].get_node())
         users = [target.get_node() for target in layer.output(0).get_target_inputs()]
         biased = len(users) == 1 and users[0].get_type_name() == 'Add'
-        found[role] = (users[0] if biased else layer).output(0)
-    return found
+        sources[role] = (users[0] if biased else layer).output(0)
+    return sources
 
 
 def _split(
@@ -365,12 +365,12 @@ def devices() -> list[str]:
 def _device(options: RuntimeOptions) -> str:
     """The device in OpenVINO's spelling; BackendError lists the available ones."""
     device = options.device.upper().replace('VPU', 'NPU')
-    kind, _, parts = device.partition(':')
+    plugin, _, parts = device.partition(':')
     present = devices()
-    if kind in _COMPOUND:
+    if plugin in _COMPOUND:
         missing = [p for p in parts.split(',') if p and not _present(p.split('(')[0], present)]
-        if kind in ('HETERO', 'MULTI') and not parts:
-            raise BackendError(f'device {options.device}: name its parts, as in {kind}:GPU,CPU')
+        if plugin in ('HETERO', 'MULTI') and not parts:
+            raise BackendError(f'device {options.device}: name its parts, as in {plugin}:GPU,CPU')
     else:
         missing = [] if _present(device, present) else [device]
     if not missing:
@@ -415,5 +415,5 @@ def _capabilities(device: str) -> list[str]:
 
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith(('Exception from', 'Check '))]
-    return (told or lines or [type(error).__name__])[0][:300]
+    details = [line for line in lines if not line.startswith(('Exception from', 'Check '))]
+    return (details or lines or [type(error).__name__])[0][:300]

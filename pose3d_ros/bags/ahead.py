@@ -103,7 +103,7 @@ class RecordedTransforms:
         while (item := static.next(_LAST_NS)) is not None:
             messages.append(item[2])
         static.close()
-        # Whatever stands still is known from the beginning; what comes first is taken last.
+        # What is static counts from the beginning; what comes first is taken last.
         for message in reversed(messages):
             self._buffer.take(message, static=True)
         self._messages = TopicAhead(path, [_TF, _TF_STATIC], warn)

@@ -155,11 +155,11 @@ def find_streams(
             names = [topic.strip('/').replace('/', '_') for topic in chosen]
         if len(names) == 1:
             names = ['']
-    kinds = {c.topic: c.msgtype for c in recording.connections}
+    types = {c.topic: c.msgtype for c in recording.connections}
     streams = []
     for name, topic in zip(names, chosen):
         beside = f'/{_namespace(topic)}/camera_info'.replace('//', '/')
-        transport = 'raw' if kinds[topic] == IMAGE_TYPES['raw'] else 'compressed'
+        transport = 'raw' if types[topic] == IMAGE_TYPES['raw'] else 'compressed'
         streams.append(
             Stream(name, topic, transport, camera_info or (beside if beside in infos else ''))
         )
@@ -183,7 +183,7 @@ def _image_of(camera: str, topics: Sequence[str]) -> str:
 def find_auxiliary(recording: Recording, topics: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """Topics and their types by the names of auxiliary inputs; topics: those asked for.
 
-    Joint names of keypoints are looked for beside them. Raises InputError for a topic that was not
+    Joint names of keypoints are read beside them. Raises InputError for a topic that was not
     recorded, or of a type that holds something else.
     """
     allowed = {
@@ -196,11 +196,11 @@ def find_auxiliary(recording: Recording, topics: Mapping[str, str]) -> dict[str,
         types = sorted({c.msgtype for c in recording.connections if c.topic == topic})
         others = ', '.join(recording.topics(*allowed[name])) or 'none'
         if not types:
-            raise InputError(f'{recording.path}: no topic {topic}; of that kind: {others}')
+            raise InputError(f'{recording.path}: no topic {topic}; of that type: {others}')
         if types[0] not in allowed[name]:
             raise InputError(
                 f'{recording.path}: {topic} is a {types[0]}, not a '
-                f'{" or ".join(allowed[name])}; of that kind: {others}'
+                f'{" or ".join(allowed[name])}; of that type: {others}'
             )
         result[name] = topic, types[0]
     info = f'{topics.get("keypoints", "").rpartition("/")[0]}/estimator_info'

@@ -14,6 +14,7 @@ from ..messages.images import compressed_message
 from ..node.host import Host
 from ..node.publishing import ResultOutput
 from ..node.topics import NODE_NAME
+from ..outputs import Run
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Frame, FrameResult
@@ -39,7 +40,7 @@ class BagWriter(BagFile):
     def __init__(
         self,
         path: str | Path,
-        pipeline: Pipeline,
+        pipeline: Pipeline | Run,
         *,
         image: str = 'compressed',
         config: NodeConfig | None = None,
@@ -55,6 +56,11 @@ class BagWriter(BagFile):
         host = Host(self.types, self._adapter)
         self._results = ResultOutput('', pipeline.skeleton.name, host)
         self._shift_ns: int | None = None
+
+    @classmethod
+    def open(cls, path: str, run: Run) -> BagWriter:
+        """Of a run."""
+        return cls(path, run)
 
     def write(self, index: int, result: FrameResult) -> None:
         """Add a frame; its number is in its stamp."""

@@ -155,8 +155,8 @@ def _run_random(
         def progress(text: str, label: str = label) -> None:
             show(f'{label}: {text}')
 
-        found = throughput(pipeline, frames, people, rounds=args.rounds, progress=progress)
-        results.append((label, found))
+        measured = throughput(pipeline, frames, people, rounds=args.rounds, progress=progress)
+        results.append((label, measured))
     show('')
     print(throughput_text(results, here, frames[0].size, args.rounds, configs[0].threads))
     print('\n'.join(failures), end='')
@@ -186,8 +186,8 @@ def throughput_text(
 ) -> str:
     """The table of estimators whose frames overlap; medians, and p10 in brackets."""
     rows = []
-    for label, found in results:
-        for one in found:
+    for label, measured in results:
+        for one in measured:
             numbers = one.record()
             stages = numbers['stages_ms']
 
@@ -197,7 +197,7 @@ def throughput_text(
             rows.append(
                 [
                     label,
-                    str(one.found),
+                    str(one.detected),
                     cell(numbers['network_ms']),
                     cell(stages['network']),
                     cell(stages['decode']),

@@ -66,7 +66,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Publish until the source ends or until told to end."""
+    """Publish until the source ends or until asked to end."""
     needs(
         'cyclonedds',
         'dds',

@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..outputs import open_writers
 from ..resources import resource
 from ..sources import open_source
 from ..tools.clips import Clip
@@ -16,7 +17,7 @@ from .loading import make_pipeline
 from .main import INTERRUPTED
 from .offline import run_offline
 from .options import add_pipeline_options, config_from, frames_bar
-from .run import open_writers, summary_text
+from .run import run_of, summary_text
 
 CLIPS = ('jump', 'two_people')
 
@@ -54,9 +55,7 @@ def run(args: argparse.Namespace) -> int:
         'save_bag': (folder / f'{clip.name}.mcap', 'ROS 2 bag: ros2 bag play, Foxglove'),
         'save_json': (folder / f'{clip.name}.jsonl', 'all poses'),
     }
-    outputs = argparse.Namespace(
-        **{name: str(path) for name, (path, _) in files.items()}, save_csv=None, show=None
-    )
+    paths = {key: str(path) for key, (path, _) in files.items()}
     score = ClipScore(clip)
 
     def compare(index: int, result: FrameResult) -> None:
@@ -66,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     summary = run_offline(
         pipeline,
         source,
-        open_writers(outputs, pipeline, source),
+        open_writers(paths, run_of(pipeline, source)),
         progress=frames_bar(clip.name, source.length),
         each=compare,
     )

@@ -70,7 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f'pose3d: error: {_one_line(error)}', file=sys.stderr)
         if isinstance(error, Pose3DError):
-            return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
+            return next(
+                (code for error_class, code in EXIT_CODES if isinstance(error, error_class)), 1
+            )
         if not verbose:
             print('pose3d: this is a defect; --verbose shows where', file=sys.stderr)
         return 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pose3d models`: what is known, what is here, fetch, convert and verify it."""
+"""`pose3d models`: what is registered, what is here, fetch, convert and verify it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         'models',
         help='list, fetch, convert and verify model files',
-        description='Model files: what is known, what is stored here, fetch, convert, verify it.',
+        description='Model files: what is registered and what is here; fetch, convert, verify it.',
     )
     actions = parser.add_subparsers(metavar='ACTION', required=True)
     common = argparse.ArgumentParser(add_help=False)
@@ -119,7 +119,7 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_info(args: argparse.Namespace) -> int:
-    """Everything that is known of a model."""
+    """All that the registry says of a model."""
     root = models_folder(args.models_dir)
     entries = _entries(args.names)
     if args.json:
@@ -137,7 +137,7 @@ def run_info(args: argparse.Namespace) -> int:
 
 
 def run_fetch(args: argparse.Namespace) -> int:
-    """Fetch models; the licence is told before anything is transferred."""
+    """Fetch models; the licence is shown before anything is transferred."""
     if bool(args.names) == args.all:
         raise ModelError('name models to fetch, or --all; pose3d models list shows them')
     for entry in _entries(args.names):
@@ -246,11 +246,11 @@ def run_verify(args: argparse.Namespace) -> int:
     if args.json:
         _print_json(report)
     else:
-        for name, found in report.items():
-            print(f'{name}: {found["state"]}')
-            for line in found['problems']:
+        for name, status in report.items():
+            print(f'{name}: {status["state"]}')
+            for line in status['problems']:
                 print(f'  {line}')
-    return 1 if any(found['problems'] for found in report.values()) else 0
+    return 1 if any(status['problems'] for status in report.values()) else 0
 
 
 def _entries(names: Sequence[str]) -> list[Entry]:
@@ -327,8 +327,8 @@ def _first_copy(file: str, sums: Mapping[str, str]) -> str:
 
 
 def _known_digits(item: Checkpoint) -> str:
-    whole = item.sha256 or item.sha384
-    return whole or (f'{item.sha256_start}...' if item.sha256_start else 'not published')
+    digest = item.sha256 or item.sha384
+    return digest or (f'{item.sha256_start}...' if item.sha256_start else 'not published')
 
 
 def _megabytes(size: int) -> str:

@@ -78,7 +78,7 @@ def add_network_options(parser: argparse.ArgumentParser, default_name: str) -> N
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the node until it is told to end."""
+    """Run the node until it is asked to end."""
     needs(
         'cyclonedds',
         'dds',

@@ -104,14 +104,14 @@ def config_from(args: argparse.Namespace, **defaults: Any) -> PipelineConfig:
     return read_config(args, PipelineConfig, **defaults)
 
 
-def read_config(args: argparse.Namespace, kind: type[T], **defaults: Any) -> T:
-    """Settings of a kind: defaults, then --params-file, then --set, then single options.
+def read_config(args: argparse.Namespace, config_class: type[T], **defaults: Any) -> T:
+    """Settings of a dataclass: defaults, then --params-file, then --set, then single options.
 
     Raises ConfigError that names the origin of what is wrong.
     """
     values: dict[str, Any] = dict(defaults)
     if args.params_file:
-        values |= _from_file(args.params_file, kind)
+        values |= _from_file(args.params_file, config_class)
     for item in args.set:
         name, equals, text = item.partition('=')
         if not equals:
@@ -123,15 +123,15 @@ def read_config(args: argparse.Namespace, kind: type[T], **defaults: Any) -> T:
     for key, value in vars(args).items():
         if key.startswith('setting_') and value is not None:
             values[key.removeprefix('setting_')] = value
-    return from_mapping(kind, values)
+    return from_mapping(config_class, values)
 
 
-def _from_file(path: str, kind: type[Any]) -> dict[str, Any]:
+def _from_file(path: str, config_class: type[Any]) -> dict[str, Any]:
     """Settings of a file that may serve the node too; those of topics are not for the pipeline."""
     values = without_ros_parameters(read_yaml(path))
     # Checked as a whole first, so that an error names the file.
     from_mapping(NodeConfig, values, origin=path)
-    ours = {item.name for item in settings_of(kind)}
+    ours = {item.name for item in settings_of(config_class)}
     nodes = {item.name for item in settings_of(NodeConfig)} - ours
     return {key: value for key, value in values.items() if key not in nodes}
 

@@ -6,14 +6,13 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..camera import Camera
 from ..errors import ConfigError
-from ..outputs import Writer
+from ..outputs import FORMATS, Run, open_writers
 from ..pipeline import Pipeline
 from ..sources import Source, open_source
 from ..types import FrameResult
@@ -72,31 +71,11 @@ def add_parser(subparsers: Any) -> None:
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
-    """The --save options and --show."""
+    """An option for each output format."""
     group = parser.add_argument_group('results')
-    group.add_argument(
-        '--save-json', metavar='FILE', help='JSON lines with everything; - for standard output'
-    )
-    group.add_argument('--save-csv', metavar='FILE', help='one row per joint, person and frame')
-    group.add_argument(
-        '--save-video', metavar='FILE.mp4', help='skeletons in the image, and a 3D view beside it'
-    )
-    group.add_argument(
-        '--save-image',
-        metavar='FILE.png',
-        help='picture: skeletons in the image beside a 3D view, of the frame that shows most of '
-        'the people; for several unrelated images a folder, with one picture of each',
-    )
-    group.add_argument(
-        '--save-bag', metavar='FILE.mcap', help='ROS 2 bag: image, camera_info, skeletons, markers'
-    )
-    group.add_argument(
-        '--show',
-        metavar='FILE.rrd',
-        nargs='?',
-        const='',
-        help='show it in a Rerun window, or record that view into a file',
-    )
+    for each in FORMATS:
+        bare: dict[str, Any] = {'nargs': '?', 'const': ''} if each.bare else {}
+        group.add_argument(each.option, metavar=each.file, help=each.help, **bare)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -108,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
     # People of unrelated pictures have no identity to keep.
     config = config_from(args, tracking=not source.independent)
     pipeline = make_pipeline(config, offline=args.offline)
-    writers = open_writers(args, pipeline, source)
+    paths = paths_of(args)
+    writers = open_writers(paths, run_of(pipeline, source))
     people = [0]
 
     def count(_: int, result: FrameResult) -> None:
@@ -125,71 +105,29 @@ def run(args: argparse.Namespace) -> int:
         progress=frames_bar(source.name, total, lambda: f'{people[0]} people'),
         each=count,
     )
-    report = sys.stderr if args.save_json == '-' else sys.stdout
+    report = sys.stderr if '-' in paths.values() else sys.stdout
     print(summary_text(summary, pipeline), file=report)
     if summary.people and not summary.absolute:
         print(
             'no calibration (--camera): positions are relative to the root of each person',
             file=report,
         )
-    for path in saved(args):
-        print(f'saved {path}', file=report)
+    for path in paths.values():
+        if path not in ('', '-'):
+            print(f'saved {path}', file=report)
     return INTERRUPTED if summary.interrupted else 0
 
 
-def open_writers(args: argparse.Namespace, pipeline: Pipeline, source: Source) -> list[Writer]:
-    """The writers that the options ask for; those opened are discarded if a later one fails."""
-    makers: list[Callable[[], Writer]] = []
-    if args.save_json:
-        from ..outputs.tables import JsonLines
-
-        makers.append(
-            lambda: JsonLines(args.save_json, pipeline.skeleton, pipeline.info, source.name)
-        )
-    if args.save_csv:
-        from ..outputs.tables import Csv
-
-        makers.append(lambda: Csv(args.save_csv))
-    if args.save_video:
-        from ..outputs.video import AnnotatedVideo
-
-        makers.append(lambda: AnnotatedVideo(args.save_video, source.fps))
-    if args.save_image:
-        from ..outputs.pictures import Pictures
-
-        several = source.independent and source.length != 1
-        makers.append(lambda: Pictures(args.save_image, each=several))
-    if args.save_bag:
-        makers.append(lambda: _bag(args.save_bag, pipeline))
-    if args.show is not None:
-        from ..outputs.viewer import RerunViewer
-
-        makers.append(lambda: RerunViewer(args.show))
-    writers: list[Writer] = []
-    try:
-        for make in makers:
-            writers.append(make())
-    except BaseException:
-        for writer in writers:
-            writer.discard()
-        raise
-    return writers
+def paths_of(args: argparse.Namespace) -> dict[str, str]:
+    """The files that the options ask for, by Format.key."""
+    values = {each: getattr(args, each.key) for each in FORMATS}
+    return {each.key: path for each, path in values.items() if path or (each.bare and path == '')}
 
 
-def _bag(path: str, pipeline: Pipeline) -> Writer:
-    try:
-        from ..bags.writer import BagWriter
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith('rosbags'):
-            raise
-        raise ConfigError('--save-bag needs rosbags: pip install "pose3d_ros[bag]"') from error
-    return BagWriter(path, pipeline)
-
-
-def saved(args: argparse.Namespace) -> list[str]:
-    """Names of the results that the options asked for."""
-    names = [args.save_json, args.save_csv, args.save_video, args.save_image, args.save_bag]
-    return [name for name in [*names, args.show] if name and name != '-']
+def run_of(pipeline: Pipeline, source: Source) -> Run:
+    """What writers may need to know."""
+    unrelated = source.independent and source.length != 1
+    return Run(pipeline.skeleton, pipeline.info, source.name, source.fps, unrelated)
 
 
 def summary_text(summary: Summary, pipeline: Pipeline) -> str:

@@ -23,7 +23,7 @@ def add_parser(subparsers: Any) -> None:
         'train',
         help='train a network of the package from data',
         usage='pose3d train lifter --data FILE.npz --out FOLDER [--steps N] [--seed N] [--bf16]',
-        description='Train the 2D-to-3D lifter on motion capture seen by virtual cameras. A run '
+        description='Train the 2D-to-3D lifter on motion capture in virtual cameras. A run '
         'that was interrupted goes on from its last checkpoint.',
         epilog=DATA,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -89,8 +89,8 @@ def cyclone_config() -> str:
     elif reach == 'SYSTEM_DEFAULT':
         discovery = ''
     else:
-        # Those of this machine who use no multicast are found by asking at the ports that follow
-        # from the domain, again and again: who is not there yet does not hear it.
+        # Those of this machine who use no multicast are discovered by asking at the ports that
+        # follow from the domain, again and again: who is not there yet does not hear it.
         reached = ['localhost', *filter(_resolves, peers)]
         listed = ''.join(f'<Peer address={quoteattr(peer)}/>' for peer in reached)
         discovery = (

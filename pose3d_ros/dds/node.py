@@ -103,7 +103,7 @@ class StandaloneNode:
         return self._core
 
     def run(self) -> None:
-        """Serve until told to end, or until the estimator gave up (Pose3DError)."""
+        """Serve until asked to end, or until the estimator gave up (Pose3DError)."""
         info = self._core.pipeline.info
         _log.info(
             '%s: %s on %s %s (%s), images from %s',

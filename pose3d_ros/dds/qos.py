@@ -61,15 +61,15 @@ class Overrides:
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
         self._changes: dict[tuple[str, str], dict[str, Any]] = {}
-        for topic, kinds in _mapping('qos_overrides', values or {}).items():
-            for kind, policies in _mapping(f'qos_overrides.{topic}', kinds).items():
-                where = f'qos_overrides.{topic}.{kind}'
-                if kind not in ('subscription', 'publisher'):
+        for topic, roles in _mapping('qos_overrides', values or {}).items():
+            for role, policies in _mapping(f'qos_overrides.{topic}', roles).items():
+                where = f'qos_overrides.{topic}.{role}'
+                if role not in ('subscription', 'publisher'):
                     raise ConfigError(f'{where}: must be subscription or publisher')
                 changes: dict[str, Any] = {}
                 for policy, value in _mapping(where, policies).items():
                     changes |= _change(f'{where}.{policy}', policy, value)
-                self._changes[topic, kind] = changes
+                self._changes[topic, role] = changes
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> Overrides:
@@ -83,19 +83,19 @@ class Overrides:
                 nested |= _mapping(key, value)
                 continue
             topic, _, rest = rest.partition('.')
-            kind, _, policy = rest.partition('.')
+            role, _, policy = rest.partition('.')
             at = nested.setdefault(topic, {})
             if policy:
-                at.setdefault(kind, {})[policy] = value
-            elif kind:
-                at.setdefault(kind, {}).update(_mapping(key, value))
+                at.setdefault(role, {})[policy] = value
+            elif role:
+                at.setdefault(role, {}).update(_mapping(key, value))
             else:
                 at.update(_mapping(key, value))
         return cls(nested)
 
-    def apply(self, profile: Profile, topic: str, kind: str) -> Profile:
-        """The profile of an endpoint; topic: full name; kind: subscription or publisher."""
-        return replace(profile, **self._changes.get((topic, kind), {}))
+    def apply(self, profile: Profile, topic: str, role: str) -> Profile:
+        """The profile of an endpoint; topic: full name; role: subscription or publisher."""
+        return replace(profile, **self._changes.get((topic, role), {}))
 
 
 def _mapping(where: str, value: Any) -> dict[str, Any]:

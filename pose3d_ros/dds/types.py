@@ -39,8 +39,8 @@ _sequence: Any = idl.sequence
 
 def dds_name(name: str) -> str:
     """Name on the wire: std_msgs/msg/Header is std_msgs::msg::dds_::Header_."""
-    package, kind, message = name.split('/')
-    return f'{package}::{kind}::dds_::{message}_'
+    package, namespace, message = name.split('/')
+    return f'{package}::{namespace}::dds_::{message}_'
 
 
 class Sample:
@@ -108,13 +108,13 @@ class TopicTypes:
         return made
 
     def _field(self, description: Any) -> Any:
-        kind, detail = description
-        if kind == Nodetype.NAME:
+        node_type, detail = description
+        if node_type == Nodetype.NAME:
             return self._struct(detail)
-        if kind == Nodetype.BASE:
+        if node_type == Nodetype.BASE:
             return _BASE[detail[0]]
         element, length = detail
         inner = self._field(element)
-        if kind == Nodetype.ARRAY:
+        if node_type == Nodetype.ARRAY:
             return _array[inner, length]
         return _sequence[inner, length] if length else _sequence[inner]

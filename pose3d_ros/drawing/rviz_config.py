@@ -66,8 +66,10 @@ def configured(content: Mapping[str, Any], scene: Scene) -> dict[str, Any]:
     displays: list[dict[str, Any]] = []
     docks: list[tuple[str, bool]] = []
     for display in manager['Displays']:
-        kind = display['Class'].rpartition('/')[2]
-        field = {'MarkerArray': 'markers', 'Image': 'debug_image', 'Camera': 'image'}.get(kind)
+        class_name = display['Class'].rpartition('/')[2]
+        field = {'MarkerArray': 'markers', 'Image': 'debug_image', 'Camera': 'image'}.get(
+            class_name
+        )
         if field is None:
             displays.append(display)
             continue
@@ -79,7 +81,7 @@ def configured(content: Mapping[str, Any], scene: Scene) -> dict[str, Any]:
             one['Name'] = f'{display["Name"]} {camera.name}'.rstrip()
             one['Topic']['Value'] = topic
             displays.append(one)
-            if kind != 'MarkerArray':
+            if class_name != 'MarkerArray':
                 docks.append((one['Name'], one['Enabled']))
     manager['Displays'] = displays
     view = manager['Views']['Current']

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RViz's view `Orbit`: where it looks from, and what it shows."""
+"""RViz's view `Orbit`: its viewpoint, and what it shows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DISTANCES_M = (1.0, 3.0, 6.0)
 
 @dataclass(frozen=True)
 class Orbit:
-    """A view around a focal point (3,) m. yaw, pitch: of the viewer as seen from there, radians."""
+    """A view around a focal point (3,) m. yaw, pitch: of the viewer about that point, radians."""
 
     focal: tuple[float, float, float]
     yaw: float
@@ -73,14 +73,14 @@ class Viewpoint:
 
 
 def orbit_behind(cameras: Sequence[Viewpoint], size: tuple[int, int]) -> Orbit:
-    """A view from behind and above, that looks as the cameras do.
+    """A view from behind and above, in the cameras' direction.
 
     People who stand 1 to 6 m in front of each camera are inside a view of that size in pixels.
     """
     people = np.concatenate([_people(camera) for camera in cameras])
     ahead = np.sum([_level(camera) for camera in cameras], axis=0)
     if np.linalg.norm(ahead) < 0.2:
-        # They look at one another.
+        # They face one another.
         ahead = _level(cameras[0])
     yaw = math.atan2(-ahead[1], -ahead[0])
     low, high = people.min(axis=0), people.max(axis=0)
@@ -102,11 +102,11 @@ def _holds(orbit: Orbit, people: Array, size: tuple[int, int]) -> bool:
 
 
 def _level(camera: Viewpoint) -> Array:
-    """(3,) unit vector, the horizontal direction in which a camera looks."""
+    """(3,) unit vector, the horizontal direction in which a camera points."""
     for direction in (camera.forward, camera.up):
         flat = direction * [1, 1, 0]
         length = float(np.linalg.norm(flat))
-        # A camera that looks straight down has its upper edge ahead.
+        # A camera that points straight down has its upper edge ahead.
         if length > 0.1:
             return np.asarray(flat / length)
     return np.array([1.0, 0, 0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How people look in every picture: overlay, 3D view, Rerun, RViz markers.
+"""How people are drawn in every picture: overlay, 3D view, Rerun, RViz markers.
 
 Left limbs are orange, right ones blue (the person's own left and right); trunk and label have the
 colour of the track id. Joints that were not measured, or of low confidence, are fainter.

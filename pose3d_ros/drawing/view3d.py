@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A quick 3D view of skeletons, fast enough for every frame of a video.
 
-People stand on a floor with lines every half metre and a height scale, seen from beside and above
+People stand on a floor with lines every half metre and a height scale, viewed from beside and above
 the camera, which is drawn where it is. Display axes: x right, y forward (the camera's z), z up
 (minus the camera's y).
 """

@@ -100,7 +100,7 @@ class Estimator:
         self._keypoints = create_source(options.keypoints, config, options.keypoints_model)
         if self._keypoints is not None:
             table = conversion(self._keypoints.skeleton, self.skeleton)
-            self._shared = [(j, list(found)) for j, found in enumerate(table) if found]
+            self._shared = [(j, list(indices)) for j, indices in enumerate(table) if indices]
         self._people = People(
             create_detector(options.detector, config, options.detector_model), config, options
         )
@@ -140,8 +140,8 @@ class Estimator:
                 points = self._keypoints.find([(p.picture, p.crop) for p in people])
             self._timer.end('keypoints')
             xyz, confidence = self._decode(raw, people)
-            for person, joints, sure, seen in zip(people, xyz, confidence, points):
-                pose = self._pose(person, joints, sure, seen)
+            for person, joints, scores, keypoints in zip(people, xyz, confidence, points):
+                pose = self._pose(person, joints, scores, keypoints)
                 if pose is not None:
                     out[person.index].append(pose)
         for k, frame in enumerate(frames):
@@ -173,23 +173,23 @@ class Estimator:
         if self._everything:
             xyz = xyz[:, list(joints.internal)]
         xyz = (xyz - xyz[:, joints.pelvis, None]) / 1000
-        sure = np.full(xyz.shape[:2], np.nan)
+        confidence = np.full(xyz.shape[:2], np.nan)
         if 'volume' in raw:
             volume = parts.channels_last(raw['volume'])
             if volume.shape[3] == parts.DEPTH * joints.inside:
                 _, variance = parts.soft_argmax(volume, joints.internal)
-                sure = parts.confidence(variance, volume.shape[1])
+                confidence = parts.confidence(variance, volume.shape[1])
         count = len(self._views)
         mirror = list(self.skeleton.mirror)
         xyz = xyz.reshape(-1, count, *xyz.shape[1:])
-        sure = sure.reshape(-1, count, sure.shape[1])
+        confidence = confidence.reshape(-1, count, confidence.shape[1])
         for k, view in enumerate(self._views):
             if view.mirror:
-                xyz[:, k], sure[:, k] = xyz[:, k, mirror], sure[:, k, mirror]
+                xyz[:, k], confidence[:, k] = xyz[:, k, mirror], confidence[:, k, mirror]
         for person, block in zip(people, xyz):
             for crop, item in zip(person.views, block):
                 item[:] = crop.to_camera(item) @ person.crop.R.T
-        return xyz.mean(axis=1), sure.mean(axis=1)
+        return xyz.mean(axis=1), confidence.mean(axis=1)
 
     def _pose(
         self, person: Person, xyz: Array, confidence: Array, keypoints: Keypoints | None

@@ -30,7 +30,7 @@ class Status:
 
 
 def diagnostic_array(
-    types: Types, found: Iterable[Status], *, stamp_ns: int, node: str, hardware_id: str = 'none'
+    types: Types, statuses: Iterable[Status], *, stamp_ns: int, node: str, hardware_id: str = 'none'
 ) -> Message:
     """diagnostic_msgs/DiagnosticArray; node: its full name, put in front of each status."""
     status_class = types('diagnostic_msgs/msg/DiagnosticStatus')
@@ -47,6 +47,6 @@ def diagnostic_array(
                 hardware_id=hardware_id,
                 values=[key_value(key=k, value=v) for k, v in status.values.items()],
             )
-            for status in found
+            for status in statuses
         ],
     )

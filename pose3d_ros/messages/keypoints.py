@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""2D keypoints that come as pose3d_ros/Skeleton3DArray, whose 3D positions are not looked at."""
+"""2D keypoints that come as pose3d_ros/Skeleton3DArray, whose 3D positions are not used."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _UNSEEN = (TrackingState.PREDICTED, TrackingState.LOST)
 
 
 class Conventions:
-    """Joint conventions by name: those of this package, and those that an EstimatorInfo told."""
+    """Joint conventions by name: the package's, and those that an EstimatorInfo declared."""
 
     def __init__(self) -> None:
-        self._told: dict[str, Skeleton] = {}
+        self._declared: dict[str, Skeleton] = {}
 
     def tell(self, info: Message) -> None:
         """Take over an EstimatorInfo; InputError if it makes no sense."""
@@ -31,28 +31,28 @@ class Conventions:
             raise InputError(f'the EstimatorInfo of {convention!r} has no or repeated joint names')
         if len(parents) != len(names) or any(not -1 <= p < len(names) for p in parents):
             raise InputError(f'the EstimatorInfo of {convention!r} has no parent for each joint')
-        known = SKELETONS.get(convention)
+        registered = SKELETONS.get(convention)
         same = next((s for s in SKELETONS.values() if s.names == names), None)
-        if known is not None and known.names == names:
-            self._told.pop(convention, None)
-        elif same is not None and known is None:
-            self._told[convention] = same
+        if registered is not None and registered.names == names:
+            self._declared.pop(convention, None)
+        elif same is not None and registered is None:
+            self._declared[convention] = same
         else:
             # Skeletons of one name count as alike: what is different needs a name of its own.
-            name = convention if known is None else f'{convention} as told'
+            name = convention if registered is None else f'{convention} as declared'
             roots = tuple(k for k, parent in enumerate(parents) if parent < 0) or (0,)
             edges = tuple((p, k) for k, p in enumerate(parents) if p >= 0)
-            self._told[convention] = Skeleton(name, names, parents, roots, edges)
+            self._declared[convention] = Skeleton(name, names, parents, roots, edges)
 
     def get(self, convention: str) -> Skeleton:
-        """InputError if nobody told."""
-        found = self._told.get(convention) or SKELETONS.get(convention)
-        if found is None:
+        """The skeleton of that name; InputError if it is unknown."""
+        skeleton = self._declared.get(convention) or SKELETONS.get(convention)
+        if skeleton is None:
             raise InputError(
-                f'keypoints come in the convention {convention!r}, which is unknown: known are '
-                f'{", ".join(SKELETONS)}, and what an EstimatorInfo on keypoints_info tells'
+                f'keypoints come in the convention {convention!r}, which is unknown: use '
+                f'{", ".join(SKELETONS)}, or one that an EstimatorInfo on keypoints_info declares'
             )
-        return found
+        return skeleton
 
 
 def keypoints_of(message: Message, skeleton: Skeleton, size: tuple[int, int]) -> list[Pose3D]:

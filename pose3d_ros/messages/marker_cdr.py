@@ -44,18 +44,18 @@ _TEXTURE = _EMPTY + bytes(8) + 2 * _EMPTY + bytes(8)
 _PADDING = 3
 _MESH = 2 * _EMPTY + bytes(5 + _PADDING)
 _TAIL = _TEXTURE + _EMPTY + _MESH
-_KIND = struct.Struct('<iii')
+_IDS = struct.Struct('<iii')
 # Position, orientation, scale, color, lifetime, frame_locked; no points and colors.
 _TEXT = struct.Struct('<10d16siI?3x8x')
 
 
 def check_definition(types: Types) -> None:
     """Raises ConfigError if this installation's Marker has other fields than are written here."""
-    kind = types(MARKER_TYPE)
-    if hasattr(kind, 'get_fields_and_field_types'):
-        fields = tuple(kind.get_fields_and_field_types())
+    marker_class = types(MARKER_TYPE)
+    if hasattr(marker_class, 'get_fields_and_field_types'):
+        fields = tuple(marker_class.get_fields_and_field_types())
     else:
-        fields = tuple(kind.__dataclass_fields__)
+        fields = tuple(marker_class.__dataclass_fields__)
     if fields != FIELDS:
         raise ConfigError(f'{MARKER_TYPE} has other fields than this package knows: {fields}')
 
@@ -76,7 +76,7 @@ class MarkerArrayWriter:
 
     def add(
         self,
-        kind: int,
+        marker_type: int,
         ns: str,
         ids: Sequence[int],
         *,
@@ -87,7 +87,7 @@ class MarkerArrayWriter:
         colors: Array | None = None,
         action: int = ADD,
     ) -> None:
-        """Markers of one kind, as many as there are ids; several only before the first text.
+        """Markers of one type, as many as there are ids; several only before the first text.
 
         scale (3,) or (N, 3); color (4,) or (N, 4) red, green, blue, alpha in 0..1; pose (7,) or
         (N, 7) as UPRIGHT; points (N, n, 3) and their colors (N, n, 4).
@@ -101,7 +101,7 @@ class MarkerArrayWriter:
             raise ValueError('several markers at once stand before those with text')
         rows = np.zeros(len(ids), made)
         rows['prefix'], rows['tail'] = np.void(prefix), np.void(_TAIL)
-        rows['id'], rows['type'], rows['action'] = ids, kind, action
+        rows['id'], rows['type'], rows['action'] = ids, marker_type, action
         rows['pose'], rows['scale'], rows['color'] = pose, scale, color
         rows['sec'], rows['nanosec'] = self._lifetime
         rows['frame_locked'] = self._locked
@@ -128,7 +128,7 @@ class MarkerArrayWriter:
         part = b''.join(
             (
                 prefix,
-                _KIND.pack(marker_id, TEXT, ADD),
+                _IDS.pack(marker_id, TEXT, ADD),
                 bytes(self._gap(prefix)),
                 _TEXT.pack(
                     *at, *UPRIGHT[3:], 0.0, 0.0, height, color, *self._lifetime, self._locked
@@ -158,7 +158,7 @@ class MarkerArrayWriter:
 
     def _gap(self, prefix: bytes) -> int:
         """Bytes before the doubles of the next marker, which are aligned to 8."""
-        return -(self._size + len(prefix) + _KIND.size) % 8
+        return -(self._size + len(prefix) + _IDS.size) % 8
 
     def _prefix(self, ns: str) -> bytes:
         """Header and namespace of a marker."""

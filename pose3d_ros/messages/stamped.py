@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What another node says of images, found again by the stamp of an image."""
+"""What another node says of images, by the stamp of an image."""
 
 from __future__ import annotations
 

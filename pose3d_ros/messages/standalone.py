@@ -109,13 +109,13 @@ class StandaloneTypes:
         """A value, or a callable that makes one."""
         if (message, field) in _DEFAULTS:
             return _DEFAULTS[message, field]
-        kind, detail = description
-        if kind == Nodetype.NAME:
+        node_type, detail = description
+        if node_type == Nodetype.NAME:
             return self(detail)
-        if kind == Nodetype.BASE:
+        if node_type == Nodetype.BASE:
             return _scalar(detail[0])
         element, length = detail
-        count = length if kind == Nodetype.ARRAY else 0
+        count = length if node_type == Nodetype.ARRAY else 0
         if element[0] == Nodetype.NAME:
             return partial(_several, self(element[1]), count)
         if element[1][0] == 'string':

@@ -48,7 +48,7 @@ class TransformBuilder:
     ) -> list[Message]:
         """geometry_msgs/TransformStamped of everybody who can have some.
 
-        That is: an id, an absolute position, hips and shoulders known, and a free slot.
+        That is: an id, an absolute position, hips and shoulders finite, and a free slot.
         """
         for track_id in lost:
             self._release(track_id)
@@ -79,7 +79,7 @@ class TransformBuilder:
         return made
 
     def clear(self) -> None:
-        """Nobody holds a slot any more."""
+        """Free all slots."""
         for track_id in list(self._held):
             self._release(track_id)
 
@@ -134,27 +134,27 @@ def links(skeleton: Skeleton) -> tuple[tuple[str, tuple[int, ...]], ...]:
     """
     by = skeleton.by_meaning
     sides = {'left': 'l', 'right': 'r'}
-    found: dict[str, tuple[int, ...]] = {}
+    members: dict[str, tuple[int, ...]] = {}
     for name, meaning in (('waist', 'pelvis'), ('torso', 'mid_shoulder')):
         parts = (meaning,) if meaning in by else MEANS[meaning]
         if all(part in by for part in parts):
-            found[name] = tuple(by[part] for part in parts)
+            members[name] = tuple(by[part] for part in parts)
     for parts in (('left_ear', 'right_ear'), ('head_top',), ('nose',)):
         if all(part in by for part in parts):
-            found['head'] = tuple(by[part] for part in parts)
+            members['head'] = tuple(by[part] for part in parts)
             break
-    taken = {index[0] for index in found.values() if len(index) == 1}
+    taken = {index[0] for index in members.values() if len(index) == 1}
     for index, joint in enumerate(skeleton.names):
         side, _, rest = joint.partition('_')
         name = f'{sides[side]}_{rest}' if side in sides else joint
-        if index not in taken and name not in found:
-            found[name] = (index,)
-    return tuple(found.items())
+        if index not in taken and name not in members:
+            members[name] = (index,)
+    return tuple(members.items())
 
 
 @lru_cache(maxsize=32)
 def _pairs(skeleton: Skeleton) -> tuple[tuple[str, ...], Array]:
     """Names of links() and (L, 2) indices of two joints, or twice the same, whose mean each is."""
-    found = links(skeleton)
-    pairs = np.array([(index[0], index[-1]) for _, index in found])
-    return tuple(name for name, _ in found), pairs
+    table = links(skeleton)
+    pairs = np.array([(index[0], index[-1]) for _, index in table])
+    return tuple(name for name, _ in table), pairs

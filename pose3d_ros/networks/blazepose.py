@@ -75,35 +75,37 @@ def decode_detections(boxes: Array, logits: Array, min_score: float) -> Array:
     index = np.flatnonzero(scores >= min_score)
     raw = boxes[index].astype(float) / DETECTOR_SIZE
     centres = anchors()[index]
-    found = np.empty((len(index), 13))
-    found[:, 0] = scores[index]
-    found[:, 1:3] = raw[:, :2] + centres - raw[:, 2:4] / 2
-    found[:, 3:5] = raw[:, 2:4]
-    found[:, 5:] = raw[:, 4:] + np.tile(centres, 4)
-    found = found[(found[:, 3] >= 0) & (found[:, 4] >= 0) & np.isfinite(found).all(axis=1)]
-    return weighted_nms(found[np.argsort(-found[:, 0], kind='stable')])
+    detections = np.empty((len(index), 13))
+    detections[:, 0] = scores[index]
+    detections[:, 1:3] = raw[:, :2] + centres - raw[:, 2:4] / 2
+    detections[:, 3:5] = raw[:, 2:4]
+    detections[:, 5:] = raw[:, 4:] + np.tile(centres, 4)
+    detections = detections[
+        (detections[:, 3] >= 0) & (detections[:, 4] >= 0) & np.isfinite(detections).all(axis=1)
+    ]
+    return weighted_nms(detections[np.argsort(-detections[:, 0], kind='stable')])
 
 
-def weighted_nms(found: Array) -> Array:
+def weighted_nms(detections: Array) -> Array:
     """Detections (N, 13), best first, merged by score-weighted means of overlapping face boxes."""
     merged = []
-    while len(found):
-        best = found[0]
-        low, high = found[:, 1:3], found[:, 1:3] + found[:, 3:5]
+    while len(detections):
+        best = detections[0]
+        low, high = detections[:, 1:3], detections[:, 1:3] + detections[:, 3:5]
         overlap = np.minimum(high, high[0]) - np.maximum(low, low[0])
         shared = np.prod(np.clip(overlap, 0, None), axis=1)
-        area = np.prod(found[:, 3:5], axis=1)
+        area = np.prod(detections[:, 3:5], axis=1)
         iou = shared / np.maximum(area + area[0] - shared, 1e-12)
         group = iou > _MAX_IOU
         group[0] = True
-        weights = found[group, 0] / found[group, 0].sum()
+        weights = detections[group, 0] / detections[group, 0].sum()
         row = np.empty(13)
         row[0] = best[0]
         row[1:3] = weights @ low[group]
         row[3:5] = weights @ high[group] - row[1:3]
-        row[5:] = weights @ found[group, 5:]
+        row[5:] = weights @ detections[group, 5:]
         merged.append(row)
-        found = found[~group]
+        detections = detections[~group]
     return np.array(merged).reshape(-1, 13)
 
 
@@ -168,11 +170,11 @@ def _refine(points: Array, maps: Array) -> None:
     q *= in_columns[:, None, :]
     across, down = q.sum(axis=1), q.sum(axis=2)
     total = np.maximum(across.sum(axis=1), 1e-12)
-    sure = q.max(axis=(1, 2)) >= 0.5
+    confident = q.max(axis=(1, 2)) >= 0.5
     x = (across * columns).sum(axis=1) / total / _HEATMAP
     y = (down * rows).sum(axis=1) / total / _HEATMAP
-    person, joint = person[sure], joint[sure]
-    points[person, joint, 0], points[person, joint, 1] = x[sure], y[sure]
+    person, joint = person[confident], joint[confident]
+    points[person, joint, 0], points[person, joint, 1] = x[confident], y[confident]
 
 
 def decode_world(raw: Array, rois: Array) -> Array:

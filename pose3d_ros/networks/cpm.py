@@ -54,12 +54,12 @@ def centres(heatmap: Array, limit: int = MOST_PEOPLE) -> Array:
     high = ndimage.maximum_filter(values, 3)
     low = ndimage.minimum_filter(values, 3)
     labels, _ = ndimage.label((values == high) & (high - low > _PEAK_CONTRAST))
-    found = []
+    peaks = []
     for rows, columns in ndimage.find_objects(labels):
         row, column = (rows.start + rows.stop - 1) // 2, (columns.start + columns.stop - 1) // 2
         if heatmap[row, column] > _PEAK_HEIGHT:
-            found.append((row, column))
-    return np.array(found[:limit], dtype=int).reshape(-1, 2)
+            peaks.append((row, column))
+    return np.array(peaks[:limit], dtype=int).reshape(-1, 2)
 
 
 def crops(image: Array, people: Array) -> Array:
@@ -71,7 +71,7 @@ def crops(image: Array, people: Array) -> Array:
 
 
 def centre_map() -> Array:
-    """(368, 368) where the network should look; 1 at index 184."""
+    """(368, 368) of the person wanted; 1 at index 184."""
     offset = (np.arange(SIZE) - SIZE // 2) / _CENTRE_SIGMA
     return np.asarray(np.exp(-(offset[:, None] ** 2 + offset**2)), dtype=np.float32)
 
@@ -85,5 +85,5 @@ def joints(heatmaps: Array, height: int = SIZE, width: int = SIZE) -> tuple[Arra
 
 
 def visible(likelihood: Array) -> Array:
-    """(N, 14) whether the published program counts the joint as seen."""
+    """(N, 14) whether the published program counts the joint as visible."""
     return np.asarray(likelihood > _VISIBLE)

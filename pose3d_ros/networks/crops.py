@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Crops of people as virtual cameras that look at them: rotated, undistorted, zoomed.
+"""Crops of people as virtual cameras aimed at them: rotated, undistorted, zoomed.
 
 A crop cut straight out of an image shows people at its edge turned and stretched. A virtual camera
 shows everybody as if in the middle, and what a network says of it is brought back by a rotation.
@@ -31,7 +31,7 @@ _STEPS = {0.3: 4, 1.5: 2}
 def upright(box: Array, size: tuple[int, int]) -> Camera:
     """For images without calibration: a camera whose crop of the box is a plain square cut.
 
-    Its axes are those of a camera that looks at the box's centre, which nobody knows better.
+    Its axes are those of a camera aimed at the box's centre, for want of a calibration.
     """
     x, y, width, height = (float(v) for v in box[:4])
     focal = float(max(size))
@@ -42,7 +42,7 @@ def upright(box: Array, size: tuple[int, int]) -> Camera:
 def look_at(camera: Camera, box: Array, size: int, up: Array | None = None) -> CropCamera | None:
     """The camera of MeTRo's training crops: squared pixels, the box's longer side fills the crop.
 
-    up: (3,) what is up, in the camera's axes. None if the box has no extent or cannot be seen.
+    up: (3,) what is up, in the camera's axes. None if the box is empty or behind the camera.
     """
     return look_at_each(camera, np.asarray(box)[None], size, up)[0]
 
@@ -150,8 +150,8 @@ class Picture:
         if oversampling > 1:
             inverse = inverse @ _scaling(1 / oversampling)
         if not crop.camera.straight:
-            whole, parts = _distorted(crop, size, K, inverse)
-            out = cv2.remap(image, whole, parts, cv2.INTER_LINEAR)
+            map1, map2 = _distorted(crop, size, K, inverse)
+            out = cv2.remap(image, map1, map2, cv2.INTER_LINEAR)
         else:
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             homography = K @ crop.R.T @ inverse
@@ -175,9 +175,9 @@ def _rays(camera: Camera, pixels: Array) -> Array:
     if camera.fisheye:
         return camera.directions(pixels, nearest=True)
     rays = camera.rays(pixels)
-    known = np.isfinite(rays)
-    if not known.all():
-        rays = np.where(known, rays, Camera(K=camera.K, size=camera.size).rays(pixels))
+    finite = np.isfinite(rays)
+    if not finite.all():
+        rays = np.where(finite, rays, Camera(K=camera.K, size=camera.size).rays(pixels))
     return np.column_stack([rays, np.ones(len(pixels))])
 
 
@@ -243,9 +243,9 @@ def _distorted(crop: CropCamera, size: int, K: Array, inverse: Array) -> tuple[A
     else:
         y, x = np.mgrid[:size, :size].reshape(2, -1)
         rays = np.stack([x, y, np.ones(x.size)], axis=1) @ to_rays
-        whole = replace(camera, K=K).project(rays)
-        whole = np.nan_to_num(whole, nan=-_FAR_PX).clip(-_FAR_PX, _FAR_PX).astype(np.float32)
-        points = [whole[:, axis].reshape(size, size) for axis in (0, 1)]
+        pixels = replace(camera, K=K).project(rays)
+        pixels = np.nan_to_num(pixels, nan=-_FAR_PX).clip(-_FAR_PX, _FAR_PX).astype(np.float32)
+        points = [pixels[:, axis].reshape(size, size) for axis in (0, 1)]
     return cv2.convertMaps(*points, cv2.CV_16SC2)  # type: ignore[call-overload,no-any-return]
 
 

@@ -70,14 +70,14 @@ def joints_of(count: int, file: str) -> Joints:
 
 
 def check_joints(file: str, joints: Joints, names: tuple[str, ...], edges: Array | None) -> None:
-    """ModelError if what a file says of its joints is not what is known of them."""
+    """ModelError if what a file says of its joints does not agree with the joint set."""
     if names and names != joints.names:
         raise ModelError(
             f'{file} calls its joints {" ".join(names)}; expected: {" ".join(joints.names)}'
         )
     if edges is not None:
-        told = {frozenset(map(int, pair)) for pair in edges}
-        if told != {frozenset(pair) for pair in joints.edges}:
+        pairs = {frozenset(map(int, pair)) for pair in edges}
+        if pairs != {frozenset(pair) for pair in joints.edges}:
             raise ModelError(f'{file} connects its joints in another way than its joint set does')
 
 

@@ -48,9 +48,9 @@ def decode(
     intersection over union over which the lower score of two boxes goes.
     """
     boxes, scores = [], []
-    for stride, kinds, raw in zip(STRIDES, classes, sides):
+    for stride, shares, raw in zip(STRIDES, classes, sides):
         cells = SIDE // stride
-        score = kinds.reshape(cells * cells, -1)[:, PERSON].astype(float)
+        score = shares.reshape(cells * cells, -1)[:, PERSON].astype(float)
         chosen = np.flatnonzero(score > min_score)
         row, column = np.divmod(chosen, cells)
         centre = (np.stack([column, row], axis=1) + 0.5) * stride

@@ -21,14 +21,14 @@ BODY_HEIGHT_M = 1.8
 NECK, PELVIS, HIPS, SHOULDERS = 0, 2, (6, 12), (3, 9)
 # Slot of each heat map.
 RIGHT_SLOTS = np.array([1, 0, 9, 10, 11, 3, 4, 5, 12, 13, 14, 6, 7, 8, 17, 15, 18, 16])
-# Each limb is read where its outermost joint is seen; the nose is in two, and the second wins.
+# Each limb is read where its outermost joint is visible; the nose is in two, and the second wins.
 GROUPS = ((18, 17, 1), (16, 15, 1), (5, 4, 3), (8, 7, 6), (11, 10, 9), (14, 13, 12))
-FOUND = 0.1
+MIN_SCORE = 0.1
 
 
 @dataclass(frozen=True)
 class Readout:
-    """cells: (P, 19, 2), score: (P, 19), NaN where not found. relative: (P, 19, 3) body heights."""
+    """cells: (P, 19, 2), score: (P, 19), NaN where none. relative: (P, 19, 3) body heights."""
 
     cells: Array
     score: Array
@@ -46,11 +46,11 @@ def read(people: People2D, features: Array, slots: Array, *, published: bool = T
     cells[:, slots] = (people.xy + 0.5) / ENLARGED
     score[:, slots] = people.score
     source = np.full((count, SLOTS), NECK)
-    seen = score > FOUND
+    measured = score > MIN_SCORE
     for group in GROUPS:
         first = np.full(count, -1)
         for slot in reversed(group):
-            first[seen[:, slot]] = slot
+            first[measured[:, slot]] = slot
         good = first >= 0
         for slot in group:
             source[good, slot] = first[good]
@@ -58,8 +58,8 @@ def read(people: People2D, features: Array, slots: Array, *, published: bool = T
     at = cells[person, source]
     if not published and np.isnan(at).any():
         chest = cells[:, SHOULDERS]
-        known = ~np.isnan(chest[..., :1])
-        chest = np.where(known, chest, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        finite = ~np.isnan(chest[..., :1])
+        chest = np.where(finite, chest, 0).sum(axis=1) / np.maximum(finite.sum(axis=1), 1)
         at = np.where(np.isnan(at), chest[:, None], at)
     height, width = features.shape[1:]
     u = np.clip(np.floor(at[..., 0]), 0, width - 1).astype(np.int64)

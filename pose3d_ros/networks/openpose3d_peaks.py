@@ -143,10 +143,10 @@ def _strongest(joint: Array, x: Array, y: Array, score: Array) -> Array:
         near = (joint[step:] == joint[:-step]) & (dx < _NEAR)
         if not near.any():
             break
-        found = np.flatnonzero(near & (dx * dx + dy * dy < _NEAR * _NEAR)).tolist()
-        close += [(k, k + step) for k in found]
+        neighbours = np.flatnonzero(near & (dx * dx + dy * dy < _NEAR * _NEAR)).tolist()
+        close += [(k, k + step) for k in neighbours]
     kept = np.ones(len(joint), bool)
-    # The strongest first; whoever has gone takes nobody along.
+    # The strongest first; a dropped peak drops no other.
     for a, b in sorted(close, key=lambda pair: -max(score[pair[0]], score[pair[1]])):
         if kept[a] and kept[b]:
             kept[b if score[a] >= score[b] else a] = False
@@ -163,7 +163,7 @@ def _published_peaks(heatmaps: Array) -> Peaks:
     lows = np.minimum(heatmaps.min(axis=(1, 2)), 0.0)
     hot = heatmaps >= ((_WARM + lows * _UNDER) / _OVER)[:, None, None]
     rows, columns = hot.any(axis=2), hot.any(axis=1)
-    found: list[tuple[Array, Array, Array]] = []
+    maxima: list[tuple[Array, Array, Array]] = []
     sizes = []
     for k in range(len(heatmaps)):
         ys, xs = np.flatnonzero(rows[k]), np.flatnonzero(columns[k])
@@ -183,13 +183,13 @@ def _published_peaks(heatmaps: Array) -> Peaks:
             order = np.lexsort((y, x))
             good = order[_leftmost(x[order], y[order])]
             x, y, score = x[good], y[good], score[good]
-        found.append((x + x0 * ENLARGED, y + y0 * ENLARGED, score))
+        maxima.append((x + x0 * ENLARGED, y + y0 * ENLARGED, score))
         sizes.append(len(x))
     joint = np.repeat(np.arange(len(heatmaps)), sizes)
-    if not found:
+    if not maxima:
         none = np.zeros(0, np.int64)
         return Peaks(joint, none, none, np.zeros(0, np.float32), np.zeros((0, 2)))
-    x, y, score = (np.concatenate(parts) for parts in zip(*found))
+    x, y, score = (np.concatenate(parts) for parts in zip(*maxima))
     return Peaks(joint, x, y, score, np.zeros((len(x), 2)))
 
 

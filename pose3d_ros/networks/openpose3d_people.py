@@ -28,13 +28,13 @@ LIMBS = (
 _FROM, _TO, _FIELD = np.array(LIMBS).T
 _FILLING = (17, 18)  # limbs that only fill gaps
 _PASS = 0.05
-_HIDDEN = 0.05  # score of a neck that is not seen: under that of any peak
+_HIDDEN = 0.05  # score of a neck that is hidden: under that of any peak
 _MANY_PAIRS = 1000  # for so many it is quicker to enlarge all fields
-_FEW_PAIRS = 100  # so few need no quick look first
-_STAGED_PAIRS = 500  # so many are looked at in stages, which rule most of them out
+_FEW_PAIRS = 100  # so few need no quick test first
+_STAGED_PAIRS = 500  # so many are tested in stages, which rule most of them out
 _SAMPLES = 10
-_QUICK = (5, 2, 7)  # samples whose cells are looked at first
-# Order in which samples are looked at: the middle tells most.
+_QUICK = (5, 2, 7)  # samples whose cells are tested first
+# Order in which samples are tested: the middle decides most.
 _STAGES = ((5,), (2, 7), (0, 1, 3, 4, 6, 8, 9))
 
 
@@ -50,7 +50,7 @@ class _Pairs:
 
 @dataclass(frozen=True)
 class People2D:
-    """xy: (P, 18, 2) enlarged pixels, score: (P, 18), NaN where not found.
+    """xy: (P, 18, 2) enlarged pixels, score: (P, 18), NaN where there is none.
 
     count: (P,) joints, those of gap-filling limbs not counted. total: (P,) of peaks and limbs.
     """
@@ -70,19 +70,19 @@ def extract(heatmaps: Array, pafs: Array, *, published: bool = True) -> People2D
 
     published: as the published programs do to the last peak. Else plateaus are peaks too, the
     strongest of close peaks stays, positions are refined below a pixel, and people whose neck is
-    hidden keep together if both shoulders are seen.
+    hidden keep together if both shoulders are visible.
     """
     peaks = find_peaks(heatmaps[:JOINTS], published=published)
     pairs = _pairs(peaks, pafs, published)
     if not published:
-        known = _with_hidden_necks(peaks, pairs, pafs)
-        if known is not peaks:
-            peaks, pairs = known, _pairs(known, pafs, published)
+        completed = _with_hidden_necks(peaks, pairs, pafs)
+        if completed is not peaks:
+            peaks, pairs = completed, _pairs(completed, pafs, published)
     return _assemble(peaks, _connections(pairs))
 
 
 class _Fields:
-    """Affinity fields (38, H, W) float32, read as if enlarged: wholly, or only where looked at."""
+    """Affinity fields (38, H, W) float32, read as if enlarged: wholly, or only where read."""
 
     def __init__(self, pafs: Array, *, wholly: bool = False) -> None:
         self.pafs = np.ascontiguousarray(pafs)
@@ -127,7 +127,7 @@ def _phase_weights() -> Array:
 def _scored(
     fields: _Fields, limb: Array, ax: Array, ay: Array, bx: Array, by: Array
 ) -> tuple[Array, Array]:
-    """Indices and scores of the pairs of points A, B whose whole way follows the limb's field."""
+    """Indices and scores of the pairs of points A, B whose line follows the limb's field."""
     dx, dy = (bx - ax).astype(np.float64), (by - ay).astype(np.float64)
     length = np.hypot(dx, dy)
     left = np.flatnonzero(length > 0)
@@ -154,7 +154,7 @@ def _scored(
 def _along_cells(pafs: Array, limb: Array, ax: Array, ay: Array, bx: Array, by: Array) -> Array:
     """Indices of the pairs of points A, B between which the cells have a field along the limb.
 
-    A quick look at three cells of the way, before enlarged pixels are worked out.
+    A quick test of three cells of the line, before enlarged pixels are worked out.
     """
     _, height, width = pafs.shape
     flat, field = pafs.reshape(-1), (_FIELD * (height * width)).astype(np.int32)[limb]
@@ -280,7 +280,7 @@ def _assemble(peaks: Peaks, chosen: list[list[tuple[int, int, float]]]) -> Peopl
 
 
 def _with_hidden_necks(peaks: Peaks, pairs: _Pairs, pafs: Array) -> Peaks:
-    """Peaks with necks added half-way between shoulders that lack one and are seen as a pair.
+    """Peaks with necks added half-way between shoulders that lack one and are a pair.
 
     Without its neck a person falls apart into limbs. The field from neck to shoulder tells which
     shoulders belong together; the score of an added neck is under that of any peak.

@@ -15,7 +15,7 @@ from ..networks.metro import Variant
 from ..types import Array, Frame
 from .crops import Picture, upright, varied
 
-Look = Callable[[Camera, Array, int], 'list[CropCamera | None]']
+CropCameras = Callable[[Camera, Array, int], 'list[CropCamera | None]']
 
 
 @dataclass(eq=False)
@@ -32,10 +32,10 @@ class Person:
 
 
 class CropMaker:
-    """Makes the views of everybody; look: cameras of the plain crops, of that side, of boxes."""
+    """Makes the views of everybody; cameras_of: plain crops of a camera, boxes and a side."""
 
-    def __init__(self, side: int, look: Look) -> None:
-        self._side, self._look = side, look
+    def __init__(self, side: int, cameras_of: CropCameras) -> None:
+        self._side, self._cameras_of = side, cameras_of
         self._pool = ThreadPoolExecutor(1, thread_name_prefix='crops')
 
     def people(
@@ -45,22 +45,23 @@ class CropMaker:
         variants: Sequence[Variant],
         linear: bool,
     ) -> list[Person]:
-        """Everybody whose box can be seen.
+        """Everybody whose box a camera can show.
 
         linear: pixels are averaged as light, as MeTRAbs does.
         """
         people = []
-        for k, (frame, found) in enumerate(zip(frames, boxes)):
+        for k, (frame, frame_boxes) in enumerate(zip(frames, boxes)):
             picture = Picture(frame.image)
             light = Picture(frame.image, linear=True) if linear else picture
             if frame.camera is not None:
-                crops = self._look(frame.camera, found, self._side)
+                crops = self._cameras_of(frame.camera, frame_boxes, self._side)
             else:
                 # Without calibration each box has a camera of its own.
                 crops = [
-                    self._look(upright(box, frame.size), box[None], self._side)[0] for box in found
+                    self._cameras_of(upright(box, frame.size), box[None], self._side)[0]
+                    for box in frame_boxes
                 ]
-            for box, crop in zip(found, crops):
+            for box, crop in zip(frame_boxes, crops):
                 if crop is None:
                     continue
                 views = tuple(

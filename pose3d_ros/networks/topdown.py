@@ -68,16 +68,16 @@ def yolox_people(
 ) -> tuple[Array, Array, Array]:
     """Boxes, scores and classes after suppression in each class by itself."""
     boxes, scores = yolox_boxes(raw, size, ratio)
-    found: list[tuple[Array, Array, Array]] = []
-    for kind in range(scores.shape[1]):
-        rows = np.flatnonzero(scores[:, kind] > min_score)
+    detections: list[tuple[Array, Array, Array]] = []
+    for label in range(scores.shape[1]):
+        rows = np.flatnonzero(scores[:, label] > min_score)
         if not len(rows):
             continue
-        kept = rows[nms(boxes[rows], scores[rows, kind], overlap)]
-        found.append((boxes[kept], scores[kept, kind], np.full(len(kept), kind)))
-    if not found:
+        kept = rows[nms(boxes[rows], scores[rows, label], overlap)]
+        detections.append((boxes[kept], scores[kept, label], np.full(len(kept), label)))
+    if not detections:
         return np.zeros((0, 4)), np.zeros(0), np.zeros(0, int)
-    b, s, c = (np.concatenate(part) for part in zip(*found))
+    b, s, c = (np.concatenate(part) for part in zip(*detections))
     return b, s, c
 
 
@@ -111,7 +111,7 @@ def warp_matrix(centre: Array, extent: Array, size: Size, udp: bool = False) -> 
 
 
 def crop(image: Array, centre: Array, extent: Array, size: Size) -> Array:
-    """The part of the image that the network looks at."""
+    """The part of the image that the crop covers."""
     matrix = warp_matrix(centre, extent, size)
     return np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR))
 

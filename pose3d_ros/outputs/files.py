@@ -48,11 +48,11 @@ class PartFile:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_class: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
+        if error_class is None:
             self.commit()
         else:
             self.discard()

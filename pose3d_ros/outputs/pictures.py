@@ -14,6 +14,7 @@ from ..drawing.style import confident_joints
 from ..drawing.view3d import View3D
 from ..errors import OutputError
 from ..types import Array, Frame, FrameResult, Pose3D
+from . import Run
 from .files import PartFile, write_bytes, writing
 
 
@@ -35,6 +36,11 @@ class Pictures:
         else:
             _encoded_suffix(self._path)
             PartFile(self._path).discard()  # fail now, not after the run
+
+    @classmethod
+    def open(cls, path: str, run: Run) -> Pictures:
+        """Of a run."""
+        return cls(path, each=run.unrelated)
 
     def write(self, index: int, result: FrameResult) -> None:
         """Add a frame."""
@@ -91,7 +97,7 @@ def scaled(poses: Sequence[Pose3D], factor: float) -> list[Pose3D]:
 
 
 def _encoded_suffix(path: Path) -> str:
-    known = ('.png', '.jpg', '.jpeg', '.webp')
-    if path.suffix.lower() not in known:
-        raise OutputError(f'cannot write {path}: pictures are {" ".join(known)}')
+    suffixes = ('.png', '.jpg', '.jpeg', '.webp')
+    if path.suffix.lower() not in suffixes:
+        raise OutputError(f'cannot write {path}: pictures are {" ".join(suffixes)}')
     return path.suffix.lower()

@@ -25,6 +25,7 @@ from ..types import (
     PositionSource,
     TrackingState,
 )
+from . import Run
 from .files import PartFile, StandardOutput, open_text, writing
 
 Array = NDArray[Any]
@@ -76,6 +77,11 @@ class JsonLines:
             }
         )
 
+    @classmethod
+    def open(cls, path: str, run: Run) -> JsonLines:
+        """Of a run."""
+        return cls(path, run.skeleton, run.info, run.source)
+
     def write(self, index: int, result: FrameResult) -> None:
         """Add a frame."""
         self._line(frame_record(index, result.frame, result.people))
@@ -111,6 +117,11 @@ class Csv:
         self._writer = csv.writer(self._file, lineterminator='\n')
         with writing(path):
             self._writer.writerow(self.COLUMNS)
+
+    @classmethod
+    def open(cls, path: str, run: Run) -> Csv:
+        """Of a run."""
+        return cls(path)
 
     def write(self, index: int, result: FrameResult) -> None:
         """Add a frame."""

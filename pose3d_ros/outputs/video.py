@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..drawing.overlay import overlay
 from ..drawing.view3d import View3D
 from ..types import Frame, FrameResult, Pose3D
+from . import Run
 from .files import PartFile, writing
 
 Array = NDArray[Any]
@@ -50,6 +51,11 @@ class AnnotatedVideo:
         self._size: tuple[int, int] | None = None
         self._encoder: _Encoder | None = None
 
+    @classmethod
+    def open(cls, path: str, run: Run) -> AnnotatedVideo:
+        """Of a run."""
+        return cls(path, run.fps)
+
     def write(self, index: int, result: FrameResult) -> None:
         """Add a frame."""
         picture = (self._render or self.picture)(result.frame, result.people)
@@ -71,7 +77,7 @@ class AnnotatedVideo:
         if self._size is None:
             # H.264 wants even numbers.
             self._size = (picture.shape[1] // 2 * 2, picture.shape[0] // 2 * 2)
-            self._encoder = self._open(self._size)
+            self._encoder = self._new_encoder(self._size)
         if self._encoder is not None:
             with writing(self._part.target):
                 self._encoder.add(_fitted(picture, self._size), stamp_ns)
@@ -96,7 +102,7 @@ class AnnotatedVideo:
                 self._encoder.finish()
         self._part.discard()
 
-    def _open(self, size: tuple[int, int]) -> _Encoder:
+    def _new_encoder(self, size: tuple[int, int]) -> _Encoder:
         with writing(self._part.target):
             if find_spec('av') is not None:
                 return _AvEncoder(self._part.path, size, self._fps)

@@ -12,6 +12,7 @@ import numpy as np
 from ..drawing.style import bones, confident_joints, label_of, side_colour
 from ..errors import ConfigError
 from ..types import FrameResult, Pose3D
+from . import Run
 from .files import PartFile, writing
 
 
@@ -24,10 +25,8 @@ class RerunViewer:
 
     def __init__(self, recording: str | Path = '') -> None:
         """recording: file to write instead of opening a window. Raises ConfigError, OutputError."""
-        try:
-            import rerun
-        except ImportError as error:
-            raise ConfigError('--show needs rerun-sdk: pip install "pose3d_ros[show]"') from error
+        import rerun
+
         self._rr: Any = rerun
         self._part = PartFile(recording) if recording else None
         self._stream = rerun.RecordingStream('pose3d')
@@ -41,6 +40,11 @@ class RerunViewer:
                 raise ConfigError(f'--show: the Rerun viewer does not start: {error}') from error
         self._stream.log('camera', rerun.ViewCoordinates.RDF, static=True)
         self._shown: set[str] = set()
+
+    @classmethod
+    def open(cls, path: str, run: Run) -> RerunViewer:
+        """Of a run; path: '' for a window."""
+        return cls(path)
 
     def write(self, index: int, result: FrameResult) -> None:
         """Show a frame."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of a checkout that follow from settings and joint conventions: config/, tables in docs/.
+"""Files of a checkout that follow from tables of the package: config/, tables in docs/.
 
 `python -m pose3d_ros.settings.generated` writes them.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from ..outputs import formats_markdown
 from ..skeleton import SKELETONS, Skeleton, conversion
 from .declare import Setting, Value, settings_of
 from .estimators import ESTIMATORS, defaults_of, options_of
@@ -120,9 +121,11 @@ def generated(root: Path) -> dict[Path, str]:
     for name in ESTIMATORS:
         files[root / 'config' / 'estimators' / f'{name}.yaml'] = estimator_yaml(name)
     ros2, skeletons = root / 'docs' / 'ros2.md', root / 'docs' / 'skeletons.md'
+    outputs = root / 'docs' / 'outputs.md'
     files[ros2] = _filled(ros2.read_text(encoding='utf-8'), 'settings', to_markdown())
     text = _filled(skeletons.read_text(encoding='utf-8'), 'conversions', conversions_markdown())
     files[skeletons] = _filled(text, 'conventions', conventions_markdown())
+    files[outputs] = _filled(outputs.read_text(encoding='utf-8'), 'formats', formats_markdown())
     return files
 
 

@@ -20,18 +20,18 @@ T = TypeVar('T')
 ROS_PARAMETERS = ('use_sim_time', 'qos_overrides', 'start_type_description_service')
 
 
-def from_mapping(kind: type[T], values: Mapping[str, Any], origin: str = '') -> T:
+def from_mapping(config_class: type[T], values: Mapping[str, Any], origin: str = '') -> T:
     """Build a config dataclass from flat or nested names; ConfigError on any that is unknown.
 
     Keys `<estimator>.<name>` (or a mapping under the estimator's name) become `options`; those of
     other estimators are left alone, so that one file can serve several. What is not set has the
     estimator's own default, if it has one.
     """
-    known = {item.name: item for item in settings_of(kind)}
+    settings = {item.name: item for item in settings_of(config_class)}
     where = f'{origin}: ' if origin else ''
     plain: dict[str, Any] = {}
     options: dict[str, dict[str, Any]] = {}
-    name = str(values.get('estimator', known['estimator'].default))
+    name = str(values.get('estimator', settings['estimator'].default))
     for key, value in _leaves(values):
         # An estimator of another package has dots in its own name.
         own = key == name or key.startswith(f'{name}.')
@@ -40,11 +40,11 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], origin: str = '') -> 
             options.setdefault(head, {})
         elif tail:
             options.setdefault(head, {})[tail] = value
-        elif key in known:
-            plain[key] = _checked(known[key], value, where)
+        elif key in settings:
+            plain[key] = _checked(settings[key], value, where)
         else:
-            raise ConfigError(f'{where}unknown setting {key!r}{_hint(key, known)}')
-    estimator = str(plain.get('estimator', known['estimator'].default))
+            raise ConfigError(f'{where}unknown setting {key!r}{_hint(key, settings)}')
+    estimator = str(plain.get('estimator', settings['estimator'].default))
     for head in options:
         if head != estimator and head not in ESTIMATORS:
             raise ConfigError(f'{where}unknown setting {head!r}{_hint(head, ESTIMATORS.table)}')
@@ -56,12 +56,12 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], origin: str = '') -> 
         if key not in allowed:
             raise ConfigError(f'{where}unknown setting {estimator}.{key}{_hint(key, allowed)}')
         chosen[key] = _checked(allowed[key], value, where)
-    return kind(**plain, options=chosen)  # type: ignore[call-arg]
+    return config_class(**plain, options=chosen)  # type: ignore[call-arg]
 
 
-def load_yaml(kind: type[T], path: str | Path) -> T:
+def load_yaml(config_class: type[T], path: str | Path) -> T:
     """Read settings from a YAML file, plain or in the form of a ROS parameters file."""
-    return from_mapping(kind, read_yaml(path), origin=str(path))
+    return from_mapping(config_class, read_yaml(path), origin=str(path))
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -104,6 +104,6 @@ def _checked(item: Setting, value: Any, where: str) -> Value:
         raise ConfigError(f'{where}{error}') from None
 
 
-def _hint(key: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(key, list(known), n=1)
+def _hint(key: str, names: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(key, list(names), n=1)
     return f'; did you mean {close[0]!r}?' if close else ''

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips with exact ground truth, and the rules by which people in them count as found.
+"""Clips with exact ground truth, and the rules by which people in them count as detected.
 
 A clip is `<name>.mp4` with `<name>.npz`, which holds joint_names (N,), joints_cam (T, P, N, 3)
 metres in the camera's optical frame, joints_px (T, P, N, 2) pixels, in_image (T, P, N), K (3, 3)
@@ -61,8 +61,8 @@ _SPINE = (('pelvis', 'spine'), ('spine', 'thorax'), ('thorax', 'neck'), ('neck',
 class Matches:
     """One frame's predictions and people.
 
-    pairs: index of the prediction, index of the person. expected: people who should be found.
-    false_people: predictions that are nobody.
+    pairs: index of the prediction, index of the person. expected: people who should be detected.
+    false_people: predictions that match no person.
     """
 
     pairs: list[tuple[int, int]]
@@ -75,8 +75,8 @@ class Clip:
     """A video with ground truth of P people and the 13 scored joints.
 
     xyz: (T, P, 13, 3) metres, camera optical frame. pixels: (T, P, 13, 2). expected: (T, P), who
-    is to be found: one scored joint lies inside the image, or, where the clip tells visibility, a
-    third of the person can be seen and ten joints lie inside the image. visibility: (T, P, 13) and
+    is to be detected: one scored joint lies inside the image, or, where the clip has visibility, a
+    third of the person is visible and ten joints lie inside the image. visibility: (T, P, 13) and
     present (T, P) as in the file, None if it has none. extent: (T, P) pixels, the longer side of
     all the person's joints. height_m: (P,) metres, as in the file, else the sum of the bones from
     heel to head; None if the file tells neither. rotation, translation: (T, 3, 3), (T, 3) metres
@@ -137,7 +137,7 @@ class Clip:
         )
 
     def _match_by_limbs(self, index: int, pixels: Array) -> Matches:
-        """Nearest both ways, by joints that nobody else hides; nobody stands where all are far."""
+        """Nearest both ways, by joints that no other person hides; no match where all are far."""
         assert self.visibility is not None
         assert self.present is not None
         expected = self.expected[index]
@@ -151,7 +151,7 @@ class Clip:
         shown = (visibility > 0) & (visibility < _HIDDEN_BY_OTHERS)
         near = metrics.median_over_joints(np.where(shown, distance, np.nan))
         near /= self.extent[index, people]
-        # A person of whom no limb can be seen is still somebody: all their joints count.
+        # A person of whom no limb is visible still counts: all their joints count.
         anywhere = metrics.median_over_joints(distance) / self.extent[index, people]
         near, anywhere = (np.where(np.isfinite(v), v, np.inf) for v in (near, anywhere))
         pairs = []

@@ -27,7 +27,7 @@ _HIPS = [JOINTS.index('left_hip'), JOINTS.index('right_hip')]
 
 @dataclass
 class ClipResult:
-    """What was found in a clip.
+    """What was detected in a clip.
 
     predicted, pixels, truth, truth_pixels: (N, 13, 3 or 2), one row per match of a person and a
     prediction; absolute: (N,) whether the prediction is measured from the camera; covariance:
@@ -133,7 +133,7 @@ def find_clips(folder: str | Path = '', names: Sequence[str] = ()) -> list[Clip]
 
 
 def default_folder() -> Path:
-    """Where clips are looked for: $POSE3D_DATA (or its folder synthetic), else the bundled ones."""
+    """Where clips lie: $POSE3D_DATA (or its folder synthetic), else the bundled ones."""
     named = os.environ.get('POSE3D_DATA')
     if named:
         inner = Path(named) / 'synthetic'

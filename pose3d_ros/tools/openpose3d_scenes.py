@@ -47,7 +47,7 @@ class Scene:
 def draw(
     count: int, size: tuple[int, int] = (56, 32), *, hidden: tuple[int, ...] = (), seed: int = 0
 ) -> Scene:
-    """Maps of people who stand in rows. size: columns and rows of cells. hidden: slots not seen."""
+    """Maps of people who stand in rows. size: columns and rows of cells. hidden: slots left out."""
     rng = np.random.default_rng(seed)
     columns, rows = size
     relative, cells = np.zeros((count, SLOTS, 3)), np.zeros((count, SLOTS, 2))

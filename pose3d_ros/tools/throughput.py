@@ -32,7 +32,7 @@ class Throughput:
     """
 
     people: int | None
-    found: int = 0
+    detected: int = 0
     network_ms: list[float] = field(default_factory=list)
     latency_ms: list[float] = field(default_factory=list)
     added_ms: list[float] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Throughput:
         """All numbers, for JSON."""
         return {
             'people': self.people,
-            'found': self.found,
+            'found': self.detected,
             'network_ms': _spread(self.network_ms),
             'latency_ms': _spread(self.latency_ms),
             'added_latency_ms': _spread(self.added_ms),
@@ -89,12 +89,12 @@ def throughput(
             if result.people is not None:
                 rehearsal.show(result.people)
             pipeline.reset()
-            found = Throughput(result.people)
+            measured = Throughput(result.people)
             bare = _bare(estimator, frames[0])
-            _one_by_one(pipeline, frames, bare, found)
-            _overlapping(pipeline, frames, bare, found)
+            _one_by_one(pipeline, frames, bare, measured)
+            _overlapping(pipeline, frames, bare, measured)
             if turn:
-                _add(result, found)
+                _add(result, measured)
     return results
 
 
@@ -115,7 +115,7 @@ def _one_by_one(
         middle = time.perf_counter()
         out = pipeline.process(frame)
         latency = (time.perf_counter() - middle) * 1e3
-        stages, result.found = out.timings, len(out.people)
+        stages, result.detected = out.timings, len(out.people)
         result.network_ms.append((middle - start) * 1e3)
         result.latency_ms.append(latency)
         result.added_ms.append(latency - stages['network'] - stages['decode'])
@@ -155,11 +155,11 @@ def _path_s(pipeline: Pipeline, frames: Sequence[Frame]) -> float:
     return done[-1] - done[0]
 
 
-def _add(total: Throughput, found: Throughput) -> None:
-    total.found = found.found
+def _add(total: Throughput, part: Throughput) -> None:
+    total.detected = part.detected
     for name in ('network_ms', 'latency_ms', 'added_ms', 'network_fps', 'path_fps'):
-        getattr(total, name).extend(getattr(found, name))
-    for name, values in found.stages.items():
+        getattr(total, name).extend(getattr(part, name))
+    for name, values in part.stages.items():
         total.stages.setdefault(name, []).extend(values)
 
 

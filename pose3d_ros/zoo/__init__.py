@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model zoo: which models are known, where their files come from and where they are stored.
+"""The model zoo: the registered models, where their files come from and where they are stored.
 
 >>> model = find_model('blazepose', 'detector', 'landmarks')
 >>> model.files['landmarks'], model.precision['landmarks']

@@ -32,7 +32,7 @@ def compare(graph: Path, onnx: Path) -> float:
     image = np.kron(coarse, np.ones((8, 8, 8)))[None][tuple(slice(size) for size in fixed)]
     if fixed[1] == 3:  # planes are normalised ones, by the habit of networks
         image = (image - 127.5) / 60
-    found = []
+    results = []
     for path, backend, device in ((graph, 'openvino', 'CPU'), (onnx, 'onnxruntime', 'cpu')):
         spec = NetworkSpec(
             path,
@@ -41,10 +41,10 @@ def compare(graph: Path, onnx: Path) -> float:
             batched=False,
         )
         network = load_network(spec, RuntimeOptions(device=device), backend)
-        found.append(network({'image': image.astype(np.float32)}))
+        results.append(network({'image': image.astype(np.float32)}))
     errors = [
-        np.quantile(np.abs(found[1][output] - value), 1 - MAY_DIFFER) / max(value.std(), 1e-9)
-        for output, value in found[0].items()
+        np.quantile(np.abs(results[1][output] - value), 1 - MAY_DIFFER) / max(value.std(), 1e-9)
+        for output, value in results[0].items()
     ]
     worst = float(max(errors))
     if not worst <= TOLERANCE:

@@ -52,7 +52,7 @@ class _Job:
     root: Path
     part: Path
     progress: bool
-    known: Mapping[str, Entry]
+    registry: Mapping[str, Entry]
 
 
 def fetch(
@@ -60,13 +60,13 @@ def fetch(
     models_dir: str | Path = '',
     *,
     progress: bool = True,
-    known: Mapping[str, Entry] | None = None,
+    registry: Mapping[str, Entry] | None = None,
 ) -> Path:
     """Fetch what is missing or damaged of a model and return its folder.
 
     Files appear under their names only when they are whole and verified; after a failure nothing
-    is left behind. Several processes may fetch the same model at once. progress: on stderr. known:
-    the models that may share files with this one (default: the registry).
+    is left behind. Several processes may fetch the same model at once. progress: on stderr.
+    registry: of models that may share files with this one (default: the package's own).
 
     Raises ModelError that says what is wrong.
     """
@@ -84,8 +84,8 @@ def fetch(
                 filelock.FileLock(Path(name) / _LOCK),
             ):
                 part = Path(name)
-                known = load_registry() if known is None else known
-                _fetch_into(_Job(entry, root, part, progress, known), missing)
+                registry = load_registry() if registry is None else registry
+                _fetch_into(_Job(entry, root, part, progress, registry), missing)
                 folder.mkdir(exist_ok=True)
                 _hold_fast(part, folder, missing)
                 for item in missing:
@@ -166,7 +166,7 @@ def _require(part: Path, size: int) -> None:
 
 def _copied(item: FileEntry, job: _Job) -> bool:
     """Whether another model has the very file, which is then here too."""
-    place = copy_of(item, job.entry, job.root, job.known)
+    place = copy_of(item, job.entry, job.root, job.registry)
     if place is None:
         return False
     shutil.copyfile(place, job.part / item.file)
@@ -253,7 +253,7 @@ def _single_files(items: list[FileEntry], url: str, npm: Npm, job: _Job) -> None
 
 
 def _from_archive(items: list[FileEntry], npm: Npm, job: _Job) -> None:
-    others = wanted_by_others(npm, job.entry, job.root, job.known)
+    others = wanted_by_others(npm, job.entry, job.root, job.registry)
     sizes = [item.size for item in (*items, *others.values())]
     _require(job.part, sum(sizes) + 2 * npm.size)
     if job.progress:
@@ -286,13 +286,13 @@ def _take_out(item: FileEntry, part: Path, entry: Entry) -> None:
     path = part / _ARCHIVE
     try:
         with zipfile.ZipFile(path) as archive:
-            found = [n for n in archive.namelist() if f'/{n}'.endswith(f'/{item.archive}')]
-            if len(found) != 1:
+            members = [n for n in archive.namelist() if f'/{n}'.endswith(f'/{item.archive}')]
+            if len(members) != 1:
                 raise ModelError(
-                    f'model {entry.name}: {item.url} has {len(found)} files {item.archive}; '
+                    f'model {entry.name}: {item.url} has {len(members)} files {item.archive}; '
                     f'it has {", ".join(archive.namelist()[:10])}'
                 )
-            with archive.open(found[0]) as source, (part / item.file).open('wb') as target:
+            with archive.open(members[0]) as source, (part / item.file).open('wb') as target:
                 shutil.copyfileobj(source, target)
     except zipfile.BadZipFile as error:
         raise ModelError(
@@ -353,7 +353,7 @@ def _readable_errors(entry: Entry, root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = {
+        cause = {
             errno.ENOSPC: 'the disk is full',
             errno.EDQUOT: 'the disk quota is used up',
             errno.EROFS: 'the folder is read-only',
@@ -361,6 +361,6 @@ def _readable_errors(entry: Entry, root: Path) -> Iterator[None]:
             errno.EPERM: 'the folder may not be written to',
         }.get(error.errno or 0, 'failed')
         raise ModelError(
-            f'cannot store model {entry.name} in {root}: {kind} ({reason(error)}); another folder '
+            f'cannot store model {entry.name} in {root}: {cause} ({reason(error)}); another folder '
             'can be named with --models-dir, the setting models_dir or $POSE3D_MODELS'
         ) from error

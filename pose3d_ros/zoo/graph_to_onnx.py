@@ -21,7 +21,7 @@ from .graphdef import Node
 
 Array = NDArray[Any]
 
-_KINDS = {
+_DTYPES = {
     graphdef.FLOAT: onnx_file.FLOAT,
     graphdef.INT32: onnx_file.INT32,
     graphdef.INT64: onnx_file.INT64,
@@ -54,7 +54,7 @@ def convert(
     inputs = [node for node in nodes.values() if node.op == 'Placeholder']
     translation.graph.write(
         target,
-        [(f'{node.name}:0', _KINDS[node.integer('dtype')], node.shape or ()) for node in inputs],
+        [(f'{node.name}:0', _DTYPES[node.integer('dtype')], node.shape or ()) for node in inputs],
         [(f'{name}:0', onnx_file.FLOAT, shape) for name, shape in results.items()],
     )
 
@@ -126,13 +126,13 @@ class _Translation:
             return self.graph.constant(self.constants[name].astype(np.int64))
         return self.graph.add('Cast', name, to=onnx_file.INT64)
 
-    def whole(self, values: Sequence[int]) -> str:
+    def integers(self, values: Sequence[int]) -> str:
         """A constant of integers."""
         return self.graph.constant(np.array(values, np.int64))
 
 
 def _cast(t: _Translation, node: Node) -> None:
-    t.put(node, 'Cast', _tensor(node.inputs[0]), to=_KINDS[node.integer('DstT')])
+    t.put(node, 'Cast', _tensor(node.inputs[0]), to=_DTYPES[node.integer('DstT')])
 
 
 def _convolution(t: _Translation, node: Node) -> None:
@@ -178,10 +178,10 @@ def _check_layout(node: Node) -> None:
 
 
 def _padding(node: Node) -> str:
-    kinds = {'SAME': 'SAME_UPPER', 'VALID': 'VALID'}
-    if node.text('padding') not in kinds:
+    modes = {'SAME': 'SAME_UPPER', 'VALID': 'VALID'}
+    if node.text('padding') not in modes:
         raise ValueError(f'{node.name}: padding {node.text("padding")} is not known')
-    return kinds[node.text('padding')]
+    return modes[node.text('padding')]
 
 
 def _bias(t: _Translation, node: Node) -> None:
@@ -221,7 +221,7 @@ def _resize(t: _Translation, node: Node) -> None:
     elif node.integer('align_corners'):
         mode = 'align_corners'
     planes = t.graph.add('Transpose', x, perm=_PLANES_FIRST)
-    start = t.graph.add('Slice', t.graph.add('Shape', planes), t.whole([0]), t.whole([2]))
+    start = t.graph.add('Slice', t.graph.add('Shape', planes), t.integers([0]), t.integers([2]))
     sizes = t.graph.add('Concat', start, t.wide(size), axis=0)
     y = t.graph.add(
         'Resize', planes, '', '', sizes, mode='linear', coordinate_transformation_mode=mode
@@ -231,7 +231,7 @@ def _resize(t: _Translation, node: Node) -> None:
 
 def _pad(t: _Translation, node: Node) -> None:
     before, after = t.value(node, 1).T
-    inputs = [_tensor(node.inputs[0]), t.whole([*before, *after])]
+    inputs = [_tensor(node.inputs[0]), t.integers([*before, *after])]
     if node.op == 'PadV2':
         inputs.append(_tensor(node.inputs[2]))
     t.put(node, 'Pad', *inputs)
@@ -243,7 +243,7 @@ def _pad(t: _Translation, node: Node) -> None:
 def _shape(t: _Translation, node: Node) -> None:
     op = 'Size' if node.op == 'Size' else 'Shape'
     shape = t.graph.add(op, _tensor(node.inputs[0]))
-    t.put(node, 'Cast', shape, to=_KINDS[node.integer('out_type', graphdef.INT32)])
+    t.put(node, 'Cast', shape, to=_DTYPES[node.integer('out_type', graphdef.INT32)])
 
 
 def _reshape(t: _Translation, node: Node) -> None:
@@ -253,12 +253,12 @@ def _reshape(t: _Translation, node: Node) -> None:
 
 def _expand_dims(t: _Translation, node: Node) -> None:
     axis = int(t.value(node, 1))
-    t.put(node, 'Unsqueeze', _tensor(node.inputs[0]), t.whole([axis]))
+    t.put(node, 'Unsqueeze', _tensor(node.inputs[0]), t.integers([axis]))
 
 
 def _squeeze(t: _Translation, node: Node) -> None:
     axes = node.integers('squeeze_dims')
-    t.put(node, 'Squeeze', _tensor(node.inputs[0]), *([t.whole(axes)] if axes else []))
+    t.put(node, 'Squeeze', _tensor(node.inputs[0]), *([t.integers(axes)] if axes else []))
 
 
 def _transpose(t: _Translation, node: Node) -> None:
@@ -295,18 +295,18 @@ def _strided_slice(t: _Translation, node: Node) -> None:
     x = _tensor(node.inputs[0])
     cuts = [c for c in cuts if c[1:] != (0, np.iinfo(np.int64).max, 1)]
     if cuts:
-        axes, starts, stops, by = (t.whole(column) for column in zip(*cuts))
+        axes, starts, stops, by = (t.integers(column) for column in zip(*cuts))
         x = t.graph.add('Slice', x, starts, stops, axes, by)
     if fresh:
-        x = t.graph.add('Unsqueeze', x, t.whole(fresh))
+        x = t.graph.add('Unsqueeze', x, t.integers(fresh))
     if gone:
-        x = t.graph.add('Squeeze', x, t.whole(gone))
+        x = t.graph.add('Squeeze', x, t.integers(gone))
     t.put(node, 'Identity', x)
 
 
 def _pack(t: _Translation, node: Node) -> None:
     axis = node.integer('axis')
-    rows = [t.graph.add('Unsqueeze', _tensor(x), t.whole([axis])) for x in node.inputs]
+    rows = [t.graph.add('Unsqueeze', _tensor(x), t.integers([axis])) for x in node.inputs]
     t.put(node, 'Concat', *rows, axis=axis)
 
 
@@ -315,7 +315,7 @@ def _unpack(t: _Translation, node: Node) -> None:
     parts = [f'{node.name}:{k}/part' for k in range(count)]
     t.graph.add_many('Split', [_tensor(node.inputs[0])], parts, {'axis': axis})
     for k, part in enumerate(parts):
-        t.graph.add('Squeeze', part, t.whole([axis]), name=f'{node.name}:{k}')
+        t.graph.add('Squeeze', part, t.integers([axis]), name=f'{node.name}:{k}')
 
 
 def _concat(t: _Translation, node: Node) -> None:
@@ -350,19 +350,19 @@ def _reduce(t: _Translation, node: Node) -> None:
     axes = [int(v) for v in np.atleast_1d(t.value(node, 1))]
     x, keep = _tensor(node.inputs[0]), node.integer('keep_dims')
     if node.op == 'Sum':
-        t.put(node, 'ReduceSum', x, t.whole(axes), keepdims=keep)
+        t.put(node, 'ReduceSum', x, t.integers(axes), keepdims=keep)
     else:  # its axes are no input before opset 18
         t.put(node, 'ReduceMax', x, axes=axes, keepdims=keep)
 
 
 def _arg_max(t: _Translation, node: Node) -> None:
     axis = int(t.value(node, 1))
-    found = t.graph.add('ArgMax', _tensor(node.inputs[0]), axis=axis, keepdims=0)
-    t.put(node, 'Cast', found, to=_KINDS[node.integer('output_type', graphdef.INT64)])
+    index = t.graph.add('ArgMax', _tensor(node.inputs[0]), axis=axis, keepdims=0)
+    t.put(node, 'Cast', index, to=_DTYPES[node.integer('output_type', graphdef.INT64)])
 
 
 def _top_k(t: _Translation, node: Node) -> None:
-    count = t.whole([int(t.value(node, 1))])
+    count = t.integers([int(t.value(node, 1))])
     wide = f'{node.name}:1/wide'
     t.graph.add_many('TopK', [_tensor(node.inputs[0]), count], [f'{node.name}:0', wide])
     t.graph.add('Cast', wide, name=f'{node.name}:1', to=onnx_file.INT32)

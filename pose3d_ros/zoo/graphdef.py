@@ -27,7 +27,7 @@ TYPES: dict[int, Any] = {
     FLOAT: np.float32, DOUBLE: np.float64, INT32: np.int32, INT64: np.int64, BOOL: np.bool_,
     HALF: np.float16,
 }  # fmt: skip
-CODES = {np.dtype(kind): code for code, kind in TYPES.items()}
+CODES = {np.dtype(dtype): code for code, dtype in TYPES.items()}
 _WEIGHTS_BYTES = 1 << 16  # constants over this are weights
 
 
@@ -49,22 +49,22 @@ class Node:
     def value(self) -> NDArray[np.generic] | list[bytes]:
         """Of a constant: numbers, or byte strings."""
         tensor = pb.fields(pb.message(_fields(self.attributes['value']), 8))
-        kind = pb.count(tensor, 1)
+        code = pb.count(tensor, 1)
         shape = _read_shape(pb.message(tensor, 2))
-        if kind == STRING:
+        if code == STRING:
             return [bytes(v) for number, v in tensor if number == 8 and isinstance(v, memoryview)]
         content = pb.message(tensor, 4)
         sizes = [size or 0 for size in shape]
-        if kind not in TYPES or (not content and 0 not in sizes):
+        if code not in TYPES or (not content and 0 not in sizes):
             raise ValueError(f'{self.name} is no packed constant of a known type')
-        dtype = np.dtype(TYPES[kind]).newbyteorder('<')
+        dtype = np.dtype(TYPES[code]).newbyteorder('<')
         return np.frombuffer(content, dtype).reshape(sizes)
 
     def integer(self, name: str, default: int = 0) -> int:
         """An attribute that is a number, a flag or a type."""
         raw = _fields(self.attributes[name]) if name in self.attributes else []
-        found = (value for number, value in raw if number in (3, 5, 6) and isinstance(value, int))
-        return pb.signed(next(found, default))
+        values = (value for number, value in raw if number in (3, 5, 6) and isinstance(value, int))
+        return pb.signed(next(values, default))
 
     def integers(self, name: str) -> tuple[int, ...]:
         """An attribute that is a list of numbers."""
@@ -150,15 +150,15 @@ def write_graph(path: Path, nodes: Iterable[Node]) -> None:
 def constant(name: str, value: Any) -> Node:
     """A node that holds an array, or strings."""
     if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
-        kind, shape = STRING, [len(value)]
+        code, shape = STRING, [len(value)]
         content = b''.join(pb.text(8, item) for item in value)
     else:
         array = np.asarray(value)
-        kind, shape = CODES[array.dtype], list(array.shape)
+        code, shape = CODES[array.dtype], list(array.shape)
         little = array.astype(array.dtype.newbyteorder('<'), copy=False)
         content = pb.data(4, little.tobytes())
-    tensor = pb.integer(1, kind) + pb.data(2, shape_message(shape)) + content
-    return Node(name, 'Const', (), {'dtype': of_type(kind), 'value': pb.data(8, tensor)})
+    tensor = pb.integer(1, code) + pb.data(2, shape_message(shape)) + content
+    return Node(name, 'Const', (), {'dtype': of_type(code), 'value': pb.data(8, tensor)})
 
 
 def shape_message(sizes: Sequence[int]) -> bytes:

@@ -14,7 +14,7 @@ from . import protobuf as pb
 OPSET = 17
 _IR = 8
 FLOAT, INT32, INT64, BOOL = 1, 6, 7, 9
-KINDS = {
+DTYPES = {
     np.dtype(np.float32): FLOAT,
     np.dtype(np.int32): INT32,
     np.dtype(np.int64): INT64,
@@ -22,7 +22,7 @@ KINDS = {
 }
 Attribute = int | float | str | Sequence[int]
 Port = tuple[str, int, Sequence[int | None]]
-"""Name, kind and shape of an input or output; None: a free axis."""
+"""Name, element type and shape of an input or output; None: a free axis."""
 
 
 class Graph:
@@ -40,7 +40,7 @@ class Graph:
         name = name or self._name('constant')
         little = array.astype(array.dtype.newbyteorder('<'), copy=False)
         raw = b''.join(pb.integer(1, size) for size in array.shape)
-        raw += pb.integer(2, KINDS[array.dtype]) + pb.text(8, name) + pb.data(9, little.tobytes())
+        raw += pb.integer(2, DTYPES[array.dtype]) + pb.text(8, name) + pb.data(9, little.tobytes())
         self._constants[name] = raw
         return name
 
@@ -64,9 +64,9 @@ class Graph:
         self._nodes.append(raw)
         return outputs
 
-    def _name(self, kind: str) -> str:
+    def _name(self, op: str) -> str:
         self._count += 1
-        return f'{kind}_{self._count}'
+        return f'{op}_{self._count}'
 
     def write(self, path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
         """Write the model; OSError."""
@@ -81,12 +81,12 @@ class Graph:
 
 
 def _port(port: Port) -> bytes:
-    name, kind, shape = port
+    name, dtype, shape = port
     sizes = b''.join(
         pb.data(1, pb.text(2, f'{name}_{axis}') if size is None else pb.integer(1, size))
         for axis, size in enumerate(shape)
     )
-    tensor = pb.integer(1, kind) + pb.data(2, sizes)
+    tensor = pb.integer(1, dtype) + pb.data(2, sizes)
     return pb.text(1, name) + pb.data(2, pb.data(1, tensor))
 
 

@@ -136,14 +136,14 @@ def _npm_error(output: str, npm: Npm) -> str:
     text = output.lower()
     if any(code in text for code in _NPM_UNREACHABLE):
         return f'npm cannot reach its registry to fetch {npm.package} (no network?)'
-    # npm error code E404 / npm error 404 Not Found - GET ... : the lines after the code tell.
+    # npm error code E404 / npm error 404 Not Found - GET ... : the lines after the code say why.
     lines = [' '.join(line.split()) for line in output.splitlines() if line.strip()]
-    told = [
+    reasons = [
         line.removeprefix('npm').strip().removeprefix('error').removeprefix('ERR!').strip()
         for line in lines
         if ' code ' not in line and 'complete log' not in line
     ]
-    return f'npm cannot fetch {npm.package}: {next(filter(None, told), "no reason given")[:300]}'
+    return f'npm cannot fetch {npm.package}: {next(filter(None, reasons), "no reason given")[:300]}'
 
 
 def unpack_wheel(path: Path, members: Sequence[FileEntry], part: Path) -> None:

@@ -14,14 +14,16 @@ ASIDE = '.members'
 """Folder within the models folder, for members of an archive that other models will ask for."""
 
 
-def copy_of(item: FileEntry, entry: Entry, root: Path, known: Mapping[str, Entry]) -> Path | None:
+def copy_of(
+    item: FileEntry, entry: Entry, root: Path, registry: Mapping[str, Entry]
+) -> Path | None:
     """A whole file of that content in the models folder: another model's, or one set aside."""
     if not item.sha256:
         return None
     places = [root / ASIDE / item.sha256]
     places += [
         root / other.name / same.file
-        for other in known.values()
+        for other in registry.values()
         if other.name != entry.name
         for same in other.stored
         if same.sha256 == item.sha256
@@ -30,17 +32,17 @@ def copy_of(item: FileEntry, entry: Entry, root: Path, known: Mapping[str, Entry
 
 
 def wanted_by_others(
-    npm: Npm, entry: Entry, root: Path, known: Mapping[str, Entry]
+    npm: Npm, entry: Entry, root: Path, registry: Mapping[str, Entry]
 ) -> dict[str, FileEntry]:
     """By path in the archive, what other models want of it and is not here yet."""
     ours = {item.sha256 for item in entry.sources}
     return {
         item.npm: item
-        for other in known.values()
+        for other in registry.values()
         if other.name != entry.name and other.npm and other.npm.sha256 == npm.sha256
         if problems(other, root / other.name)
         for item in other.sources
-        if item.npm and item.sha256 not in ours and not copy_of(item, entry, root, known)
+        if item.npm and item.sha256 not in ours and not copy_of(item, entry, root, registry)
     }
 
 

@@ -53,19 +53,19 @@ def _walk(raw: Buffer) -> Iterator[Field]:
     place, end = 0, len(raw)
     while place < end:
         key, place = read_varint(raw, place)
-        number, kind = key >> 3, key & 7
+        number, wire_type = key >> 3, key & 7
         if number == 0:
             raise ValueError('not a protocol buffer')
-        if kind == 0:
+        if wire_type == 0:
             value, place = read_varint(raw, place)
             yield number, value
             continue
-        if kind == 2:
+        if wire_type == 2:
             size, place = read_varint(raw, place)
-        elif kind in (1, 5):
-            size = 8 if kind == 1 else 4
+        elif wire_type in (1, 5):
+            size = 8 if wire_type == 1 else 4
         else:
-            raise ValueError(f'wire type {kind}')
+            raise ValueError(f'wire type {wire_type}')
         if place + size > end:
             raise ValueError('cut off or not a protocol buffer')
         yield number, raw[place : place + size]
@@ -86,23 +86,23 @@ def read_varint(raw: Buffer, place: int) -> tuple[int, int]:
             raise ValueError('not a protocol buffer')
 
 
-def message(found: Iterable[Field], field: int) -> Buffer:
+def message(content: Iterable[Field], field: int) -> Buffer:
     """The first message, string or bytes of a field; empty if there is none."""
-    for number, value in found:
+    for number, value in content:
         if number == field and isinstance(value, memoryview):
             return value
     return memoryview(b'')
 
 
-def count(found: Iterable[Field], field: int) -> int:
+def count(content: Iterable[Field], field: int) -> int:
     """The first number of a field, unsigned; 0 if there is none."""
-    return next((v for number, v in found if number == field and isinstance(v, int)), 0)
+    return next((v for number, v in content if number == field and isinstance(v, int)), 0)
 
 
-def unpacked(found: Iterable[Field], field: int) -> list[int]:
+def unpacked(content: Iterable[Field], field: int) -> list[int]:
     """All numbers of a field, packed or one by one, unsigned."""
     out = []
-    for number, value in found:
+    for number, value in content:
         if number != field:
             continue
         if isinstance(value, int):

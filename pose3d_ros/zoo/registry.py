@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of known models, read from config/models.yaml."""
+"""The list of registered models, read from config/models.yaml."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ Archive = Wheel | Npm
 
 @dataclass(frozen=True)
 class Entry:
-    """A known model. files: by role, the names that the estimator uses for its networks."""
+    """A registered model. files: by role, the names that the estimator uses for its networks."""
 
     name: str
     estimator: str
@@ -138,8 +138,8 @@ class Entry:
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """What converted files are made of; one file may serve several."""
-        found = (item.checkpoint for item in self.files.values() if item.checkpoint)
-        return tuple({item.file: item for item in found}.values())
+        checkpoints = (item.checkpoint for item in self.files.values() if item.checkpoint)
+        return tuple({item.file: item for item in checkpoints}.values())
 
     @property
     def converted(self) -> dict[str, FileEntry]:
@@ -164,7 +164,7 @@ class Entry:
 
 
 def load_registry(path: Path | None = None) -> dict[str, Entry]:
-    """The known models by name; path: another registry file than the package's own.
+    """The registered models by name; path: another registry file than the package's own.
 
     Raises ConfigError that names the model and the key at fault.
     """
@@ -338,9 +338,9 @@ def _mapping(raw: Any, where: str) -> Mapping[str, Any]:
     return raw
 
 
-def _build(kind: type[T], raw: Mapping[str, Any], where: str) -> T:
+def _build(schema: type[T], raw: Mapping[str, Any], where: str) -> T:
     """Make a dataclass of it, with unknown, missing and ill-typed keys named."""
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(schema)}  # type: ignore[arg-type]
     for key, value in raw.items():
         if key not in fields:
             raise ConfigError(f'{where}: unknown key {key!r}; known: {", ".join(fields)}')
@@ -350,4 +350,4 @@ def _build(kind: type[T], raw: Mapping[str, Any], where: str) -> T:
     for key, field in fields.items():
         if key not in raw and field.default is dataclasses.MISSING:
             raise ConfigError(f'{where}: {key} is missing')
-    return kind(**raw)
+    return schema(**raw)

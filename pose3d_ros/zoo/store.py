@@ -62,16 +62,16 @@ def find_model(
     `<name>.random` is the model with random weights that the benchmark makes.
 
     In place of a name, the path of a model file (one role), or of a folder that holds each role's
-    file, called as in the registry or `<role>.<ending>`. Such files run in f32 unless told
-    otherwise: what is harmless to them is not known.
+    file, called as in the registry or `<role>.<ending>`. Such files run in f32 unless a
+    precision is set: what is harmless to them was never measured.
 
     Raises ModelError if a file is missing or damaged, or the model has no such role.
     """
-    known = load_registry() if registry is None else registry
+    entries = load_registry() if registry is None else registry
     folder = models_folder(models_dir) / name
-    entry = known.get(name) or known.get(name.removesuffix(_RANDOM))
+    entry = entries.get(name) or entries.get(name.removesuffix(_RANDOM))
     if entry is None:
-        return _from_path(name, roles, known)
+        return _from_path(name, roles, entries)
     unknown = [role for role in roles if role not in entry.files]
     if unknown:
         raise ModelError(f'model {name} has no {unknown[0]!r}, only {", ".join(entry.files)}')
@@ -113,16 +113,16 @@ def problems(entry: Entry, folder: Path) -> list[str]:
 
     Of files that are converted here, checksums are those of the conversion.
     """
-    found = [stored_problem(item, folder) for item in entry.stored]
+    texts = [stored_problem(item, folder) for item in entry.stored]
     made = _manifest(folder) if entry.converted else {}
     for role in entry.converted:
         if role not in made:
-            found.append(f'{role} is not converted yet')
+            texts.append(f'{role} is not converted yet')
         else:
-            found += [
+            texts += [
                 _made_problem(folder / f, wanted) for f, wanted in made[role]['files'].items()
             ]
-    return [text for text in found if text]
+    return [text for text in texts if text]
 
 
 def stored_problem(item: FileEntry, folder: Path) -> str:
@@ -228,15 +228,15 @@ def _made_problem(path: Path, wanted: str) -> str:
     return f'{path} is not as it was converted'
 
 
-def _from_path(name: str, roles: tuple[str, ...], known: Mapping[str, Entry]) -> Model:
+def _from_path(name: str, roles: tuple[str, ...], entries: Mapping[str, Entry]) -> Model:
     path = Path(name).expanduser()
     if not path.exists():
         raise ModelError(
             f'model {name!r} is neither registered nor an existing path'
-            f'{did_you_mean(name, known)} (pose3d models list shows all)'
+            f'{did_you_mean(name, entries)} (pose3d models list shows all)'
         )
     if path.is_dir():
-        files = {role: _in_folder(path, role, known) for role in roles}
+        files = {role: _in_folder(path, role, entries) for role in roles}
         if not files:
             raise ModelError(f'{path} is a folder, a model file is needed')
     elif len(roles) > 1:
@@ -259,20 +259,20 @@ def _from_path(name: str, roles: tuple[str, ...], known: Mapping[str, Entry]) ->
     )
 
 
-def _in_folder(folder: Path, role: str, known: Mapping[str, Entry]) -> Path:
-    for entry in known.values():
+def _in_folder(folder: Path, role: str, entries: Mapping[str, Entry]) -> Path:
+    for entry in entries.values():
         if role in entry.files and (folder / entry.files[role].file).is_file():
             return folder / entry.files[role].file
     # Weights beside an IR graph (.bin) have the role's name too and are not the model.
-    found = sorted(path for path in folder.glob(f'{role}.*') if path.suffix != '.bin')
-    if len(found) != 1:
-        many = ', '.join(path.name for path in found)
+    matches = sorted(path for path in folder.glob(f'{role}.*') if path.suffix != '.bin')
+    if len(matches) != 1:
+        many = ', '.join(path.name for path in matches)
         raise ModelError(f'{folder} holds {many or "no file " + role + ".*"}, one is needed')
-    return found[0]
+    return matches[0]
 
 
 def _version(checksums: Iterable[str]) -> str:
     """Short checksum: of the file itself, or of the files' checksums if there are several."""
     parts = list(checksums)
-    whole = parts[0] if len(parts) == 1 else hashlib.sha256(''.join(parts).encode()).hexdigest()
-    return whole[:12]
+    checksum = parts[0] if len(parts) == 1 else hashlib.sha256(''.join(parts).encode()).hexdigest()
+    return checksum[:12]

@@ -62,21 +62,21 @@ def _shape(raw: Mapping[str, Any]) -> list[int | None]:
 
 def _weights(manifest: Sequence[Mapping[str, Any]], data: bytes) -> dict[str, NDArray[Any]]:
     """Arrays by name."""
-    found, place = {}, 0
+    arrays, place = {}, 0
     for group in manifest:
         for item in group['weights']:
-            kind = np.dtype(_DTYPES[item['dtype']])
+            dtype = np.dtype(_DTYPES[item['dtype']])
             quantization = item.get('quantization', {})
-            stored = np.dtype(quantization.get('dtype', kind)).newbyteorder('<')
+            stored = np.dtype(quantization.get('dtype', dtype)).newbyteorder('<')
             count = int(np.prod(item['shape'], dtype=np.int64))
             array = np.frombuffer(data, stored, count, place)
             place += array.nbytes
             if 'scale' in quantization:
                 array = array * np.float32(quantization['scale']) + np.float32(quantization['min'])
-            found[item['name']] = array.astype(kind).reshape(item['shape'])
+            arrays[item['name']] = array.astype(dtype).reshape(item['shape'])
     if place != len(data):
         raise ValueError(f'the weights have {len(data)} bytes, the manifest {place}')
-    return found
+    return arrays
 
 
 def _nodes(
@@ -86,9 +86,9 @@ def _nodes(
         name, op = str(item['name']), str(item['op'])
         raw = item.get('attr', {})
         if op == 'Const':
-            kind = graphdef.TYPES[_CODES[raw['dtype']['type']]]
+            dtype = graphdef.TYPES[_CODES[raw['dtype']['type']]]
             # The format has no integers of eight bytes and stores them as four.
-            yield graphdef.constant(name, arrays[name].astype(kind))
+            yield graphdef.constant(name, arrays[name].astype(dtype))
             continue
         attributes = {key: _attribute(value) for key, value in raw.items()}
         node = graphdef.Node(name, op, tuple(item.get('input', ())), attributes)
@@ -105,34 +105,34 @@ def _split(node: graphdef.Node, fused: Sequence[bytes]) -> Iterator[graphdef.Nod
         raise ValueError(f'{node.name}: unknown fused operations {", ".join(steps)}')
     image, kernel, bias = node.inputs
     kept = {key: node.attributes[key] for key in _CONVOLUTION if key in node.attributes}
-    kind, layout = kept['T'], kept['data_format']
+    dtype, layout = kept['T'], kept['data_format']
     convolved, biased = f'{node.name}/convolution', f'{node.name}/bias'
     yield graphdef.Node(convolved, _FUSED[node.op], (image, kernel), kept)
-    attributes = {'T': kind, 'data_format': layout}
+    attributes = {'T': dtype, 'data_format': layout}
     if len(steps) == 1:
         yield graphdef.Node(node.name, 'BiasAdd', (convolved, bias), attributes)
     else:
         yield graphdef.Node(biased, 'BiasAdd', (convolved, bias), attributes)
-        yield graphdef.Node(node.name, steps[1], (biased,), {'T': kind})
+        yield graphdef.Node(node.name, steps[1], (biased,), {'T': dtype})
 
 
 def _attribute(value: Mapping[str, Any]) -> bytes:
     """AttrValue of its JSON form."""
-    ((kind, content),) = value.items()
-    if kind == 'type':
+    ((field, content),) = value.items()
+    if field == 'type':
         return graphdef.of_type(_CODES[content])
-    if kind == 'i':
+    if field == 'i':
         return graphdef.of_integer(int(content))
-    if kind == 'f':
+    if field == 'f':
         return graphdef.of_number(float(content))
-    if kind == 'b':
+    if field == 'b':
         return graphdef.of_flag(bool(content))
-    if kind == 's':
+    if field == 's':
         return graphdef.of_text(base64.b64decode(content))
-    if kind == 'shape':
+    if field == 'shape':
         return graphdef.of_shape([-1 if s is None else s for s in _shape(content)])
-    if kind == 'list' and set(content) <= {'i'}:
+    if field == 'list' and set(content) <= {'i'}:
         return graphdef.of_integers([int(i) for i in content.get('i', ())])
-    if kind == 'list' and set(content) == {'s'}:
+    if field == 'list' and set(content) == {'s'}:
         return graphdef.of_texts([base64.b64decode(s) for s in content['s']])
-    raise ValueError(f'unknown attribute {kind} {content!r}')
+    raise ValueError(f'unknown attribute {field} {content!r}')

@@ -308,9 +308,9 @@ def test_keypoints_beside_the_images(tmp_path):
 @pytest.mark.parametrize(
     ('options', 'complaint'),
     [
-        (('--depth', '/x'), 'no topic /x; of that kind: /camera/depth, /camera/image_raw'),
+        (('--depth', '/x'), 'no topic /x; of that type: /camera/depth, /camera/image_raw'),
         (('--keypoints', DEPTH), f'{DEPTH} is a sensor_msgs/msg/Image, not a pose3d_ros/msg/Skel'),
-        (('--detections', DEPTH), 'of that kind: none'),
+        (('--detections', DEPTH), 'of that type: none'),
         (('--image', DEPTH, '--depth', DEPTH), 'belong to one image topic'),
         (('--set', 'depth_transport=raw'), '--depth TOPIC'),
     ],

@@ -88,7 +88,7 @@ def told(names, parents, convention='theirs'):
 def test_conventions() -> None:
     conventions = Conventions()
     assert conventions.get('halpe_26') is SKELETONS['halpe_26']
-    with pytest.raises(InputError, match=r"'theirs', which is unknown: known are .*coco_17"):
+    with pytest.raises(InputError, match=r"'theirs', which is unknown: use .*coco_17"):
         conventions.get('theirs')
     conventions.tell(told(['left_hip', 'left_knee', 'nose'], [-1, 0, -1]))
     theirs = conventions.get('theirs')

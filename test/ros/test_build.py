@@ -44,7 +44,7 @@ def test_a_checkout_finds_the_installed_messages():
 
 
 def test_files_that_come_with_the_package_are_found():
-    for kind in resources.KINDS:
+    for kind in resources.CATEGORIES:
         assert resources.folder(kind) == SHARE / kind
     for file in ('estimator', 'demo', 'multi_camera', 'rviz'):
         assert (SHARE / 'launch' / f'{file}.launch.py').is_file()

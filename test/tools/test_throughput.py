@@ -27,7 +27,7 @@ def test_drawn_people(tmp_path: Path) -> None:
     settings = {'estimator': 'openpose3d', 'model': str(path), 'allow_random_weights': True}
     pipeline = Pipeline(from_mapping(PipelineConfig, settings))
     results = throughput(pipeline, FRAMES, [0, 2], rounds=2)
-    assert [(one.people, one.found) for one in results] == [(0, 0), (2, 2)]
+    assert [(one.people, one.detected) for one in results] == [(0, 0), (2, 2)]
     for one in results:
         assert len(one.network_fps) == len(one.path_fps) == 2
         assert len(one.latency_ms) == len(one.network_ms) == 12

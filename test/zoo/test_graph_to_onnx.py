@@ -28,12 +28,12 @@ def run(
     """What the last node makes of the input `x`."""
     code = graphs.CODES[x.dtype]
     attributes = {'dtype': graphs.of_type(code), 'shape': graphs.of_shape([-1] * x.ndim)}
-    known = {'x': Node('x', 'Placeholder', (), attributes)} | {node.name: node for node in nodes}
+    graph = {'x': Node('x', 'Placeholder', (), attributes)} | {node.name: node for node in nodes}
     # ONNX results are floats here.
     cast = {'SrcT': graphs.of_type(graphs.FLOAT), 'DstT': graphs.of_type(graphs.FLOAT)}
-    known['out'] = Node('out', 'Cast', (result,), cast)
+    graph['out'] = Node('out', 'Cast', (result,), cast)
     path = folder / 'a.onnx'
-    convert(known, path, {'out': [None] * (x.ndim if rank is None else rank)})
+    convert(graph, path, {'out': [None] * (x.ndim if rank is None else rank)})
     onnx.checker.check_model(onnx.load(path))
     session = ort.InferenceSession(path, providers=['CPUExecutionProvider'])
     (found,) = session.run(['out:0'], {'x:0': x})

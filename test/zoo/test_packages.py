@@ -46,7 +46,7 @@ def test_wanted_members_are_kept(
     tmp_path: Path, npm: Npm, server: Server, capfd: pytest.CaptureFixture[str]
 ) -> None:
     model, root = toy(npm), tmp_path / 'models'
-    folder = fetch(model, root, known={})
+    folder = fetch(model, root, registry={})
     assert tree(root) == ['toy', 'toy/LICENSE', 'toy/net.onnx']
     assert (folder / 'net.onnx').read_bytes() == WEIGHTS
     assert find_model('toy', 'net', models_dir=root, registry={'toy': model}).version
@@ -55,7 +55,7 @@ def test_wanted_members_are_kept(
     assert f'npm fetches the archive of {npm.package}' in captured.err
     # Once here, nobody is asked again, and only what is damaged is replaced.
     server.contents.clear()
-    assert fetch(model, root, known={}) == folder
+    assert fetch(model, root, registry={}) == folder
     assert server.asked[ARCHIVE] == 1
 
 
@@ -64,7 +64,7 @@ def test_single_files_go_first(tmp_path: Path, npm: Npm, server: Server) -> None
     server.contents[f'{SINGLE}/LICENSE'] = NOTICE
     # The first address does not answer; the second does.
     model = toy(with_addresses(npm, 'http://127.0.0.1:9', server.address))
-    folder = fetch(model, tmp_path, progress=False, known={})
+    folder = fetch(model, tmp_path, progress=False, registry={})
     assert not problems(model, folder)
     assert server.asked[ARCHIVE] == 0
 
@@ -72,19 +72,19 @@ def test_single_files_go_first(tmp_path: Path, npm: Npm, server: Server) -> None
 def test_archive_where_single_files_fail(tmp_path: Path, npm: Npm, server: Server) -> None:
     server.contents[f'{SINGLE}/models/weights.onnx'] = b'<html>sign in first</html>'
     model = toy(with_addresses(npm, server.address))
-    assert not problems(model, fetch(model, tmp_path, progress=False, known={}))
+    assert not problems(model, fetch(model, tmp_path, progress=False, registry={}))
     assert server.asked[f'{SINGLE}/models/weights.onnx'] == 1
     assert server.asked[ARCHIVE] == 1
 
 
 def test_models_share_an_archive(tmp_path: Path, npm: Npm, server: Server) -> None:
     first, second = toy(npm), toy(npm, 'second', 'models/other.onnx')
-    known = {'toy': first, 'second': second}
-    fetch(first, tmp_path, progress=False, known=known)
+    registry = {'toy': first, 'second': second}
+    fetch(first, tmp_path, progress=False, registry=registry)
     # Set aside for the second: what it needs of the archive and is nowhere else.
     aside = f'.members/{digest(WEIGHTS[::-1])}'
     assert tree(tmp_path) == ['.members', aside, 'toy', 'toy/LICENSE', 'toy/net.onnx']
-    fetch(second, tmp_path, progress=False, known=known)
+    fetch(second, tmp_path, progress=False, registry=registry)
     assert not problems(second, tmp_path / 'second')
     assert server.asked[ARCHIVE] == 1
     assert tree(tmp_path / '.members') == []
@@ -93,12 +93,14 @@ def test_models_share_an_archive(tmp_path: Path, npm: Npm, server: Server) -> No
 
 def test_two_models_at_once(tmp_path: Path, npm: Npm, server: Server) -> None:
     first, second = toy(npm), toy(npm, 'second', 'models/other.onnx')
-    known = {'toy': first, 'second': second}
+    registry = {'toy': first, 'second': second}
     gate = server.gates.setdefault(ARCHIVE, threading.Event())
     spawn = get_context('spawn').Process
     children = [
-        spawn(target=fetch, args=(model, tmp_path), kwargs={'known': known, 'progress': False})
-        for model in known.values()
+        spawn(
+            target=fetch, args=(model, tmp_path), kwargs={'registry': registry, 'progress': False}
+        )
+        for model in registry.values()
     ]
     for child in children:
         child.start()
@@ -148,7 +150,7 @@ def test_a_graph_is_converted(
     npm = with_addresses(Npm('@pose3d/zoo-test@1.2.0', 1000, '0' * 64), server.address)
     model, root = graph_entry(npm, *graph_files), tmp_path / 'models'
     assert 'toy.pb does not exist' in problems(model, root / 'toy')[0]
-    folder = fetch(model, root, progress=False, known={})
+    folder = fetch(model, root, progress=False, registry={})
     assert tree(root) == ['toy', 'toy/toy.onnx', 'toy/toy.pb']
     for backend, file in (('auto', 'toy.pb'), ('openvino', 'toy.pb'), ('onnxruntime', 'toy.onnx')):
         found = find_model('toy', models_dir=root, registry={'toy': model}, backend=backend)
@@ -157,7 +159,7 @@ def test_a_graph_is_converted(
     for file in ('toy.pb', 'toy.onnx'):
         (folder / file).write_bytes(b'x')
         assert f'{file} has 1 bytes' in problems(model, folder)[0]
-        fetch(model, root, progress=False, known={})
+        fetch(model, root, progress=False, registry={})
         assert not problems(model, folder)
 
 
@@ -181,23 +183,23 @@ def test_a_conversion_that_gives_something_else(
     model = graph_entry(npm, graph_files[0], graph_files[1][::-1])
     message = 'model toy: toy.onnx from the conversion of model.json has the wrong checksum'
     with pytest.raises(ModelError, match=message):
-        fetch(model, tmp_path / 'models', progress=False, known={})
+        fetch(model, tmp_path / 'models', progress=False, registry={})
     assert not (tmp_path / 'models').exists()
 
 
 def test_the_same_file_of_another_model_is_copied(tmp_path: Path, npm: Npm, server: Server) -> None:
     first = toy(npm)
     same = entry('same', npm=npm, net=file_entry('mine.onnx', WEIGHTS, npm='models/weights.onnx'))
-    known = {'toy': first, 'same': same}
-    fetch(first, tmp_path, progress=False, known=known)
+    registry = {'toy': first, 'same': same}
+    fetch(first, tmp_path, progress=False, registry=registry)
     server.contents.clear()
-    fetch(same, tmp_path, progress=False, known=known)
+    fetch(same, tmp_path, progress=False, registry=registry)
     assert (tmp_path / 'same' / 'mine.onnx').read_bytes() == WEIGHTS
     # A damaged copy is none.
     (tmp_path / 'same' / 'mine.onnx').unlink()
     (tmp_path / 'toy' / 'net.onnx').write_bytes(WEIGHTS[:-1] + b'x')
     with pytest.raises(ModelError, match='npm cannot fetch'):
-        fetch(same, tmp_path, progress=False, known=known)
+        fetch(same, tmp_path, progress=False, registry=registry)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ def test_the_same_file_of_another_model_is_copied(tmp_path: Path, npm: Npm, serv
 def test_wrong_archive(tmp_path: Path, npm: Npm, changes: dict[str, object], message: str) -> None:
     npm = dataclasses.replace(npm, **changes)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match=f'^model toy: .*{message}') as caught:
-        fetch(toy(npm), tmp_path / 'models', progress=False, known={})
+        fetch(toy(npm), tmp_path / 'models', progress=False, registry={})
     assert '\n' not in str(caught.value)
     assert not (tmp_path / 'models').exists()
 
@@ -220,17 +222,17 @@ def test_wrong_archive(tmp_path: Path, npm: Npm, changes: dict[str, object], mes
 def test_truncated_archive(tmp_path: Path, npm: Npm, server: Server) -> None:
     server.cut.add(ARCHIVE)
     with pytest.raises(ModelError, match='model toy: npm cannot'):
-        fetch(toy(npm), tmp_path / 'models', progress=False, known={})
+        fetch(toy(npm), tmp_path / 'models', progress=False, registry={})
     assert not (tmp_path / 'models').exists()
 
 
 def test_wrong_member(tmp_path: Path, npm: Npm) -> None:
     wrong = entry(npm=npm, net=file_entry('net.onnx', WEIGHTS, npm='models/other.onnx'))
     with pytest.raises(ModelError, match='net.onnx from @pose3d/.* has the wrong checksum'):
-        fetch(wrong, tmp_path / 'models', progress=False, known={})
+        fetch(wrong, tmp_path / 'models', progress=False, registry={})
     missing = entry(npm=npm, net=file_entry('net.onnx', WEIGHTS, npm='models/missing.onnx'))
     with pytest.raises(ModelError, match=r'model toy: .*tgz has no models/missing.onnx'):
-        fetch(missing, tmp_path / 'models', progress=False, known={})
+        fetch(missing, tmp_path / 'models', progress=False, registry={})
     assert not (tmp_path / 'models').exists()
 
 
@@ -239,7 +241,7 @@ def test_without_network(tmp_path: Path, npm: Npm, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv(f'npm_config_{key}', 'http://127.0.0.1:9')
     model = toy(with_addresses(npm, 'http://127.0.0.1:9'))
     with pytest.raises(ModelError) as caught:
-        fetch(model, tmp_path / 'models', progress=False, known={})
+        fetch(model, tmp_path / 'models', progress=False, registry={})
     text = str(caught.value)
     assert f'npm cannot reach its registry to fetch {npm.package} (no network?)' in text
     assert 'cannot fetch http://127.0.0.1:9/npm/@pose3d/' in text
@@ -251,9 +253,9 @@ def test_without_npm(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv('PATH', str(tmp_path))
     npm = Npm('@pose3d/zoo-test@1.2.0', 1000, '0' * 64)
     with pytest.raises(ModelError, match=r'model toy: .*npm, which is not installed \(apt'):
-        fetch(toy(npm), tmp_path / 'models', progress=False, known={})
+        fetch(toy(npm), tmp_path / 'models', progress=False, registry={})
     with pytest.raises(ModelError, match=r'which is not installed.*\(cannot fetch http.*404'):
-        fetch(toy(with_addresses(npm, server.address)), tmp_path / 'models', known={})
+        fetch(toy(with_addresses(npm, server.address)), tmp_path / 'models', registry={})
     assert not (tmp_path / 'models').exists()
 
 
@@ -265,7 +267,7 @@ def test_settings_of_a_project_do_not_count(
     (project / '.npmrc').write_text('cache=/nowhere\noffline=true\n')
     (project / 'package.json').write_text('{"name": "mine", "version": "0.0.1"}')
     monkeypatch.chdir(project)
-    fetch(toy(npm), tmp_path / 'models', progress=False, known={})
+    fetch(toy(npm), tmp_path / 'models', progress=False, registry={})
     assert tree(project) == ['.npmrc', 'package.json']
 
 

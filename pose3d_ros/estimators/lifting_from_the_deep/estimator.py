@@ -35,7 +35,7 @@ from .prior import MIN_JOINTS, Lifter, Prior, lift_as_published
 _JOINTS = 17
 _H36M = SKELETONS['h36m_17']
 # How far joints are off about the root, in millimetres to the right, down and away, for those that
-# are seen and those that are not. 68 % of the errors are smaller on motion that a prior was not
+# are visible and those that are not. 68 % of the errors are smaller on motion that a prior was not
 # learnt from, through a simulated detector (benchmarks/lifting_accuracy.py).
 _SPREADS_MM: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
     'pelvis': ((10, 10, 10), (10, 10, 10)),
@@ -50,7 +50,7 @@ _SPREADS_MM: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
     'elbow': ((38, 48, 70), (58, 65, 70)),
     'wrist': ((48, 41, 107), (106, 119, 107)),
 }
-# (2, 17, 3) metres, seen and not.
+# (2, 17, 3) metres, visible and not.
 _SPREADS: Array = (
     np.swapaxes([_SPREADS_MM[name.rpartition('_')[2]] for name in _H36M.names], 0, 1) / 1000
 )
@@ -78,7 +78,7 @@ class Options:
         45.0, 'how far 2D joints are off, at the body; 0: as the prior says', low=0, high=300
     )
     min_confidence: float = setting(
-        0.3, 'joints less sure than this are left out', low=0, high=1, live=True
+        0.3, 'joints of less confidence are left out', low=0, high=1, live=True
     )
     pitch: str = setting(
         'auto',
@@ -173,26 +173,26 @@ class Estimator:
         return out
 
     def poses(self, frame: Frame, people: Sequence[Observation]) -> list[Pose3D]:
-        """Of the people in one frame, without those of whom too little is seen."""
+        """Of the people in one frame, without those of whom too few joints are visible."""
         if self._published:
             return self._as_published(people)
         return self._most_probable(frame, people)
 
-    def _seen(self, person: Observation) -> Array:
+    def _usable(self, person: Observation) -> Array:
         limit = 0.0 if self._config.parity else self._options.min_confidence
-        sure = person.visible if self._config.parity else person.confidence >= limit
-        return np.asarray(sure & np.isfinite(person.pixels).all(axis=1))
+        confident = person.visible if self._config.parity else person.confidence >= limit
+        return np.asarray(confident & np.isfinite(person.pixels).all(axis=1))
 
     def _as_published(self, people: Sequence[Observation]) -> list[Pose3D]:
         """Scale, place and size of everybody are those of the published program."""
         if not people:
             return []
         parity = self._config.parity
-        masks = np.array([self._seen(person)[:_JOINTS] for person in people])
+        masks = np.array([self._usable(person)[:_JOINTS] for person in people])
         pixels = np.array([person.pixels[:_JOINTS] for person in people])
-        found = lift_as_published(self._lifter, pixels, masks, faults=parity, exact=parity)
+        bodies = lift_as_published(self._lifter, pixels, masks, faults=parity, exact=parity)
         out = []
-        for person, mask, body in zip(people, masks, found):
+        for person, mask, body in zip(people, masks, bodies):
             if body is not None and np.isfinite(body).all():
                 xyz = np.stack([body[0], -body[2], body[1]], axis=1) / 1000
                 out.append(self._pose(person, mask, xyz))
@@ -200,32 +200,32 @@ class Estimator:
 
     def _most_probable(self, frame: Frame, people: Sequence[Observation]) -> list[Pose3D]:
         state = self._states.setdefault(frame.source, _State())
-        masks = [self._seen(person) for person in people]
+        masks = [self._usable(person) for person in people]
         rays = [None if frame.camera is None else frame.camera.rays(p.pixels) for p in people]
         gravity = self._gravity(frame, state, rays, masks)
         out = []
-        for person, ray, seen in zip(people, rays, masks):
-            view = None if ray is None else LevelView.of(ray, seen, gravity)
-            if view is not None and view.seen.sum() >= MIN_JOINTS:
+        for person, ray, mask in zip(people, rays, masks):
+            view = None if ray is None else LevelView.of(ray, mask, gravity)
+            if view is not None and view.observed.sum() >= MIN_JOINTS:
                 fit = self._fit(view)
                 xyz = None if fit is None else view.to_camera(fit.shape)
-            elif seen.sum() >= MIN_JOINTS and np.ptp(person.pixels[seen], axis=0).max() > 1e-6:
-                shape = self._posterior.fit(np.nan_to_num(person.pixels), seen).shape
+            elif mask.sum() >= MIN_JOINTS and np.ptp(person.pixels[mask], axis=0).max() > 1e-6:
+                shape = self._posterior.fit(np.nan_to_num(person.pixels), mask).shape
                 xyz = np.stack([shape[0], -shape[2], shape[1]], axis=1)
             else:
                 xyz = None
             if xyz is not None and np.isfinite(xyz).all():
-                out.append(self._pose(person, seen, xyz[:_JOINTS] / 1000))
+                out.append(self._pose(person, mask, xyz[:_JOINTS] / 1000))
         return out
 
     def _fit(self, view: LevelView) -> Posterior | None:
         if not view.extended:
             return None
-        fit = self._posterior.fit(view.points, view.seen)
+        fit = self._posterior.fit(view.points, view.observed)
         for _ in range(_PERSPECTIVE_STEPS):
             # Image points are x/z, so that a unit of them is as many millimetres as the distance.
             points = view.parallel(fit.shape, fit.mm_per_unit)
-            fit = self._posterior.fit(points, view.seen)
+            fit = self._posterior.fit(points, view.observed)
         return fit
 
     def _gravity(
@@ -242,39 +242,39 @@ class Estimator:
         state.pitch.frames += 1
         best = max(range(len(masks)), key=lambda k: int(masks[k].sum()), default=None)
         if best is not None and state.pitch.due and masks[best].sum() >= _PITCH_JOINTS:
-            ray, seen = rays[best], masks[best]
+            ray, mask = rays[best], masks[best]
             if ray is not None:
-                state.pitch.add(lambda pitches: self._costs(ray, seen, pitches))
+                state.pitch.add(lambda pitches: self._costs(ray, mask, pitches))
         return down(state.pitch.pitch)
 
-    def _costs(self, rays: Array, seen: Array, pitches: Array) -> Array:
+    def _costs(self, rays: Array, mask: Array, pitches: Array) -> Array:
         """Of cameras with those pitches; NaN if not all of them see the same joints."""
         views = []
         for pitch in pitches.tolist():
-            view = LevelView.of(rays, seen, down(pitch))
-            if view is None or (view.seen != seen).any() or not view.extended:
+            view = LevelView.of(rays, mask, down(pitch))
+            if view is None or (view.observed != mask).any() or not view.extended:
                 return np.full(len(pitches), math.nan)
             views.append(view)
-        fits = self._posterior.fit_all(np.array([view.points for view in views]), seen)
+        fits = self._posterior.fit_all(np.array([view.points for view in views]), mask)
         points = [view.parallel(fit.shape, fit.mm_per_unit) for view, fit in zip(views, fits)]
-        return self._posterior.costs(np.array(points), seen)
+        return self._posterior.costs(np.array(points), mask)
 
-    def _pose(self, person: Observation, seen: Array, xyz: Array) -> Pose3D:
+    def _pose(self, person: Observation, mask: Array, xyz: Array) -> Pose3D:
         """xyz: (17, 3) metres along the camera's axes, origin anywhere."""
         if self._options.symmetric_limbs:
             xyz = symmetric(xyz)
         xyz = xyz - xyz[0]
-        seen = seen[:_JOINTS]
-        pixels = np.where(seen[:, None], person.pixels[:_JOINTS], np.nan)
-        confidence = np.where(seen, person.confidence[:_JOINTS], np.nan)
-        sure = float(np.nanmean(confidence)) if seen.any() else 0.0
-        pixels[~seen] = _drawn(xyz, pixels, seen)[~seen]
-        confidence = np.where(seen, confidence, 0.5 * sure)
-        measured = seen & person.visible[:_JOINTS]
+        mask = mask[:_JOINTS]
+        pixels = np.where(mask[:, None], person.pixels[:_JOINTS], np.nan)
+        confidence = np.where(mask, person.confidence[:_JOINTS], np.nan)
+        mean_confidence = float(np.nanmean(confidence)) if mask.any() else 0.0
+        pixels[~mask] = _drawn(xyz, pixels, mask)[~mask]
+        confidence = np.where(mask, confidence, 0.5 * mean_confidence)
+        measured = mask & person.visible[:_JOINTS]
         status = np.where(measured, JointStatus.MEASURED, JointStatus.INFERRED).astype(np.uint8)
         covariance = None
         if not self._config.parity:
-            spread = np.where(seen[:, None], _SPREADS[0], _SPREADS[1])
+            spread = np.where(mask[:, None], _SPREADS[0], _SPREADS[1])
             covariance = np.zeros((_JOINTS, 3, 3))
             covariance[:, range(3), range(3)] = spread**2
         return Pose3D(
@@ -289,9 +289,9 @@ class Estimator:
         )
 
 
-def _drawn(xyz: Array, pixels: Array, seen: Array) -> Array:
-    """(17, 2) where joints (17, 3) lie in the image, by a scale and shift to those seen."""
-    body, image = xyz[seen, :2], pixels[seen]
+def _drawn(xyz: Array, pixels: Array, mask: Array) -> Array:
+    """(17, 2) where joints (17, 3) lie in the image, by a scale and shift to those of the mask."""
+    body, image = xyz[mask, :2], pixels[mask]
     a, b = body - body.mean(axis=0), image - image.mean(axis=0)
     scale = float((a * b).sum() / max(float((a * a).sum()), 1e-12))
     return np.asarray((xyz[:, :2] - body.mean(axis=0)) * scale + image.mean(axis=0))

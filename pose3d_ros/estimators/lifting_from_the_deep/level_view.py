@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image points as an upright camera sees them, and how far the real one looks down.
+"""Image points of an upright camera, and the pitch of the real one.
 
 A lifter that turns shapes about the vertical needs level, parallel views. Rays are turned into a
 camera that faces the person with gravity straight down; perspective is taken out with the depths
@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# Of the camera's pitch, before anybody was seen: most cameras look down a little.
+# Of the camera's pitch, before anybody was in view: most cameras point down a little.
 _EXPECTED, _EXPECTED_SIGMA = math.radians(8), math.radians(15)
 _GRID = np.radians(np.arange(-25.0, 56.0, 10.0))
-_MEMORY = 0.97  # of the evidence, per look
-_OFTEN, _SELDOM = 10, 10  # looks at every frame, then at every so many frames
+_MEMORY = 0.97  # of the evidence, per update
+_OFTEN, _SELDOM = 10, 10  # updates at every frame, then at every so many frames
 
 
 def down(pitch: float) -> Array:
-    """(3,) direction of gravity in the optical frame of a camera that looks down by the pitch."""
+    """(3,) direction of gravity in the optical frame of a camera pitched down by the angle."""
     return np.array([0.0, math.cos(pitch), math.sin(pitch)])
 
 
@@ -45,33 +45,33 @@ def level_rotation(gravity: Array, towards: Array) -> Array | None:
 
 @dataclass(frozen=True, eq=False)
 class LevelView:
-    """points: (J, 2) x/z, y/z in the level camera. R: see level_rotation. seen: (J,) usable."""
+    """points: (J, 2) x/z, y/z in the level camera. R: see level_rotation. observed: (J,) usable."""
 
     points: Array
     R: Array
-    seen: Array
+    observed: Array
 
     @classmethod
-    def of(cls, rays: Array, seen: Array, gravity: Array) -> LevelView | None:
+    def of(cls, rays: Array, observed: Array, gravity: Array) -> LevelView | None:
         """From rays (J, 2) x/z, y/z of the camera; None if no level camera sees the joints."""
-        seen = seen & np.isfinite(rays).all(axis=1)
-        if not seen.any():
+        observed = observed & np.isfinite(rays).all(axis=1)
+        if not observed.any():
             return None
-        full = np.column_stack([np.where(seen[:, None], rays, 0.0), np.ones(len(rays))])
-        R = level_rotation(gravity, full[seen].mean(axis=0))
+        full = np.column_stack([np.where(observed[:, None], rays, 0.0), np.ones(len(rays))])
+        R = level_rotation(gravity, full[observed].mean(axis=0))
         if R is None:
             return None
         turned = full @ R.T
-        seen = seen & (turned[:, 2] > 0.15)
-        if not seen.any():
+        observed = observed & (turned[:, 2] > 0.15)
+        if not observed.any():
             return None
-        points = np.where(seen[:, None], turned[:, :2] / np.maximum(turned[:, 2:], 0.15), 0.0)
-        return cls(points, R, seen)
+        points = np.where(observed[:, None], turned[:, :2] / np.maximum(turned[:, 2:], 0.15), 0.0)
+        return cls(points, R, observed)
 
     @property
     def extended(self) -> bool:
         """Whether the joints are not all in one place."""
-        return bool(np.ptp(self.points[self.seen], axis=0).max() > 1e-6)
+        return bool(np.ptp(self.points[self.observed], axis=0).max() > 1e-6)
 
     def to_camera(self, shape: Array) -> Array:
         """(J, 3) along the camera's axes of a shape (3, J) x right, y away, z up."""
@@ -79,29 +79,29 @@ class LevelView:
 
     def parallel(self, shape: Array, distance: float) -> Array:
         """The points (J, 2) without perspective, by a shape at that distance (same unit)."""
-        away = shape[1] - shape[1][self.seen].mean()
+        away = shape[1] - shape[1][self.observed].mean()
         return np.asarray(self.points * np.maximum(1 + away / distance, 0.2)[:, None])
 
 
 @dataclass
 class PitchEstimate:
-    """Pitch of one camera, in radians, from how well people fit when seen from each pitch."""
+    """Pitch of one camera, in radians, from how well people fit at each pitch."""
 
     costs: Array = field(default_factory=lambda: np.zeros(len(_GRID)))
-    looks: int = 0
+    updates: int = 0
     frames: int = 0
 
     @property
     def due(self) -> bool:
-        """Whether the next frame should be looked at."""
-        return self.looks < _OFTEN or self.frames % _SELDOM == 0
+        """Whether the next frame should be used."""
+        return self.updates < _OFTEN or self.frames % _SELDOM == 0
 
     def add(self, costs: Callable[[Array], Array]) -> None:
         """Evidence of one person: costs (negative log likelihoods) of pitches."""
-        found = costs(_GRID)
-        if np.isfinite(found).all():
-            self.costs = _MEMORY * self.costs + found - found.min()
-            self.looks += 1
+        values = costs(_GRID)
+        if np.isfinite(values).all():
+            self.costs = _MEMORY * self.costs + values - values.min()
+            self.updates += 1
 
     @property
     def pitch(self) -> float:

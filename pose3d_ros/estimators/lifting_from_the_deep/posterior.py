@@ -25,7 +25,7 @@ _UNLIKELY = np.log(1e3)  # hypotheses that cost so much more than the best are l
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """shape: (3, J) mm as seen: x right, y away from the camera, z up; about an arbitrary origin.
+    """shape: (3, J) mm: x right, y away from the camera, z up; about an arbitrary origin.
 
     mm_per_unit: of the image points. cost: negative log likelihood of the image points up to a
     constant; comparable for the same joints only.
@@ -38,9 +38,9 @@ class Posterior:
 
 @dataclass(frozen=True, eq=False)
 class _System:
-    """What depends on the n joints seen, for all M components and A/2 angles.
+    """What depends on the n observed joints, for all M components and A/2 angles.
 
-    The image is seen up to a shift: it is described by q = n - 1 differences of its points, which
+    The image counts up to a shift: it is described by q = n - 1 differences of its points, which
     `differences` (q, n) makes of them. Everything is in units of the noise. Heights do not depend
     on the angle and are explained first; what is left of the horizontal coordinates comes after.
 
@@ -99,37 +99,37 @@ class PosteriorLifter:
         self.c, self.t = np.sin(theta), np.cos(theta)
         self._turns = np.stack([self.c, self.t], axis=1)
         self._squares = np.stack([self.c**2, self.c * self.t, self.t**2], axis=1)
-        known = np.full(len(prior), 1 / self.noise_mm) if self.noise_mm else prior.noise
-        self._precision = (known**2)[:, None, None]
+        inverse_noise = np.full(len(prior), 1 / self.noise_mm) if self.noise_mm else prior.noise
+        self._precision = (inverse_noise**2)[:, None, None]
         # One standard deviation of each coefficient, in units of the noise.
-        self._steps = prior.e * (known[:, None] / prior.sigma)[..., None, None]
+        self._steps = prior.e * (inverse_noise[:, None] / prior.sigma)[..., None, None]
         flat = self._steps.reshape(len(prior), -1, 3 * len(prior.joints))
         self._shapes = np.concatenate([flat, prior.mu.reshape(len(prior), 1, -1)], axis=1)
 
-    def fit(self, points: Array, seen: Array) -> Posterior:
-        """Most probable pose for points (J, 2), x right, y down, seen (J,) of them observed."""
-        (found,) = self.fit_all(points[None], seen)
-        return found
+    def fit(self, points: Array, observed: Array) -> Posterior:
+        """Most probable pose for points (J, 2), x right, y down, of which observed (J,) count."""
+        (posterior,) = self.fit_all(points[None], observed)
+        return posterior
 
-    def fit_all(self, points: Array, seen: Array) -> list[Posterior]:
+    def fit_all(self, points: Array, observed: Array) -> list[Posterior]:
         """The same for points (P, J, 2), of all of which the same joints are observed."""
-        found = self._hypotheses(points, seen)
-        least = found.cost.min(axis=(0, 1, 2))
+        hypotheses = self._hypotheses(points, observed)
+        least = hypotheses.cost.min(axis=(0, 1, 2))
         out = []
-        for p, (cost, scale) in enumerate(zip(least.tolist(), found.scale.tolist())):
-            shape, mm = self._mean(found, p)
-            shape -= shape[:, seen].mean(axis=1, keepdims=True)
+        for p, (cost, scale) in enumerate(zip(least.tolist(), hypotheses.scale.tolist())):
+            shape, mm = self._mean(hypotheses, p)
+            shape -= shape[:, observed].mean(axis=1, keepdims=True)
             out.append(Posterior(shape, mm / scale, cost))
         return out
 
-    def costs(self, points: Array, seen: Array) -> Array:
+    def costs(self, points: Array, observed: Array) -> Array:
         """(P,) only the costs of that."""
-        return np.asarray(self._hypotheses(points, seen).cost.min(axis=(0, 1, 2)))
+        return np.asarray(self._hypotheses(points, observed).cost.min(axis=(0, 1, 2)))
 
-    def _hypotheses(self, points: Array, seen: Array) -> _Hypotheses:
-        system = self._system(seen)
+    def _hypotheses(self, points: Array, observed: Array) -> _Hypotheses:
+        system = self._system(observed)
         count, half, q = system.mean_white.shape
-        points = points[:, seen]
+        points = points[:, observed]
         if not np.ptp(points, axis=1).any(axis=1).all():
             raise ValueError('all joints are in one place')
         w = system.differences @ points
@@ -154,12 +154,12 @@ class PosteriorLifter:
         cost = 0.5 * size * (size * ww - 2 * wm) - free * np.log(size) + system.constant
         return _Hypotheses(system, scale, cost, size, by_height, white_w, white_along)
 
-    def _mean(self, found: _Hypotheses, p: int) -> tuple[Array, float]:
+    def _mean(self, hypotheses: _Hypotheses, p: int) -> tuple[Array, float]:
         """(3, J) mm, and mm per unit of the scaled points: mean over the most probable ones."""
-        system, white_w, white_along = found.system, found.white_w, found.white_along
-        chosen, chance = self._probable(found.cost[..., p])
-        side, m, row = np.unravel_index(chosen, found.cost.shape[:-1])
-        k, sign = found.size[side, m, row, p], 1.0 - 2 * side
+        system, white_w, white_along = hypotheses.system, hypotheses.white_w, hypotheses.white_along
+        chosen, chance = self._probable(hypotheses.cost[..., p])
+        side, m, row = np.unravel_index(chosen, hypotheses.cost.shape[:-1])
+        k, sign = hypotheses.size[side, m, row, p], 1.0 - 2 * side
         # What explains the image, horizontally, in canonical x and y.
         white = white_w[m, row, :, p] - sign[:, None] * white_along[m, row, :, p]
         white = k[:, None] * white - sign[:, None] * system.mean_white[m, row]
@@ -171,7 +171,7 @@ class PosteriorLifter:
         weights = chance * (m == np.arange(len(self.prior))[:, None])
         cause = np.stack([cs * weights, ts * weights, weights], axis=1) @ cause
         flat, k_sum, total = cause[..., :-2], cause[..., -2:-1], cause[..., -1:]
-        down = k_sum * found.by_height[:, None, :, p] - total * system.mean_left[:, None]
+        down = k_sum * hypotheses.by_height[:, None, :, p] - total * system.mean_left[:, None]
         down -= flat @ system.along
         forces = np.concatenate([flat, down], axis=-1)
         steps = np.concatenate([forces @ system.basis.transpose(0, 2, 1), total], axis=-1)
@@ -188,24 +188,24 @@ class PosteriorLifter:
         chance = np.exp(flat.min() - flat[chosen])
         return chosen, chance / chance.sum()
 
-    def _system(self, seen: Array) -> _System:
-        key = seen.tobytes()
-        found = self._systems.get(key)
-        if found is None:
-            found = self._systems[key] = self._prepare(seen)
+    def _system(self, observed: Array) -> _System:
+        key = observed.tobytes()
+        system = self._systems.get(key)
+        if system is None:
+            system = self._systems[key] = self._prepare(observed)
             if len(self._systems) > _CACHED_MASKS:
                 self._systems.popitem(last=False)
         else:
             self._systems.move_to_end(key)
-        return found
+        return system
 
-    def _prepare(self, seen: Array) -> _System:
-        prior, n = self.prior, int(seen.sum())
+    def _prepare(self, observed: Array) -> _System:
+        prior, n = self.prior, int(observed.sum())
         differences, q, count = helmert(n), n - 1, len(self.prior)
         down = np.array([1.0, 1.0, -1.0])[:, None]
-        basis = (down * self._steps[..., seen]) @ differences.T
+        basis = (down * self._steps[..., observed]) @ differences.T
         basis = basis.reshape(count, -1, 3 * q)
-        mean = (down * prior.mu[..., seen]) @ differences.T
+        mean = (down * prior.mu[..., observed]) @ differences.T
         covariance = basis.transpose(0, 2, 1) @ basis
         heights = covariance[:, 2 * q :, 2 * q :]
         heights[:, range(q), range(q)] += 1

@@ -148,7 +148,7 @@ class Fit:
 
 @dataclass(frozen=True, eq=False)
 class _System:
-    """What depends on the prior, the shape weight and the n joints seen; all M components at once.
+    """What depends on prior, shape weight and the n observed joints; all M components at once.
 
     No angle changes the vertical coordinates, so the k coefficients are eliminated by them first.
     What remains is an (n, n) system for the horizontal coordinates, the same for opposite angles;
@@ -191,23 +191,25 @@ class Lifter:
         half = self.angles // 2
         self._epsilon = _OFFSET**2 / (self._stiff[:half] * prior.noise[:, None] ** 2)
 
-    def fit(self, points: Array, seen: Array) -> Fit:
-        """Best component, angle and shape for points (J, 2), of which seen (J,) are observed."""
-        w = points[seen]
-        angles, scales, betas, offsets, energies = self._solve(w, seen, held=False)
+    def fit(self, points: Array, observed: Array) -> Fit:
+        """Best component, angle and shape for points (J, 2), of which observed (J,) count."""
+        w = points[observed]
+        angles, scales, betas, offsets, energies = self._solve(w, observed, held=False)
         capped = scales > _CAP
         if capped.any():
-            again = self._solve(w, seen, held=True)
+            again = self._solve(w, observed, held=True)
             for old, new in zip((angles, scales, betas, offsets, energies), again):
                 old[capped] = new[capped]
         return self._choose(angles, scales, betas, offsets, energies)
 
-    def _solve(self, w: Array, seen: Array, held: bool) -> tuple[Array, Array, Array, Array, Array]:
+    def _solve(
+        self, w: Array, observed: Array, held: bool
+    ) -> tuple[Array, Array, Array, Array, Array]:
         """Best angles (M,), scales (M,), coefficients (M, K), offsets (M, 2), energies (M,).
 
         held: the scale is fixed at the cap.
         """
-        system = self._system(seen, held)
+        system = self._system(observed, held)
         prior = self.prior
         count = np.arange(len(prior))
         half, n = self.angles // 2, len(w)
@@ -215,7 +217,7 @@ class Lifter:
         mean_x = mean_y = np.zeros((len(prior), n))
         pull = 0.0
         if held:
-            mean_x, mean_y, mean_z = np.moveaxis(_CAP * prior.mu[:, :, seen], 1, 0)
+            mean_x, mean_y, mean_z = np.moveaxis(_CAP * prior.mu[:, :, observed], 1, 0)
             w_y = w_y + mean_z
             pull = _PULL
         start = np.einsum('mkn,mn->mk', system.gain, w_y)
@@ -248,23 +250,23 @@ class Lifter:
             return best, np.full(len(prior), _CAP), x, offsets, lowest
         return best, x[:, 0] / _METRE, x[:, 1:], offsets, lowest + _SCALE_PRIOR**2
 
-    def _system(self, seen: Array, held: bool) -> _System:
-        key = seen.tobytes(), held
-        found = self._systems.get(key)
-        if found is None:
-            found = self._systems[key] = self._prepare(seen, held)
+    def _system(self, observed: Array, held: bool) -> _System:
+        key = observed.tobytes(), held
+        system = self._systems.get(key)
+        if system is None:
+            system = self._systems[key] = self._prepare(observed, held)
             if len(self._systems) > _CACHED_MASKS:
                 self._systems.popitem(last=False)
         else:
             self._systems.move_to_end(key)
-        return found
+        return system
 
-    def _prepare(self, seen: Array, held: bool) -> _System:
+    def _prepare(self, observed: Array, held: bool) -> _System:
         prior, decay = self.prior, self._decay
         basis = prior.e if held else self._with_mean
         if not held:
             decay = np.pad(decay, ((0, 0), (1, 0)))
-        bx, by, bz = (basis[:, :, axis][..., seen].transpose(0, 2, 1) for axis in range(3))
+        bx, by, bz = (basis[:, :, axis][..., observed].transpose(0, 2, 1) for axis in range(3))
         bz = -bz
         n, k = bz.shape[1:]
         normal = bz.transpose(0, 2, 1) @ bz
@@ -285,23 +287,25 @@ class Lifter:
         sums = rows.sum(axis=-1) + self._epsilon
         return _System(bx, by, gain, np.eye(n) - bz @ gain, back, forms, rows, sums)
 
-    def fit_least_squares(self, points: Array, seen: Array) -> Fit:
+    def fit_least_squares(self, points: Array, observed: Array) -> Fit:
         """The same by one least-squares problem for each component and angle: exact, and slow."""
-        w = points[seen].T.ravel()
-        found = []
+        w = points[observed].T.ravel()
+        fits = []
         for m in range(len(self.prior)):
-            angle, x, energy = self._least_squares(m, w, seen, held=False)
+            angle, x, energy = self._least_squares(m, w, observed, held=False)
             if x[0] > _CAP:
-                angle, x, energy = self._least_squares(m, w, seen, held=True)
-            found.append((angle, x[0], x[3:], x[1:3], energy))
-        angles, scales, betas, offsets, energies = (np.array(values) for values in zip(*found))
+                angle, x, energy = self._least_squares(m, w, observed, held=True)
+            fits.append((angle, x[0], x[3:], x[1:3], energy))
+        angles, scales, betas, offsets, energies = (np.array(values) for values in zip(*fits))
         return self._choose(angles, scales, betas, offsets, energies)
 
-    def _least_squares(self, m: int, w: Array, seen: Array, held: bool) -> tuple[int, Array, float]:
+    def _least_squares(
+        self, m: int, w: Array, observed: Array, held: bool
+    ) -> tuple[int, Array, float]:
         """Best angle; scale, offsets and coefficients; energy."""
         prior = self.prior
         noise, gamma = prior.noise[m], self.shape_weight * prior.sigma[m]
-        basis = np.concatenate([prior.mu[m][None] / _METRE, prior.e[m]])[:, :, seen]
+        basis = np.concatenate([prior.mu[m][None] / _METRE, prior.e[m]])[:, :, observed]
         n, k = basis.shape[2], len(gamma)
         best: tuple[int, Array, float] | None = None
         for a, (c, t) in enumerate(zip(self.c, self.t)):
@@ -346,7 +350,7 @@ class Lifter:
         )
 
     def shape(self, fit: Fit) -> Array:
-        """(3, J) mm as seen: x right, y away from the camera, z up; about the prior's origin."""
+        """(3, J) mm: x right, y away from the camera, z up; about the prior's origin."""
         prior, m = self.prior, fit.component
         shape = prior.mu[m] + np.tensordot(fit.beta / fit.scale, prior.e[m], 1)
         shape[:2] += (fit.offset / fit.scale)[:, None]
@@ -354,16 +358,16 @@ class Lifter:
         return np.stack([c * shape[0] + t * shape[1], c * shape[1] - t * shape[0], shape[2]])
 
 
-def normalise(points: Array, seen: Array) -> tuple[Array, float]:
+def normalise(points: Array, observed: Array) -> tuple[Array, float]:
     """Points (J, 2), x right and y down, centred and divided by the negative half height.
 
-    Joints that are not seen stay as they are, and have no influence. Also returns the half height.
+    Joints that are not observed stay as they are, without influence. Also returns the half height.
     """
     out = np.array(points, dtype=float)
-    part = out[seen] - out[seen].mean(axis=0)
+    part = out[observed] - out[observed].mean(axis=0)
     low, high = part[:, 1].min(), part[:, 1].max()
     half = float(low - high) / 2 or 1.0
-    out[seen] = part / half
+    out[observed] = part / half
     return out, half
 
 
@@ -383,27 +387,27 @@ def blend(shape: Array, fit: Fit, points: Array, weights: Array) -> Array:
 
 
 def lift_as_published(
-    lifter: Lifter, pixels: Array, seen: Array, *, faults: bool = False, exact: bool = False
+    lifter: Lifter, pixels: Array, observed: Array, *, faults: bool = False, exact: bool = False
 ) -> list[Array | None]:
     """(3, 17) mm for each of P people, None for those with too few joints.
 
-    pixels: (P, 17, 2), x right and y down. seen: (P, 17). x right, y away from the camera, z up.
-    faults: everybody is scaled by the joints that are seen of the first person, and only if nobody
-    has enough joints there is no result. exact: least squares, slow.
+    pixels: (P, 17, 2), x right and y down. observed: (P, 17). Results: x right, y away from the
+    camera, z up. faults: everybody is scaled by the observed joints of the first person, and there
+    is a result for all or for none. exact: least squares, slow.
     """
-    enough = seen.sum(axis=1) >= MIN_JOINTS
+    enough = observed.sum(axis=1) >= MIN_JOINTS
     if faults:
-        enough = np.full(len(seen), enough.any())
+        enough = np.full(len(observed), enough.any())
     out: list[Array | None] = []
-    for points, mask, usable in zip(np.nan_to_num(pixels), seen, enough):
+    for points, mask, usable in zip(np.nan_to_num(pixels), observed, enough):
         if not usable:
             out.append(None)
             continue
-        w, _ = normalise(points, seen[0] if faults else mask)
+        w, _ = normalise(points, observed[0] if faults else mask)
         padded = np.zeros((len(lifter.prior.joints), 2))
         padded[: len(H36M)] = w
-        known = np.zeros(len(padded), dtype=bool)
-        known[: len(H36M)] = mask
-        fit = (lifter.fit_least_squares if exact else lifter.fit)(padded, known)
+        padded_mask = np.zeros(len(padded), dtype=bool)
+        padded_mask[: len(H36M)] = mask
+        fit = (lifter.fit_least_squares if exact else lifter.fit)(padded, padded_mask)
         out.append(blend(lifter.shape(fit)[:, : len(H36M)], fit, w, mask.astype(float)))
     return out

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-_WHOLE = 10  # rows; larger matrices are inverted by halves
+_DIRECT = 10  # rows; larger matrices are inverted by halves
 
 
 def inverse(matrices: Array) -> tuple[Array, Array]:
     """Inverses of (..., N, N), and the logarithms of their determinants (...)."""
     n = matrices.shape[-1]
-    if n <= _WHOLE:
+    if n <= _DIRECT:
         return _eliminated(matrices)
     h = n // 2
     corner = np.ascontiguousarray(matrices[..., :h, h:])

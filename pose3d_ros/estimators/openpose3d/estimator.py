@@ -140,11 +140,11 @@ class Estimator:
         precision = model.precision['network']
 
         about = metadata_of(path, config.backend)
-        kind = self._options.input_values
-        if kind == 'auto':
+        values = self._options.input_values
+        if values == 'auto':
             bare = path.suffix == '.onnx' and 'pose3d.family' not in about
-            kind = 'normalised' if bare else 'raw'
-        mean, scale = (128.0, 255.0) if kind == 'normalised' else (0.0, 1.0)
+            values = 'normalised' if bare else 'raw'
+        mean, scale = (128.0, 255.0) if values == 'normalised' else (0.0, 1.0)
         pixels = Pixels(mean, scale, rgb=False, planar=True)
 
         def load(size: tuple[int, int] | None) -> Network:
@@ -226,8 +226,8 @@ class Estimator:
 
     def finish(self, pending: Pending) -> list[list[Pose3D]]:
         """People of the frames that begin() was given."""
-        found: list[list[Pose3D]] = [[] for _ in pending.frames]
-        whole: set[int] = set()
+        people: list[list[Pose3D]] = [[] for _ in pending.frames]
+        complete: set[int] = set()
         results = [(future.result(), items) for future, items in pending.jobs]
         start = time.perf_counter()
         for maps, items in results:
@@ -235,21 +235,21 @@ class Estimator:
                 one = {name: values[k] for name, values in maps.items()}
                 frame = pending.frames[index]
                 if self._config.parity:
-                    found[index] = self._published.poses(frame, one, scale)
+                    people[index] = self._published.poses(frame, one, scale)
                     continue
                 poses = self._people(one, view)
                 # The first view of a frame is all of it.
-                found[index] = _merged(found[index], poses) if index in whole else poses
-                whole.add(index)
+                people[index] = _merged(people[index], poses) if index in complete else poses
+                complete.add(index)
         if not self._config.parity:
-            found = [self._best(poses) for poses in found]
+            people = [self._best(poses) for poses in people]
         now = time.perf_counter()
         self._timings = {
             'prepare': pending.prepared_ms,
             'network': (max(pending.done, pending.started) - pending.started) * 1e3,
             'decode': (now - start) * 1e3,
         }
-        return found
+        return people
 
     def views(self, frame: Frame) -> list[tuple[Array, parts.View, float]]:
         """What the network sees of a frame: all of it, and its tiles.
@@ -280,24 +280,24 @@ class Estimator:
         people = extract(maps['heatmaps'], maps['pafs'], published=False)
         has_neck = ~np.isnan(people.score[:, HEAT_NECK])
         shoulders = people.xy[:, SHOULDERS]
-        seen = ~np.isnan(shoulders[..., 0])
+        visible = ~np.isnan(shoulders[..., 0])
         hips = ~np.isnan(people.score[:, (8, 11)])
-        torso = seen.all(axis=1) | (seen.any(axis=1) & hips.any(axis=1))
+        torso = visible.all(axis=1) | (visible.any(axis=1) & hips.any(axis=1))
         people = people.only(np.flatnonzero(has_neck | torso))
         if not len(people.xy):
             return []
-        found = parts.read(people, maps['features'], parts.RIGHT_SLOTS, published=False)
-        return self._poses(found, view)
+        readout = parts.read(people, maps['features'], parts.RIGHT_SLOTS, published=False)
+        return self._poses(readout, view)
 
-    def _poses(self, found: parts.Readout, view: parts.View) -> list[Pose3D]:
-        xyz = found.relative * parts.BODY_HEIGHT_M
+    def _poses(self, readout: parts.Readout, view: parts.View) -> list[Pose3D]:
+        xyz = readout.relative * parts.BODY_HEIGHT_M
         hips = list(parts.HIPS)
         xyz[:, parts.PELVIS] = xyz[:, hips].mean(axis=1)
         xyz -= xyz[:, [parts.PELVIS]]
-        pixels = view.pixels(found.cells)
+        pixels = view.pixels(readout.cells)
         pixels[:, parts.PELVIS] = pixels[:, hips].mean(axis=1)
-        measured = found.score >= parts.FOUND
-        confidence = np.where(measured, np.minimum(found.score, 1), 0.0)
+        measured = readout.score >= parts.MIN_SCORE
+        confidence = np.where(measured, np.minimum(readout.score, 1), 0.0)
         score = confidence.sum(axis=1) / np.maximum(measured.sum(axis=1), 1)
         confidence[:, parts.PELVIS] = confidence[:, hips].min(axis=1)
         measured[:, parts.PELVIS] = measured[:, hips].all(axis=1)
@@ -345,19 +345,19 @@ def _tiles(width: int, height: int, count: int) -> list[tuple[int, int, int, int
     return [(x, y, w, h) for y in ys for x in xs]
 
 
-def _merged(known: list[Pose3D], fresh: list[Pose3D]) -> list[Pose3D]:
+def _merged(people: list[Pose3D], fresh: list[Pose3D]) -> list[Pose3D]:
     """People of two views, each once: in doubt as the one that shows more joints of them."""
-    out = list(known)
+    out = list(people)
     for pose in fresh:
         twin = next((k for k, other in enumerate(out) if _same(pose, other)), None)
         if twin is None:
             out.append(pose)
-        elif _seen(pose) > _seen(out[twin]):
+        elif _measured_joints(pose) > _measured_joints(out[twin]):
             out[twin] = pose
     return out
 
 
-def _seen(pose: Pose3D) -> int:
+def _measured_joints(pose: Pose3D) -> int:
     return int((pose.status == JointStatus.MEASURED).sum())
 
 

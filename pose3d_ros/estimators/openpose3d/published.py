@@ -50,17 +50,17 @@ def published(
     """
     kept = np.flatnonzero(~np.isnan(people.score[:, 1]))
     people = people.only(kept)
-    found = read(people, features, PUBLISHED_SLOTS)
+    readout = read(people, features, PUBLISHED_SLOTS)
     count = len(kept)
-    relative = found.relative * 180.0
-    score = np.nan_to_num(found.score, nan=-1.0)
+    relative = readout.relative * 180.0
+    score = np.nan_to_num(readout.score, nan=-1.0)
     height, width = features.shape[1:]
     focal = focal_px * scale / STRIDE
     translation = np.zeros((count, 3))
     for k in range(count):
-        seen = score[k] != -1
-        p = found.cells[k, seen] - (width / 2, height / 2)
-        P = relative[k, seen]
+        valid = score[k] != -1
+        p = readout.cells[k, valid] - (width / 2, height / 2)
+        P = relative[k, valid]
         mean_p, mean_P = p.mean(axis=0), P.mean(axis=0)
         spread = np.sqrt(((p - mean_p) ** 2).sum())
         S = np.sqrt(((P - mean_P)[:, :2] ** 2).sum()) / max(float(spread), 1e-9)
@@ -68,7 +68,7 @@ def published(
     xyz = relative + translation[:, None]
     poses_3d = np.concatenate([xyz, score[..., None]], axis=2).reshape(count, SLOTS * 4)
     factor = STRIDE / scale
-    pixels = found.cells * factor
+    pixels = readout.cells * factor
     missing = np.isnan(pixels[..., 0])
     if program == 'standalone':
         pixels = np.trunc(np.nan_to_num(pixels, nan=-1.0))
@@ -88,12 +88,12 @@ _FRAME_NS = 12_500_000  # the published filters believe in 80 frames per second
 
 
 @dataclass
-class _Known:
+class _Track:
     """A person of the last frame. box: x, y, width, height."""
 
     id: int
     points: Array
-    found: Array
+    valid: Array
     area: float
     filter: OneEuro
 
@@ -102,36 +102,36 @@ class PublishedTracker:
     """Ids and smoothed translations as the published programs give them."""
 
     def __init__(self) -> None:
-        self._known: list[_Known] = []
+        self._tracks: list[_Track] = []
         self._next, self._frame = 0, 0
 
     def update(self, result: Published, program: str) -> tuple[list[int], Published]:
         """Ids from 0 on, and the poses with their translations smoothed."""
         self._frame += 1
         rows = result.poses_2d[:, :-1].reshape(-1, SLOTS, 3)[:, :18]
-        current: list[_Known | None] = [None] * len(rows)
-        free = list(self._known)
+        current: list[_Track | None] = [None] * len(rows)
+        free = list(self._tracks)
         for k in np.argsort(-result.poses_2d[:, -1], kind='stable').tolist():
             points = np.trunc(rows[k, :, :2])
             # One program looks at the score, the other at a coordinate that is never -1.
-            found = rows[k, :, 2] != -1 if program == 'standalone' else points[:, 0] != -1
-            seen = points[found]
-            width, height = seen.max(axis=0) - seen.min(axis=0) + 1
+            valid = rows[k, :, 2] != -1 if program == 'standalone' else points[:, 0] != -1
+            visible = points[valid]
+            width, height = visible.max(axis=0) - visible.min(axis=0) + 1
             area = float(width * height)
             best, most = None, 0
             for other in free:
-                common = _similar(points, found, area, other)
+                common = _similar(points, valid, area, other)
                 if common > most:
                     best, most = other, common
             if best is not None and most >= 3:
                 free.remove(best)
-                person = _Known(best.id, points, found, area, best.filter)
+                person = _Track(best.id, points, valid, area, best.filter)
             else:
-                person = _Known(self._next, points, found, area, OneEuro(_SMOOTH))
+                person = _Track(self._next, points, valid, area, OneEuro(_SMOOTH))
                 self._next += 1
             current[k] = person
         people = [person for person in current if person is not None]
-        self._known = people
+        self._tracks = people
         translation = np.array(
             [
                 person.filter(t, self._frame * _FRAME_NS)
@@ -146,8 +146,8 @@ class PublishedTracker:
         return [person.id for person in people], smooth
 
 
-def _similar(points: Array, found: Array, area: float, other: _Known) -> int:
-    both = found & other.found
+def _similar(points: Array, valid: Array, area: float, other: _Track) -> int:
+    both = valid & other.valid
     distance = ((points[both] - other.points[both]) ** 2).sum(axis=1)
     size = max(area, other.area) + 2.2e-16
     return int((np.exp(-distance / (2 * size * _SIGMAS[both] ** 2)) > 0.5).sum())

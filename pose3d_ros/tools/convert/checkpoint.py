@@ -72,13 +72,13 @@ def load_strictly(family: Family, state: State, name: str = 'the checkpoint') ->
         if key in state and state[key].shape != expected[key].shape
     ]
     if missing or unexpected or misshapen:
-        found = [
+        problems = [
             _list('missing', missing),
             _list('unexpected', unexpected),
             _list('misshapen', misshapen),
         ]
         raise ModelError(
-            f'{name} is of another network: ' + '; '.join(part for part in found if part)
+            f'{name} is of another network: ' + '; '.join(part for part in problems if part)
         )
     broken = [key for key, value in state.items() if not bool(torch.isfinite(value).all())]
     if broken:
@@ -157,13 +157,13 @@ def _extract(path: Path, member: str, folder: Path) -> Path:
 
 
 def _one(path: Path, member: str, names: list[str]) -> str:
-    found = [name for name in names if name == member or name.endswith('/' + member)]
-    if len(found) != 1:
+    matches = [name for name in names if name == member or name.endswith('/' + member)]
+    if len(matches) != 1:
         raise ModelError(
-            f'{path.name} holds {len(found)} files {member}, one is needed; it has '
+            f'{path.name} holds {len(matches)} files {member}, one is needed; it has '
             + ', '.join(names[:_LISTED])
         )
-    return found[0]
+    return matches[0]
 
 
 def _ignored(family: Family, key: str) -> bool:
@@ -174,18 +174,18 @@ def _shape(value: Any) -> str:
     return 'x'.join(str(size) for size in value.shape) or 'a number'
 
 
-def _list(kind: str, items: list[str]) -> str:
+def _list(label: str, items: list[str]) -> str:
     if not items:
         return ''
     more = f' and {len(items) - _LISTED} more' if len(items) > _LISTED else ''
-    return f'{len(items)} {kind}: {", ".join(items[:_LISTED])}{more}'
+    return f'{len(items)} {label}: {", ".join(items[:_LISTED])}{more}'
 
 
 def _objection(error: UnpicklingError) -> str:
-    """What the restricted unpickler met; the rest of its message tells how to get round it."""
+    """What the restricted unpickler met; the rest of its message says how to get round it."""
     text = str(error)
-    told = text.partition('WeightsUnpickler error:')[2] or text.partition('\n')[2]
-    line = next((line.strip() for line in told.splitlines() if line.strip()), 'no tensors')
+    detail = text.partition('WeightsUnpickler error:')[2] or text.partition('\n')[2]
+    line = next((line.strip() for line in detail.splitlines() if line.strip()), 'no tensors')
     return line.partition('. ')[0].rstrip('.')[:200]
 
 

@@ -64,17 +64,19 @@ def convert(
         raise ConfigError(f'precision must be one of {", ".join(PRECISIONS)}, not {precision!r}')
     if (checkpoint is None) == (seed is None):
         raise ConfigError('either a checkpoint or a seed for random weights is needed')
-    kind = load_family(family)
-    metadata = {f'pose3d.{key}': value for key, value in kind.about.items()}
+    architecture = load_family(family)
+    metadata = {f'pose3d.{key}': value for key, value in architecture.about.items()}
     metadata['pose3d.family'] = family
     if checkpoint is None:
-        module = kind.build({})
+        module = architecture.build({})
         shapes = [(key, tuple(value.shape)) for key, value in module.state_dict().items()]
-        module.load_state_dict(random_weights(shapes, seed or 0, kind.gain))
+        module.load_state_dict(random_weights(shapes, seed or 0, architecture.gain))
         metadata[WEIGHTS_KEY] = RANDOM
     else:
-        module = load_strictly(kind, read_checkpoint(kind, checkpoint, member), checkpoint.name)
-    return export(kind, module, target, metadata, formats, precision, size)
+        module = load_strictly(
+            architecture, read_checkpoint(architecture, checkpoint, member), checkpoint.name
+        )
+    return export(architecture, module, target, metadata, formats, precision, size)
 
 
 def export(
@@ -115,8 +117,8 @@ class _Half(nn.Module):
         self.module = module
 
     def forward(self, *inputs: torch.Tensor) -> Any:
-        found = self.module(*(x.half() if x.is_floating_point() else x for x in inputs))
-        return tuple(x.float() for x in found) if isinstance(found, tuple) else found.float()
+        outputs = self.module(*(x.half() if x.is_floating_point() else x for x in inputs))
+        return tuple(x.float() for x in outputs) if isinstance(outputs, tuple) else outputs.float()
 
 
 def _write_onnx(
@@ -191,8 +193,8 @@ def _verify(
         cases.append(family.examples(module, (160, 128), rng))
     for case in cases:
         with torch.no_grad():
-            found = module(*(torch.from_numpy(np.asarray(case[name])) for name in family.inputs))
-        expected = [x.numpy() for x in (found if isinstance(found, tuple) else (found,))]
+            outputs = module(*(torch.from_numpy(np.asarray(case[name])) for name in family.inputs))
+        expected = [x.numpy() for x in (outputs if isinstance(outputs, tuple) else (outputs,))]
         for path in done.files:
             for backend, suffixes in (('openvino', ('.xml', '.onnx')), ('onnxruntime', ('.onnx',))):
                 if path.suffix not in suffixes or find_spec(backend) is None:

@@ -82,7 +82,7 @@ def _difference(source: Path, made: Path, image: Node, result: str) -> float:
         return float('nan')
     shape = tuple(image.shape or ())
     random = np.random.default_rng(0).uniform(0, 1, (2, *(size or 1 for size in shape[1:])))
-    found = []
+    results = []
     for path in (source, made):
         port = f'{result}:0' if path is source else ''
         spec = NetworkSpec(path, {'image': Port(shape)}, {'joints': Port((None, None, 3), port)})
@@ -90,5 +90,5 @@ def _difference(source: Path, made: Path, image: Node, result: str) -> float:
         device = 'cpu' if backend == 'onnxruntime' else 'CPU'
         options = RuntimeOptions(device=device, allow_random_weights=True)
         network = load_network(spec, options, backend)
-        found.append(network({'image': random.astype(np.float32)})['joints'])
-    return float(np.abs(found[0] - found[1]).max())
+        results.append(network({'image': random.astype(np.float32)})['joints'])
+    return float(np.abs(results[0] - results[1]).max())

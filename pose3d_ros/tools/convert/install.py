@@ -72,10 +72,10 @@ def install(
     return done
 
 
-def _source(entry: Entry, item: FileEntry, folder: Path, given: Path | None) -> Path:
+def _source(entry: Entry, item: FileEntry, folder: Path, checkpoint: Path | None) -> Path:
     """The checkpoint to read, verified if it is the official one."""
-    if given is not None:
-        return given
+    if checkpoint is not None:
+        return checkpoint
     official = item.checkpoint
     if official is None:
         raise ModelError(

@@ -51,7 +51,7 @@ FAMILIES = Plugins(
 
 @dataclass(frozen=True)
 class Family:
-    """What has to be known to convert the checkpoints of one kind of network.
+    """What it takes to convert the checkpoints of one network family.
 
     build: an `nn.Module` in evaluation mode from the shapes of the checkpoint's tensors (empty:
         the usual one, for random weights); its positional inputs are `inputs`, its outputs, one or

@@ -129,8 +129,8 @@ def state_of(variables: Mapping[str, np.ndarray], network: str) -> dict[str, Any
     return state
 
 
-def _family(network: str, kind: type[_Machine]) -> Family:
-    pose = kind is Pose
+def _family(network: str, module_class: type[_Machine]) -> Family:
+    pose = module_class is Pose
 
     def build(shapes: Mapping[str, Shape]) -> nn.Module:
         return (Pose if pose else Person)().eval()
@@ -142,10 +142,10 @@ def _family(network: str, kind: type[_Machine]) -> Family:
         module: nn.Module, size: tuple[int, int] | None, rng: np.random.Generator
     ) -> dict[str, np.ndarray]:
         width, height = (size or (368, 368)) if not pose else (368, 368)
-        found = {'image': rng.uniform(-0.5, 0.5, (1, 3, height, width)).astype(np.float32)}
+        inputs = {'image': rng.uniform(-0.5, 0.5, (1, 3, height, width)).astype(np.float32)}
         if pose:
-            found['centre_map'] = rng.uniform(0, 1, (1, 1, height, width)).astype(np.float32)
-        return found
+            inputs['centre_map'] = rng.uniform(0, 1, (1, 1, height, width)).astype(np.float32)
+        return inputs
 
     if pose:
         outputs: tuple[str, ...] = ('first', 'maps')

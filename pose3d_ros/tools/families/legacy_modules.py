@@ -28,7 +28,8 @@ _TENSORS = {
     ('torch', 'Size'),
 }
 _STORAGES = {
-    f'{kind}Storage' for kind in ('Float', 'Double', 'Half', 'Long', 'Int', 'Short', 'Byte', 'Bool')
+    f'{dtype}Storage'
+    for dtype in ('Float', 'Double', 'Half', 'Long', 'Int', 'Short', 'Byte', 'Bool')
 }
 
 
@@ -85,8 +86,8 @@ def _restricted(packages: Sequence[str]) -> type[pickle.Unpickler]:
             if module in ('torch', 'torch.storage') and name in _STORAGES:
                 return getattr(torch, name)
             if module.startswith('torch.nn.modules.'):
-                found = getattr(import_module(module), name, None)
-                if isinstance(found, type) and issubclass(found, nn.Module):
+                layer = getattr(import_module(module), name, None)
+                if isinstance(layer, type) and issubclass(layer, nn.Module):
                     return _Hollow
             raise pickle.UnpicklingError(f'it names {module}.{name}, which is not allowed')
 

@@ -31,11 +31,11 @@ def _videopose3d(
     outputs = (*heads, *(f'new_{k}' for k in range(blocks))) if step else heads
 
     def build(shapes: Mapping[str, Shape]) -> Any:
-        kind = temporal.StepLifter if step else temporal.Lifter
+        lifter_class = temporal.StepLifter if step else temporal.Lifter
         # Only the width and the joints come from the file: another depth is another model.
         width, channels = shapes.get('backbone.expand_conv.conv.weight', (_WIDTH, 34, 3))[:2]
         outputs = shapes.get('head.conv.weight', (3 * joints,))[0]
-        return kind(channels, width, kernels, outputs, trajectory, causal).eval()
+        return lifter_class(channels, width, kernels, outputs, trajectory, causal).eval()
 
     def examples(module: Any, size: tuple[int, int] | None, rng: Any) -> dict[str, Any]:
         body = module.backbone

@@ -215,17 +215,17 @@ def read_table(path: Path) -> dict[str, Any]:
         folder = _folder(path, Path(name))
         matrix = _array(folder / 'joint_transform_matrix.npy')
         infos = _infos(folder / 'skeleton_infos.pkl')
-    found = {}
+    table = {}
     for ours, (theirs, joints) in _CONVENTIONS.items():
         try:
             names = [str(joint)[:4] for joint in infos[theirs]['names']]
             indices = [int(index) for index in infos[theirs]['indices']]
             names = [_SAME.get(joint, joint) for joint in names]
             columns = [indices[names.index(joint)] for joint in joints.split()]
-            found[ours] = torch.from_numpy(matrix[:, columns])
+            table[ours] = torch.from_numpy(matrix[:, columns])
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ModelError(f'{path.name} describes no joints of {theirs}: {error!r}') from error
-    return found
+    return table
 
 
 def _folder(path: Path, temporary: Path) -> Path:

@@ -24,7 +24,7 @@ def load_restricted(path: Path) -> Mapping[str, Any]:
     builders = [multiarray.multiarray._reconstruct, multiarray.multiarray.scalar]
     # Files written under NumPy 1 name the functions by their old place.
     old = [(f, f'numpy.core.multiarray.{f.__name__}') for f in builders]
-    types = [np.ndarray, np.dtype, *{type(np.dtype(kind)) for kind in '?bBiIfdSUO'}]
+    types = [np.ndarray, np.dtype, *{type(np.dtype(code)) for code in '?bBiIfdSUO'}]
     types += [type(np.dtype(f'{k}{n}')) for k in 'iuf' for n in (2, 4, 8)]
     try:
         with torch.serialization.safe_globals([*builders, *old, *types]):

@@ -198,17 +198,19 @@ class StepLifter(Lifter):
 
     def forward(self, frames: torch.Tensor, *past: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Frames and past_k as in Temporal.step; joints (B, n, 3 J), root (B, n, 3)."""
-        outputs, columns, given = [], [], list(past)
+        outputs, columns, states = [], [], list(past)
         for body, head in self._parts():
             blocks = len(body.tcn_blocks)
-            x, new = body.step(frames, given[:blocks])
-            del given[:blocks]
+            x, new = body.step(frames, states[:blocks])
+            del states[:blocks]
             outputs.append(head.product(x))
             columns += new
         return (*outputs, *columns)
 
 
-def build(shapes: Mapping[str, Shape], causal: bool = False, kind: type[Lifter] = Lifter) -> Lifter:
+def build(
+    shapes: Mapping[str, Shape], causal: bool = False, lifter_class: type[Lifter] = Lifter
+) -> Lifter:
     """From the shapes of a checkpoint; without any, 243 frames of 17 joints, 1024 wide."""
     prefix = 'backbone.'
     stem = shapes.get(f'{prefix}expand_conv.conv.weight', (1024, 34, 3))
@@ -221,7 +223,7 @@ def build(shapes: Mapping[str, Shape], causal: bool = False, kind: type[Lifter] 
         kernels = [3] * 5
     outputs = shapes.get('head.conv.weight', (51,))[0]
     trajectory = 'traj_head.conv.weight' in shapes
-    return kind(stem[1], stem[0], kernels, outputs, trajectory, causal).eval()
+    return lifter_class(stem[1], stem[0], kernels, outputs, trajectory, causal).eval()
 
 
 def renamed(state: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
@@ -238,9 +240,9 @@ def renamed(state: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
         elif key.startswith('expand_conv.'):
             key = f'{prefix}backbone.expand_conv.conv.' + key.removeprefix('expand_conv.')
         elif key.startswith(('layers_conv.', 'layers_bn.')):
-            kind, number, rest = key.split('.', 2)
+            layer, number, rest = key.split('.', 2)
             block, part = divmod(int(number), 2)
-            inner = 'conv' if kind == 'layers_conv' else 'bn'
+            inner = 'conv' if layer == 'layers_conv' else 'bn'
             key = f'{prefix}backbone.tcn_blocks.{block}.conv{part + 1}.0.{inner}.{rest}'
         out[key] = value
     return out

@@ -39,11 +39,11 @@ def read_variables(path: Path) -> dict[str, NDArray[Any]]:
         entries = {key.decode(): value for key, value in _table(table)}
         shards = _varints(entries.pop('', b'\x08\x01')).get(1, [1])[0]
         data: dict[int, bytes] = {}
-        found = {}
+        tensors = {}
         for name, raw in entries.items():
             entry = _varints(raw)
-            kind, shape = int(entry.get(1, [0])[0]), _shape(entry.get(2, [b''])[0])
-            if kind not in _TYPES or 7 in entry:
+            dtype, shape = int(entry.get(1, [0])[0]), _shape(entry.get(2, [b''])[0])
+            if dtype not in _TYPES or 7 in entry:
                 continue  # strings, and tensors saved in slices
             shard = int(entry.get(3, [0])[0])
             if shard not in data:
@@ -53,17 +53,17 @@ def read_variables(path: Path) -> dict[str, NDArray[Any]]:
             part = data[shard][start : start + size]
             if len(part) != size:
                 raise ValueError(f'{name} lies outside its data file')
-            found[name] = np.frombuffer(part, _TYPES[kind]).reshape(shape)
+            tensors[name] = np.frombuffer(part, _TYPES[dtype]).reshape(shape)
     except FileNotFoundError as error:
         raise ModelError(f'the TensorFlow checkpoint lacks {error.filename}') from error
     except (OSError, ValueError, IndexError, struct.error, UnicodeDecodeError, KeyError) as error:
         raise ModelError(f'{index.name} is no TensorFlow checkpoint (V2): {error}') from error
-    return found
+    return tensors
 
 
 def _extracted(path: Path, folder: Path) -> Path:
     """The one checkpoint of a tar archive, copied into a folder; its index."""
-    found = []
+    indexes = []
     try:
         with tarfile.open(path) as archive:
             for member in archive.getmembers():
@@ -71,12 +71,12 @@ def _extracted(path: Path, folder: Path) -> Path:
                 stream = archive.extractfile(member) if member.isfile() else None
                 if stream is not None and (name.endswith('.index') or '.data-' in name):
                     (folder / name).write_bytes(stream.read())
-                    found += [folder / name] if name.endswith('.index') else []
+                    indexes += [folder / name] if name.endswith('.index') else []
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ModelError(f'{path.name} is a damaged archive: {error}') from error
-    if len(found) != 1:
-        raise ModelError(f'{path.name} holds {len(found)} TensorFlow checkpoints, one is needed')
-    return found[0]
+    if len(indexes) != 1:
+        raise ModelError(f'{path.name} holds {len(indexes)} TensorFlow checkpoints, one is needed')
+    return indexes[0]
 
 
 def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a 2D detector makes of people in front of a camera: which joints, how wrong, how sure.
+"""What a 2D detector makes of people in front of a camera: which joints, errors, confidence.
 
 Modelled on BlazePose, whose joints differ from those of a rig by fixed offsets, whose confidence
 falls when something is in front of an arm or a leg, and whose errors grow as confidence falls.
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ...estimators.lifter.features import COUNT, HIDDEN_SET, HINT, JOINTS, WINDOW
-from .dice import Dice
+from .rng import Rng
 from .rotations import trunk_axes
 
 Tensor = Any
@@ -66,7 +66,7 @@ _LIMBS = [*_ARMS, *_LEGS]
 _FALL = torch.tensor([22.0] * len(_ARMS) + [16.0] * len(_LEGS))
 """How fast the logit of confidence falls, per metre behind what hides a joint."""
 _FAR = torch.tensor([18.0] * len(_ARMS) + [0.0] * len(_LEGS))
-"""The same per metre behind the pelvis: arms on the far side are seldom seen well."""
+"""The same per metre behind the pelvis: arms on the far side are seldom visible."""
 
 _PARTS = (
     ('left_shoulder', 'left_hip', 0.09), ('right_shoulder', 'right_hip', 0.09),
@@ -87,7 +87,7 @@ def _here(constant: Tensor) -> Tensor:
 
 @dataclass
 class Source:
-    """What kind of source each window is seen by. amount: (B,) how big its errors are."""
+    """The source of 2D joints of each window. amount: (B,) how big its errors are."""
 
     like_blazepose: Tensor
     body_only: Tensor
@@ -95,26 +95,26 @@ class Source:
     amount: Tensor
 
     @classmethod
-    def draw(cls, count: int, dice: Dice) -> Source:
+    def draw(cls, count: int, rng: Rng) -> Source:
         """Sources for so many windows."""
-        kind = dice.uniform(count)
-        like = kind < _LIKE_BLAZEPOSE
-        amount = dice.uniform(count, low=0.0, high=1.2) * ~dice.chance(count, share=_EXACT)
-        amount = torch.where(like, dice.uniform(count, low=0.6, high=1.6), amount)
-        no_toes = dice.chance(count, share=0.25)
-        return cls(like, ~like & (kind < _BODY_ONLY), no_toes, amount)
+        drawn = rng.uniform(count)
+        like = drawn < _LIKE_BLAZEPOSE
+        amount = rng.uniform(count, low=0.0, high=1.2) * ~rng.chance(count, share=_EXACT)
+        amount = torch.where(like, rng.uniform(count, low=0.6, high=1.6), amount)
+        no_toes = rng.chance(count, share=0.25)
+        return cls(like, ~like & (drawn < _BODY_ONLY), no_toes, amount)
 
 
-def offsets(body: Tensor, source: Source, dice: Dice) -> Tensor:
-    """(B, T, 22, 3) metres from the joints of bodies to the source's idea of them."""
+def offsets(body: Tensor, source: Source, rng: Rng) -> Tensor:
+    """(B, T, 22, 3) metres from the joints of bodies to those of the source."""
     axes = trunk_axes(
         body[:, :, INDEX['left_hip']] - body[:, :, INDEX['right_hip']],
         body[:, :, INDEX['thorax']] - body[:, :, INDEX['pelvis']],
     )
     count = len(body)
-    local = dice.normal(count, COUNT, 3) * _here(_STEADY)[:, None] * source.amount[:, None, None]
+    local = rng.normal(count, COUNT, 3) * _here(_STEADY)[:, None] * source.amount[:, None, None]
     # Definitions of joints agree between bodies only so far.
-    part = source.like_blazepose * (1 + 0.25 * dice.normal(count))
+    part = source.like_blazepose * (1 + 0.25 * rng.normal(count))
     local = local + _here(_MEAN) * part[:, None, None]
     return local[:, None] @ axes.transpose(-1, -2)
 
@@ -139,27 +139,29 @@ def behind(body: Tensor) -> Tensor:
     return torch.where(own, torch.zeros(()), gap).amax(dim=-1).clamp(min=0)
 
 
-def confidence(body: Tensor, source: Source, dice: Dice) -> Tensor:
-    """(B, T, 22) 0..1, how sure the source is of joints of bodies in the camera's frame."""
+def confidence(body: Tensor, source: Source, rng: Rng) -> Tensor:
+    """(B, T, 22) 0..1, the source's confidence in joints of bodies in the camera's frame."""
     count = len(body)
     far = (body[:, :, _LIMBS, 2] - body[:, :, :1, 2] - 0.03).clamp(0, 0.25)
     logit = 4.3 - _here(_FALL) * behind(body).clamp(max=0.35) - _here(_FAR) * far
-    logit = logit + dice.normal(count, 1, len(_LIMBS)) + 0.4 * dice.normal(*logit.shape)
-    found = torch.sigmoid(logit)
-    # Other detectors of the kind are less outspoken.
-    found = torch.where(
-        source.no_toes[:, None, None], 0.3 + 0.6 * found + 0.05 * dice.normal(*found.shape), found
+    logit = logit + rng.normal(count, 1, len(_LIMBS)) + 0.4 * rng.normal(*logit.shape)
+    confidences = torch.sigmoid(logit)
+    # Other detectors of this type are less extreme.
+    confidences = torch.where(
+        source.no_toes[:, None, None],
+        0.3 + 0.6 * confidences + 0.05 * rng.normal(*confidences.shape),
+        confidences,
     ).clamp(0.02, 1.0)
     out = torch.full((count, WINDOW, COUNT), 0.99)
-    out[:, :, _LIMBS] = found
+    out[:, :, _LIMBS] = confidences
     other = torch.where(
-        source.amount > 0, dice.uniform(count, low=0.5, high=1.2).clamp(max=1), torch.ones(())
+        source.amount > 0, rng.uniform(count, low=0.5, high=1.2).clamp(max=1), torch.ones(())
     )
     return torch.where(source.like_blazepose[:, None, None], out, other[:, None, None])
 
 
 def blur(
-    rays: Tensor, metre: Tensor, sure: Tensor, source: Source, dice: Dice
+    rays: Tensor, metre: Tensor, confidences: Tensor, source: Source, rng: Rng
 ) -> tuple[Tensor, Tensor]:
     """Rays (B, T, 22, 2) with a detector's errors, and confidence (B, T, 22) with it.
 
@@ -167,52 +169,52 @@ def blur(
     """
     count = len(rays)
     ramp = torch.linspace(0, 1, WINDOW)[None, :, None, None]
-    ends = dice.normal(count, 2, COUNT, 2)
+    ends = rng.normal(count, 2, COUNT, 2)
     drift = ends[:, :1] * (1 - ramp) + ends[:, 1:] * ramp
-    steady = dice.normal(count, 1, COUNT, 2)
+    steady = rng.normal(count, 1, COUNT, 2)
     # Errors grow as confidence falls, as measured: 14 mm at 0.98, 45 at 0.6, 70 at 0.2.
-    doubt = 0.065 * (1 - sure.clamp(0, 1))[..., None] ** 0.75
+    doubt = 0.065 * (1 - confidences.clamp(0, 1))[..., None] ** 0.75
     doubt = torch.where(source.like_blazepose[:, None, None, None], doubt, torch.zeros(()))
     error = drift * _here(_WANDER)[:, None] + (0.8 * steady + 0.6 * drift) * doubt
-    white = dice.normal(count, WINDOW, COUNT, 2) * _WHITE
-    error = error + white * dice.uniform(count, 1, 1, 1, high=2)
+    white = rng.normal(count, WINDOW, COUNT, 2) * _WHITE
+    error = error + white * rng.uniform(count, 1, 1, 1, high=2)
     amount = source.amount[:, None, None, None]
-    # Joints far off for a while, without anything that tells.
-    start = dice.uniform(count, 1, COUNT, low=-0.5)
+    # Joints far off for a while, at unchanged confidence.
+    start = rng.uniform(count, 1, COUNT, low=-0.5)
     inside = (ramp[..., 0] >= start) & (ramp[..., 0] < start + 0.5)
-    wrong = inside & dice.chance(count, 1, COUNT, share=0.03) & (amount[..., 0] > 0)
-    error = error * amount + wrong[..., None] * dice.normal(count, 1, COUNT, 2) * 0.12
-    gone = inside & dice.chance(count, 1, COUNT, share=0.04)
-    return rays + error * metre, torch.where(gone, torch.zeros(()), sure)
+    wrong = inside & rng.chance(count, 1, COUNT, share=0.03) & (amount[..., 0] > 0)
+    error = error * amount + wrong[..., None] * rng.normal(count, 1, COUNT, 2) * 0.12
+    gone = inside & rng.chance(count, 1, COUNT, share=0.04)
+    return rays + error * metre, torch.where(gone, torch.zeros(()), confidences)
 
 
 def cut(
-    rays: Tensor, metre: Tensor, sure: Tensor, source: Source, dice: Dice
+    rays: Tensor, metre: Tensor, confidences: Tensor, source: Source, rng: Rng
 ) -> tuple[Tensor, Tensor]:
     """Edges of the image that cut bodies off, mostly the lower one.
 
-    What lies beyond is missing, or guessed badly by sources of BlazePose's kind.
+    What lies beyond is missing, or guessed badly by sources like BlazePose.
     """
     count = len(rays)
     middle = rays[:, WINDOW // 2]
     low, high = middle.amin(dim=1), middle.amax(dim=1)
-    part = dice.uniform(count, 2, low=0.4, high=1.0)
-    there = dice.uniform(count, 2) < torch.tensor([0.04, 0.2])
-    edge = low + torch.where(there, part, torch.full_like(part, 9.0)) * (high - low)
+    part = rng.uniform(count, 2, low=0.4, high=1.0)
+    cropped = rng.uniform(count, 2) < torch.tensor([0.04, 0.2])
+    edge = low + torch.where(cropped, part, torch.full_like(part, 9.0)) * (high - low)
     inside = (rays <= edge[:, None, None]).all(dim=-1)
-    guesses = source.like_blazepose & ~source.no_toes & dice.chance(count, share=0.85)
+    guesses = source.like_blazepose & ~source.no_toes & rng.chance(count, share=0.85)
     guessed = ~inside & guesses[:, None, None]
     ramp = torch.linspace(0, 1, WINDOW)[None, :, None, None]
-    error = dice.normal(count, 1, COUNT, 2) + 0.3 * (ramp - 0.5) * dice.normal(count, 1, COUNT, 2)
+    error = rng.normal(count, 1, COUNT, 2) + 0.3 * (ramp - 0.5) * rng.normal(count, 1, COUNT, 2)
     # Guesses of neighbouring joints go wrong together.
-    error = 0.7 * error + 0.7 * dice.normal(count, 1, 1, 2)
+    error = 0.7 * error + 0.7 * rng.normal(count, 1, 1, 2)
     error = error * torch.tensor([0.5, 1.0])
     rays = rays + guessed[..., None] * error * _OUTSIDE * metre
-    faint = torch.full_like(sure, HINT)
-    return rays, torch.where(inside, sure, torch.where(guessed, faint, torch.zeros(())))
+    faint = torch.full_like(confidences, HINT)
+    return rays, torch.where(inside, confidences, torch.where(guessed, faint, torch.zeros(())))
 
 
-def given(source: Source) -> Tensor:
+def available(source: Source) -> Tensor:
     """(B, 22) which joints the source has at all."""
     out = torch.ones(len(source.amount), COUNT)
     out[:, HIDDEN_SET] = torch.where(source.like_blazepose[:, None], 0.0, out[:, HIDDEN_SET])

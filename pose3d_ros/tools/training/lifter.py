@@ -31,8 +31,8 @@ from ...estimators.lifter.features import (
     without_rolls,
 )
 from .. import metrics
-from .dice import Dice
 from .motion import CLIP_TAKES, HELD_OUT, Take, split
+from .rng import Rng
 from .virtual import Virtual, Windows
 
 Array = NDArray[Any]
@@ -83,7 +83,7 @@ class Block(nn.Module):
 def _active(x: torch.Tensor, training: bool) -> torch.Tensor:
     """ReLU, bounded after training.
 
-    A hand close to the lens makes windows that training hardly ever saw. There the norms of their
+    A hand close to the lens makes windows that training hardly ever had. There the norms of their
     own batch held them; with fixed ones they grew from layer to layer, to bodies of many metres.
     """
     return torch.relu(x) if training else relu6(x)
@@ -121,18 +121,20 @@ class LifterNet(nn.Module):
         joints = self.joints(y) + place * torch.exp(self.scale(y))
         # The uncertainty learns from what the joints learn, and does not disturb them.
         spread = self.spread(y.detach())
-        whole = x[:, WINDOW // 2, 2 * COUNT : 2 * COUNT + 1] > 0  # motion capture knows a pelvis
-        spread = spread + torch.where(whole, self.calibration[0], self.calibration[1])
+        has_pelvis = (
+            x[:, WINDOW // 2, 2 * COUNT : 2 * COUNT + 1] > 0
+        )  # motion capture knows a pelvis
+        spread = spread + torch.where(has_pelvis, self.calibration[0], self.calibration[1])
         return torch.cat([joints, spread], dim=1)
 
     @staticmethod
     def _in_plane(frame: torch.Tensor) -> torch.Tensor:
-        """(B, 66) the joints as seen, about the hips, in metres of a usual body."""
+        """(B, 66) the joints in the image, about the hips, in metres of a usual body."""
         points = frame[:, : 2 * COUNT].reshape(-1, COUNT, 2)
-        seen = frame[:, 2 * COUNT : 3 * COUNT, None]
-        hips = seen[:, [1, 4]]
+        confidence = frame[:, 2 * COUNT : 3 * COUNT, None]
+        hips = confidence[:, [1, 4]]
         root = (points[:, [1, 4]] * hips).sum(1) / hips.sum(1).clamp(min=1.0)
-        flat = (points - root[:, None]) * (seen > 0) * _BODY_EXTENT
+        flat = (points - root[:, None]) * (confidence > 0) * _BODY_EXTENT
         return torch.cat([flat, torch.zeros_like(flat[..., :1])], dim=2).reshape(-1, 3 * COUNT)
 
 
@@ -179,7 +181,7 @@ def train(
     pool: list[tuple[torch.Tensor, torch.Tensor]] = []
     while step < settings.steps:
         if not pool:
-            pool = _prepare(data.draw(settings.pool * settings.batch), settings, data.dice)
+            pool = _prepare(data.draw(settings.pool * settings.batch), settings, data.rng)
         features, target = pool.pop()
         half = settings.bf16 and step < settings.steps * 9 / 10
         with torch.autocast(features.device.type, torch.bfloat16, half):
@@ -211,7 +213,7 @@ def _settle(net: LifterNet, settings: Training, data: Virtual) -> None:
     once = replace(settings, passes=1)
     with torch.no_grad():
         for _ in range(_SETTLING):
-            for features, _ in _prepare(data.draw(once.pool * once.batch), once, data.dice):
+            for features, _ in _prepare(data.draw(once.pool * once.batch), once, data.rng):
                 net(features)
 
 
@@ -221,21 +223,21 @@ def _rate(step: int, steps: int) -> float:
 
 
 def _prepare(
-    windows: Windows, settings: Training, dice: Dice
+    windows: Windows, settings: Training, rng: Rng
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     features, target, usable = prepared(windows)
     features, target = features[usable], target[usable]
     out = []
     for _ in range(settings.passes):
-        order = dice.order(len(features))
-        whole = order[: len(order) // settings.batch * settings.batch].split(settings.batch)
-        out += [(features[part], target[part]) for part in whole]
+        order = rng.order(len(features))
+        batches = order[: len(order) // settings.batch * settings.batch].split(settings.batch)
+        out += [(features[part], target[part]) for part in batches]
     return out
 
 
 def prepared(windows: Windows) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Features, targets in the virtual camera, and which windows can be used."""
-    features, turn, usable = encode(windows.rays, windows.seen, windows.known, xp=torch)
+    features, turn, usable = encode(windows.rays, windows.confidence, windows.calibrated, xp=torch)
     target = windows.target @ turn.transpose(1, 2)
     return features, target, usable
 
@@ -258,7 +260,7 @@ def _save(
             'net': net.state_dict(),
             'optimiser': optimiser.state_dict(),
             'schedule': schedule.state_dict(),
-            'random': data.dice.generator.get_state(),
+            'random': data.rng.generator.get_state(),
         },
         part,
     )
@@ -279,14 +281,14 @@ def _resume(
     net.load_state_dict(saved['net'])
     optimiser.load_state_dict(saved['optimiser'])
     schedule.load_state_dict(saved['schedule'])
-    data.dice.generator.set_state(saved['random'])
+    data.rng.generator.set_state(saved['random'])
     return int(saved['step'])
 
 
 def predict(net: nn.Module, windows: Windows) -> tuple[Array, Array]:
     """Joints (B, 22, 3) metres about the pelvis in the camera's axes, and covariance."""
-    rays, seen = with_mirror(*with_rolls(windows.rays.numpy(), windows.seen.numpy()))
-    features, turn, _ = encode(rays, seen, np.tile(windows.known.numpy(), 4))
+    rays, confidence = with_mirror(*with_rolls(windows.rays.numpy(), windows.confidence.numpy()))
+    features, turn, _ = encode(rays, confidence, np.tile(windows.calibrated.numpy(), 4))
     with torch.no_grad():
         output = net(torch.from_numpy(features.astype(np.float32))).numpy()
     return without_rolls(*without_mirror(*decode(output, turn)))
@@ -319,8 +321,8 @@ def calibrate(net: LifterNet, takes: Sequence[Take], seed: int = 11) -> None:
     ratios: tuple[list[Any], list[Any]] = [], []
     for clean in (True, False):
         windows = data.draw(8192, clean)
-        rays, seen = with_mirror(windows.rays.numpy(), windows.seen.numpy())
-        features, turn, usable = encode(rays, seen, np.tile(windows.known.numpy(), 2))
+        rays, confidence = with_mirror(windows.rays.numpy(), windows.confidence.numpy())
+        features, turn, usable = encode(rays, confidence, np.tile(windows.calibrated.numpy(), 2))
         with torch.no_grad():
             output = net(torch.from_numpy(features.astype(np.float32))).numpy()
         # In the virtual camera's axes, where the spread is stated.
@@ -331,13 +333,13 @@ def calibrate(net: LifterNet, takes: Sequence[Take], seed: int = 11) -> None:
         sigma = np.sqrt(np.einsum('bkii->bki', covariance))
         with np.errstate(invalid='ignore'):  # the root has neither error nor spread
             ratio = (np.abs(joints - target) / sigma)[usable[:half]]
-        whole = seen[:half, WINDOW // 2, 0][usable[:half]] > 0
-        for group, rows in zip(ratios, (whole, ~whole)):
+        has_pelvis = confidence[:half, WINDOW // 2, 0][usable[:half]] > 0
+        for group, rows in zip(ratios, (has_pelvis, ~has_pelvis)):
             group.append(ratio[rows])
-    for kind, group in enumerate(ratios):
+    for row, group in enumerate(ratios):
         scale = np.quantile(np.concatenate(group), 0.6827, axis=0)
         scale[0] = 1.0
-        net.calibration[kind] = torch.from_numpy(np.log(scale.clip(1e-3))).float().reshape(-1)
+        net.calibration[row] = torch.from_numpy(np.log(scale.clip(1e-3))).float().reshape(-1)
 
 
 def export(net: LifterNet, path: Path, metadata: dict[str, str]) -> None:
@@ -397,14 +399,14 @@ def _still() -> Array:
 def finish(net: LifterNet, takes: Sequence[Take], out: Path) -> dict[str, Any]:
     """Calibrate, write `lifter_cmu.onnx`, and judge by the subjects held out."""
     parts = split(list(takes))
-    kinds = ('exact', True), ('detector', False)
+    inputs = ('exact', True), ('detector', False)
     # Trained motion would flatter, and so would the takes that scale the uncertainty: its coverage
-    # is told for each half of the held-out takes, scaled by the other.
+    # is reported for each half of the held-out takes, scaled by the other.
     halves = parts['calibration'] + parts['test'][::2], parts['test'][1::2]
-    inside: dict[str, list[float]] = {name: [] for name, _ in kinds}
-    for known, others in (halves, halves[::-1]):
-        calibrate(net, known)
-        for name, clean in kinds:
+    inside: dict[str, list[float]] = {name: [] for name, _ in inputs}
+    for calibration, others in (halves, halves[::-1]):
+        calibrate(net, calibration)
+        for name, clean in inputs:
             inside[name].append(judge(net, others, clean)['in_1_sigma'])
     calibrate(net, halves[0] + halves[1])
     export(
@@ -418,7 +420,7 @@ def finish(net: LifterNet, takes: Sequence[Take], out: Path) -> dict[str, Any]:
         },
     )
     numbers: dict[str, Any] = {}
-    for name, clean in kinds:
+    for name, clean in inputs:
         numbers[name] = judge(net, parts['test'], clean)
         numbers[name]['in_1_sigma'] = float(np.mean(inside[name]))
         numbers[name]['in_1_sigma_of_halves'] = inside[name]

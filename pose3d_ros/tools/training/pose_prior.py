@@ -2,8 +2,8 @@
 """Learn a mixture of PPCA shape models from motion capture, for `lifting_from_the_deep`.
 
 Poses are turned to a common facing direction, centred, mirrored and thinned out; components are
-found by alternating between assignment and probabilistic PCA (Tipping and Bishop 1999; Tome et al.,
-CVPR 2017).
+estimated by alternating between assignment and probabilistic PCA (Tipping and Bishop 1999; Tome et
+al., CVPR 2017).
 """
 
 from __future__ import annotations
@@ -65,16 +65,16 @@ def read_clips(path: str | Path, exclude: Collection[str] = ()) -> tuple[list[Ar
                 raise InputError(f'{path}: no clip {", ".join(missing)} to exclude')
             if tuple(names) != H36M.names:
                 raise InputError(f'{path}: joints must be those of {H36M.name}, not {names}')
-            found = []
+            motions = []
             for clip in clips:
                 if clip not in exclude:
                     parts = [data[clip]] + ([data[f'{clip}__extra']] if extra else [])
-                    found.append(np.concatenate(parts, axis=1).astype(float))
+                    motions.append(np.concatenate(parts, axis=1).astype(float))
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f'{path} is no set of motion clips: {error}') from error
-    if not found:
+    if not motions:
         raise InputError(f'{path} holds no clips')
-    return found, names + extra
+    return motions, names + extra
 
 
 def learn(
@@ -129,7 +129,7 @@ _ATTACHED = {'nose': 'neck', 'ear': 'neck', 'toe': 'ankle'}
 def reproportioned(
     poses: Array, names: Sequence[str], random: np.random.Generator, settings: PriorSettings
 ) -> Array:
-    """Each pose (T, J, 3) on a body of its own: every kind of bone longer or shorter, symmetric."""
+    """Each pose (T, J, 3) on a body of its own: every bone longer or shorter, symmetric."""
     count = len(poses)
     factor = {
         group: np.clip(random.normal(1, settings.body_variation, count), 0.7, 1.3)
@@ -138,15 +138,15 @@ def reproportioned(
     factor['hip'] *= random.uniform(1.0, settings.hips, count)
     out = poses.copy()
     for joint, name in enumerate(names):
-        kind = name.rpartition('_')[2]
-        if kind in _ATTACHED:
+        part = name.rpartition('_')[2]
+        if part in _ATTACHED:
             side = name.rpartition('_')[0]
-            parent = list(names).index(f'{side}_{_ATTACHED[kind]}' if kind == 'toe' else 'neck')
+            parent = list(names).index(f'{side}_{_ATTACHED[part]}' if part == 'toe' else 'neck')
         else:
             parent = H36M.parents[joint]
         if parent >= 0:
             bone = poses[:, joint] - poses[:, parent]
-            out[:, joint] = out[:, parent] + factor[kind][:, None] * bone
+            out[:, joint] = out[:, parent] + factor[part][:, None] * bone
     return out
 
 

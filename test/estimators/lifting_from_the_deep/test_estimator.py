@@ -165,7 +165,7 @@ def test_pitch_estimate_lies_between_grid_points():
         estimate.add(lambda pitches: 500 * (pitches - 0.3) ** 2)
     assert estimate.pitch == pytest.approx(0.3, abs=0.02)
     estimate.add(lambda pitches: np.full(len(pitches), np.nan))
-    assert estimate.looks == 5
+    assert estimate.updates == 5
 
 
 def test_level_view():
@@ -180,7 +180,7 @@ def test_level_view():
     rays = np.array([[0.1, 0.2], [np.nan, 0], [0.0, 0.1]])
     view = LevelView.of(rays, np.ones(3, dtype=bool), gravity)
     assert view is not None
-    assert list(view.seen) == [True, False, True]
+    assert list(view.observed) == [True, False, True]
     assert LevelView.of(rays, np.array([False, True, False]), gravity) is None
 
 

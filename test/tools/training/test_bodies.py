@@ -10,7 +10,7 @@ from support.motion import standing
 
 from pose3d_ros.tools.training.bodies import carry, vary
 from pose3d_ros.tools.training.detector import INDEX
-from pose3d_ros.tools.training.dice import Dice
+from pose3d_ros.tools.training.rng import Rng
 
 
 def upright(count: int) -> torch.Tensor:
@@ -24,7 +24,7 @@ def bones(body: torch.Tensor, a: str, b: str) -> torch.Tensor:
 
 
 def test_varied_bones_keep_their_length_in_a_window_and_match_in_both_sides() -> None:
-    body = vary(upright(64), Dice(2))
+    body = vary(upright(64), Rng(2))
     for a, b in (('hip', 'knee'), ('knee', 'ankle'), ('shoulder', 'elbow'), ('elbow', 'wrist')):
         left, right = (bones(body, f'{s}_{a}', f'{s}_{b}') for s in ('left', 'right'))
         assert float((left - left[:, :1]).abs().max()) < 1e-5
@@ -36,7 +36,7 @@ def test_varied_bones_keep_their_length_in_a_window_and_match_in_both_sides() ->
 def test_trunks_lean_forward_and_legs_stay() -> None:
     body = upright(4000)
     straight = torch.arange(4000) % 2 == 0
-    out = carry(body, straight, Dice(1))
+    out = carry(body, straight, Rng(1))
     legs = [INDEX[f'{s}_{j}'] for s in ('left', 'right') for j in ('hip', 'knee', 'ankle', 'toe')]
     assert torch.equal(out[:, :, legs], body[:, :, legs])
     forward = out[:, 0, INDEX['thorax'], 1]

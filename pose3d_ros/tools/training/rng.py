@@ -10,8 +10,8 @@ import torch
 Tensor = Any
 
 
-class Dice:
-    """A seeded generator with the draws that are wanted, on PyTorch's default device."""
+class Rng:
+    """A seeded generator, on PyTorch's default device."""
 
     def __init__(self, seed: int) -> None:
         self.generator = torch.Generator(torch.get_default_device()).manual_seed(seed)
