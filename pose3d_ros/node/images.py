@@ -22,8 +22,8 @@ from .topics import IMAGE_TYPES
 class ImageInput:
     """Images of one camera; messages come from any thread, frames are made in one.
 
-    transport: raw or compressed. calibration_problem: why positions cannot be absolute, empty if
-    they can. assumed: the focal length is.
+    transport: raw or compressed. images, infos: messages that came. calibration_problem: why
+    positions cannot be absolute, empty if they can. assumed: the focal length is.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class ImageInput:
     ) -> None:
         self.calibration = Calibration(config.image_is_rectified)
         self.auxiliary = AuxiliaryInputs(config, host)
+        self.images = self.infos = 0
         self.encoding = ''
         self.zero_stamps = 0
         self.assumed = False

@@ -217,6 +217,25 @@ def value_of(config: PipelineConfig, name: str) -> Value:
     return next(s.default for s in settings_of(options_of(estimator)) if s.name == option)
 
 
+# Settings that do nothing as long as another one has that value.
+_IDLE_WITH: dict[str, tuple[str, Value]] = {
+    'depth_wait_s': ('depth_transport', 'none'),
+    'depth_tolerance_s': ('depth_transport', 'none'),
+    'queue_size': ('drop_policy', 'newest'),
+    'tf_late': ('target_frame', ''),
+}
+
+
+def idle_settings(config: NodeConfig) -> list[str]:
+    """Lines about settings that were changed and have no effect."""
+    own = {item.name: item.default for item in settings_of(NodeConfig)}
+    return [
+        f'{name}: {getattr(config, name)} has no effect with {other}: {value!r}'
+        for name, (other, value) in _IDLE_WITH.items()
+        if getattr(config, name) != own[name] and getattr(config, other) == value
+    ]
+
+
 def fixed_changes(old: PipelineConfig, new: PipelineConfig) -> list[str]:
     """Names of the settings that differ and may not change while the node runs."""
     settings = list(settings_of(type(new)))
