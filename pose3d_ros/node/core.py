@@ -189,6 +189,7 @@ class NodeCore:
                 encoding=source.encoding,
                 calibration=source.calibration_problem,
                 assumed=source.assumed,
+                frame_problem=source.optical.problem,
                 zero_stamps=source.zero_stamps,
                 tf_failures=output.tf_failures,
                 tf_problem=output.tf_problem,

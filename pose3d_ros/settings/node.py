@@ -75,6 +75,12 @@ class NodeConfig(PipelineConfig):
         live=True,
     )
     camera_frame: str = setting('', 'frame_id for images that come without one')
+    image_frame: str = setting(
+        'optical',
+        'what frame_id of images is: optical: an optical frame (z forward); body: the body frame '
+        'of the camera (x forward, z up), results are in it; else the name of the optical frame '
+        'to take in its place',
+    )
     target_frame: str = setting(
         '', "publish in this frame, transformed at the image's stamp; empty: the camera's"
     )
@@ -184,6 +190,8 @@ class NodeConfig(PipelineConfig):
                 )
         if len(set(names)) < len(names):
             raise ConfigError(f'cameras: a name stands twice in {self.cameras!r}')
+        if not self.image_frame:
+            raise ConfigError('image_frame must be optical, body or the name of a frame')
         for part in self.marker_text_parts:
             if part not in MARKER_TEXTS:
                 raise ConfigError(f'marker_text: {part!r} is none of {", ".join(MARKER_TEXTS)}')

@@ -163,6 +163,17 @@ def test_garbage_on_the_wire():
     assert side.state.problem
 
 
+@pytest.mark.parametrize('setting', ['body', 'eye'])
+def test_depth_images_are_those_of_the_frame_that_the_images_name(make, setting):
+    node = make(depth_transport='raw', depth_wait_s=0.0, image_frame=setting)
+    node.calibrate()
+    for stamp_ns, frame_id, level in ((S, 'camera_link', 0), (2 * S, 'other', 2)):
+        depth = depth_message(stamp_ns=stamp_ns, frame_id=frame_id, size=(640, 480))
+        node.core.auxiliary('depth_image', '', depth)
+        node.image(stamp_ns, frame_id='camera_link')
+        assert node.status('depth_image').level == level
+
+
 @pytest.mark.parametrize(
     ('settings', 'remaps', 'complaints'),
     [
