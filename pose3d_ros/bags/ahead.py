@@ -153,7 +153,7 @@ class RecordedTransforms:
 def open_transforms(
     recording: Recording, config: NodeConfig, warn: Callable[[str], None]
 ) -> RecordedTransforms | None:
-    """The transforms of a recording; None if there are none or the settings need none.
+    """The transforms of a recording; None if there are none.
 
     Raises InputError if settings name frames and no transforms were recorded.
     """
@@ -161,8 +161,6 @@ def open_transforms(
     if config.publish_markers and config.marker_frame != AUTO:
         named.append(config.marker_frame)
     names = sorted({name for name in named if name})
-    if not names and not (config.publish_markers and config.marker_frame):
-        return None
     recorded = {connection.topic for connection in recording.connections}
     if recorded & {_TF, _TF_STATIC}:
         return RecordedTransforms(recording.path, warn)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
@@ -19,6 +20,8 @@ from ..settings.parsing import from_mapping, read_yaml, without_ros_parameters
 from ..settings.pipeline import PipelineConfig
 
 T = TypeVar('T')
+
+_log = logging.getLogger('pose3d')
 
 # Groups of --help, by the beginning of the name; the first that fits.
 GROUPS = (
@@ -123,7 +126,13 @@ def read_config(args: argparse.Namespace, config_class: type[T], **defaults: Any
     for key, value in vars(args).items():
         if key.startswith('setting_') and value is not None:
             values[key.removeprefix('setting_')] = value
-    return from_mapping(config_class, values)
+    config = from_mapping(config_class, values)
+    estimator = getattr(config, 'estimator', '')
+    for name in (item.partition('=')[0].strip() for item in args.set):
+        head = name.partition('.')[0]
+        if head in ESTIMATORS and head != estimator:
+            _log.warning('--set %s has no effect: the estimator is %s', name, estimator)
+    return config
 
 
 def _from_file(path: str, config_class: type[Any]) -> dict[str, Any]:

@@ -63,6 +63,12 @@ class Names:
                 return self._expand(target)
         return full
 
+    def remapped(self, name: str) -> str:
+        """Full name of a topic that a remapping names; empty if none does."""
+        full = self._expand(name)
+        named = any(self._expand(source) == full for source, _ in self.remaps)
+        return self.topic(name) if named else ''
+
     def _expand(self, name: str) -> str:
         if name.startswith('~'):
             full = f'{self.full}/{name[1:].lstrip("/")}'

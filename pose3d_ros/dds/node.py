@@ -18,12 +18,13 @@ from ..messages.types import Message
 from ..node.core import NodeCore
 from ..node.frames import FrameTree
 from ..node.host import Host
-from ..node.inputs import AuxiliaryTopic
+from ..node.inputs import AuxiliaryTopic, without_effect
 from ..node.monitor import GapCounter
 from ..node.qos import LATCHED, RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS
 from ..node.signals import Signals
 from ..node.topics import CAMERA_INFO, IMAGE_TYPES, OUTPUTS, input_topic, output_topic
 from ..node.transforms import TF, TransformBuffer
+from ..node.watch import PERIOD_S, Heard, Watch
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Array
@@ -58,7 +59,7 @@ class StandaloneNode:
             node.subscribe('/clock', 'rosgraph_msgs/msg/Clock', SENSOR_DATA, self._on_clock)
             self._sim_time_ns = 0
         compressed = config.image_transport == 'compressed'
-        image_type = IMAGE_TYPES[config.image_transport]
+        self._image_type = IMAGE_TYPES[config.image_transport]
         self._core = NodeCore(
             config,
             pipeline,
@@ -87,7 +88,7 @@ class StandaloneNode:
                 self._outputs[camera, output] = node.publisher(
                     output_topic(camera, output), type_name, RESULT
                 )
-            self._subscribe(camera, image_type, '/compressed' if compressed else '')
+            self._subscribe(camera, '/compressed' if compressed else '')
         self._info = node.publisher('~/estimator_info', INFO_TYPE, LATCHED)
         self._info.publish(self._core.info())
         self._diagnostics = node.publisher(
@@ -96,6 +97,8 @@ class StandaloneNode:
         self._ensure_tf(config)
         node.every(config.diagnostics_period_s, self._diagnose)
         node.every(0.1, self._housekeeping)
+        self._watch = Watch(self._core, node.graph, node.names.full, _log.log, time.monotonic)
+        node.every(PERIOD_S, self._look)
 
     @property
     def core(self) -> NodeCore:
@@ -114,7 +117,10 @@ class StandaloneNode:
             info.precision,
             ', '.join(self._topics.values()),
         )
+        for line in without_effect(self._core.config, self._node.names.remapped):
+            _log.warning('%s', line)
         self._core.activate()
+        self._watch.start()
         self._node.spin()
         self.close()
         if self._failure:
@@ -156,7 +162,7 @@ class StandaloneNode:
         self._wants_transforms = True
         return self._buffer.frames()
 
-    def _subscribe(self, camera: str, image_type: str, suffix: str) -> None:
+    def _subscribe(self, camera: str, suffix: str) -> None:
         image = input_topic(camera, 'image')
         self._topics[camera] = self._node.names.topic(image) + suffix
 
@@ -188,7 +194,7 @@ class StandaloneNode:
             self._core.image(camera, raw)
 
         self._images[camera] = self._node.subscribe(
-            image, image_type, SENSOR_DATA, on_image, suffix=suffix
+            image, self._image_type, SENSOR_DATA, on_image, suffix=suffix
         )
         self._core.image_topic(camera, self._topics[camera])
 
@@ -256,6 +262,14 @@ class StandaloneNode:
             _log.error('settings unchanged: %s', error)
             return
         _log.info('settings taken over')
+
+    def _look(self) -> None:
+        self._watch.look(
+            {
+                camera: Heard(self._topics[camera], self._image_type, subscription.profile)
+                for camera, subscription in self._images.items()
+            }
+        )
 
     def _diagnose(self) -> None:
         qos: dict[str, list[str]] = {camera: [] for camera in self._images}

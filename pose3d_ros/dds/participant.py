@@ -35,11 +35,11 @@ from ..messages.standalone import StandaloneTypes
 from ..messages.types import Message
 from ..node.qos import LATCHED, Profile
 from .discovery import cyclone_config, describe_reach, domain_id
+from .graph import GRAPH_TOPIC, GRAPH_TYPE, DdsGraph
 from .names import Names
 from .qos import POLICIES, Overrides, cyclone_qos
 from .types import TopicTypes
 
-GRAPH_TYPE = 'rmw_dds_common/msg/ParticipantEntitiesInfo'
 # A signal is noticed only between two waits.
 _LONGEST_WAIT_S = 0.1
 # Discovery takes a second or two where it works at all.
@@ -103,9 +103,12 @@ class Publisher:
 
 
 class Subscription:
-    """Receives serialised messages of one topic."""
+    """Receives serialised messages of one topic. profile: with all overrides."""
 
-    def __init__(self, reader: DataReader[Any], callback: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, reader: DataReader[Any], profile: Profile, callback: Callable[[bytes], None]
+    ) -> None:
+        self.profile = profile
         self._reader, self._callback = reader, callback
 
     def dispatch(self) -> None:
@@ -189,7 +192,8 @@ class DdsNode:
         self._waitset = WaitSet(self._participant)
         self._guard = GuardCondition(self._participant)
         self._waitset.attach(self._guard)
-        self._graph = self._writer('ros_discovery_info', GRAPH_TYPE, LATCHED)
+        self._announcements = self._writer(GRAPH_TOPIC, GRAPH_TYPE, LATCHED)
+        self.graph = DdsGraph(self._participant, self._topic(GRAPH_TOPIC, GRAPH_TYPE), self.types)
         self._announce()
         self._alone = threading.Timer(ALONE_AFTER_S, self._warn_if_alone)
         self._alone.daemon = True
@@ -227,7 +231,7 @@ class DdsNode:
         self._waitset.attach(
             ReadCondition(reader, ViewState.Any | SampleState.NotRead | InstanceState.Any)
         )
-        subscription = Subscription(reader, callback)
+        subscription = Subscription(reader, profile, callback)
         self._endpoints['reader'].append(reader)
         self._subscriptions.append(subscription)
         self._announce()
@@ -327,6 +331,6 @@ class DdsNode:
                 reader_gid_seq=[gid(e) for e in self._endpoints['reader']],
                 writer_gid_seq=[gid(e) for e in self._endpoints['writer']],
             )
-            self._graph.publish(
+            self._announcements.publish(
                 self.types(GRAPH_TYPE)(gid=gid(self._participant), node_entities_info_seq=[node])
             )

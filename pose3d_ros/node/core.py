@@ -104,6 +104,7 @@ class NodeCore:
 
     def image(self, camera: str, payload: Any) -> None:
         """Take an image (or compressed image) message; returns at once."""
+        self._inputs[camera].images += 1
         self.runner.offer(camera, payload)
 
     def step(self, camera: str, payload: Any) -> list[FrameResult]:
@@ -120,7 +121,13 @@ class NodeCore:
 
     def camera_info(self, camera: str, info: Message) -> None:
         """Take a CameraInfo; serves the images that come after it."""
+        self._inputs[camera].infos += 1
         self._inputs[camera].calibration.update(info)
+
+    def arrivals(self, camera: str) -> tuple[int, int]:
+        """How many images and calibrations of a camera have come."""
+        source = self._inputs[camera]
+        return source.images, source.infos
 
     def image_topic(self, camera: str, topic: str) -> None:
         """Say on which topic, resolved, the images of a camera come."""
@@ -182,6 +189,7 @@ class NodeCore:
                 encoding=source.encoding,
                 calibration=source.calibration_problem,
                 assumed=source.assumed,
+                frame_problem=source.optical.problem,
                 zero_stamps=source.zero_stamps,
                 tf_failures=output.tf_failures,
                 tf_problem=output.tf_problem,

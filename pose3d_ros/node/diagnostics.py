@@ -18,14 +18,16 @@ class CameraState:
     """What is known of a camera beside its runner's statistics.
 
     topic: resolved. encoding: of the last image. calibration: why there is none, empty if there is
-    one. qos: descriptions of incompatible peers. lost_samples: lost on the way. auxiliary: other
-    nodes' topics that the estimator makes use of.
+    one. frame_problem: why the images' frame cannot be what the settings say, empty if it can. qos:
+    descriptions of incompatible peers. lost_samples: lost on the way. auxiliary: other nodes'
+    topics that the estimator makes use of.
     """
 
     topic: str
     encoding: str = ''
     calibration: str = ''
     assumed: bool = False
+    frame_problem: str = ''
     zero_stamps: int = 0
     tf_failures: int = 0
     tf_problem: str = ''
@@ -70,6 +72,8 @@ def _input(name: str, state: CameraState, stats: SourceStats, config: NodeConfig
         status.problem(ERROR, f'no image on {state.topic} for {stats.age_s:.1f} s')
     if stats.problem:
         status.problem(ERROR, stats.problem)
+    if state.frame_problem:
+        status.problem(ERROR, state.frame_problem)
     for description in state.qos:
         status.problem(ERROR, f'incompatible QoS: {description}')
     if state.zero_stamps:

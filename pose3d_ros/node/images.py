@@ -15,6 +15,7 @@ from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Array, Frame
 from .host import Host
+from .image_frames import OpticalCheck, axes_of, frame_of
 from .inputs import AuxiliaryInputs
 from .topics import IMAGE_TYPES
 
@@ -22,8 +23,8 @@ from .topics import IMAGE_TYPES
 class ImageInput:
     """Images of one camera; messages come from any thread, frames are made in one.
 
-    transport: raw or compressed. calibration_problem: why positions cannot be absolute, empty if
-    they can. assumed: the focal length is.
+    transport: raw or compressed. images, infos: messages that came. calibration_problem: why
+    positions cannot be absolute, empty if they can. assumed: the focal length is.
     """
 
     def __init__(
@@ -31,6 +32,8 @@ class ImageInput:
     ) -> None:
         self.calibration = Calibration(config.image_is_rectified)
         self.auxiliary = AuxiliaryInputs(config, host)
+        self.optical = OpticalCheck(host.adapter, host.timer)
+        self.images = self.infos = 0
         self.encoding = ''
         self.zero_stamps = 0
         self.assumed = False
@@ -58,11 +61,14 @@ class ImageInput:
             self.zero_stamps += 1
             if self.zero_stamps == 1:
                 host.log(logging.WARNING, 'images have no stamp; the time of their arrival is used')
-        frame_id = str(message.header.frame_id) or config.camera_frame
+        named = str(message.header.frame_id)
+        frame_id = frame_of(named, config)
         if not frame_id:
             host.report(logging.WARNING, 'images have no frame_id; set the parameter camera_frame')
+        if self.optical.look(frame_id, config):
+            host.log(logging.WARNING, self.optical.problem)
         size = (int(image.shape[1]), int(image.shape[0]))
-        auxiliary = self.auxiliary.at(stamp_ns, frame_id, size, config)
+        auxiliary = self.auxiliary.at(stamp_ns, named or config.camera_frame, size, config)
         return Frame(
             image=image,
             stamp_ns=stamp_ns,
@@ -76,7 +82,7 @@ class ImageInput:
         )
 
     def _gravity(self, frame_id: str, stamp_ns: int, config: NodeConfig) -> Array | None:
-        """(3,) unit vector down in the camera's frame; None without a transform."""
+        """(3,) unit vector down in the camera's optical axes; None without a transform."""
         if not config.gravity_frame:
             return None
         adapter = self._host.adapter
@@ -97,7 +103,8 @@ class ImageInput:
                     logging.WARNING, f'gravity is unknown: {error.args[0]}', key='gravity'
                 )
                 return None
-        return np.asarray(-rotation[2] / np.linalg.norm(rotation[2]))
+        down = -(rotation @ axes_of(config))[2]
+        return np.asarray(down / np.linalg.norm(down))
 
     def _camera(self, size: tuple[int, int], config: NodeConfig) -> Camera | None:
         camera = self.calibration.camera(size)

@@ -18,9 +18,12 @@ from ..messages.keypoints import KEYPOINTS, Conventions, keypoints_of
 from ..messages.skeletons import INFO_TYPE
 from ..messages.stamped import Stamped, stamp_in
 from ..messages.types import Message
-from ..settings.node import NodeConfig
+from ..settings.declare import settings_of
+from ..settings.estimators import options_of
+from ..settings.node import NodeConfig, idle_settings
 from ..types import Array, Pose3D
 from .host import Host
+from .topics import input_topic
 
 DEPTH_TYPES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
 _DEPTHS_KEPT = 8
@@ -54,6 +57,29 @@ def topics_of(config: NodeConfig) -> dict[str, AuxiliaryTopic]:
         type_name = DEPTH_TYPES[config.depth_transport]
         topics['depth_image'] = AuxiliaryTopic(type_name, suffix, serialised=True)
     return topics
+
+
+def without_effect(config: NodeConfig, remapped: Callable[[str], str]) -> list[str]:
+    """Lines about settings that do nothing, and inputs with a topic that are not listened to.
+
+    remapped: the full topic of an input of that relative name, empty if it was left as it is.
+    """
+    lines = idle_settings(config)
+    own = {item.name for item in settings_of(options_of(config.estimator))}
+    for name, option in (
+        ('detections', 'detector'),
+        ('keypoints', 'keypoints'),
+        ('depth_image', ''),
+    ):
+        for camera in config.camera_names:
+            topic = remapped(input_topic(camera, name))
+            if not topic or name in topics_of(config):
+                continue
+            setting = f'{config.estimator}.{option}: topic' if option else 'depth_transport: raw'
+            takes = not option or option in own
+            reason = f'set {setting}' if takes else f'the estimator {config.estimator} takes none'
+            lines.append(f'{name} on {topic} have no effect: {reason}')
+    return lines
 
 
 @dataclass(frozen=True)

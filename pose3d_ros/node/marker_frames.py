@@ -19,6 +19,7 @@ from ..messages import MarkerFrame
 from ..settings.node import NodeConfig
 from ..types import Array, Frame
 from .frames import FIXED, Z_UP, FrameTree
+from .image_frames import axes_of
 
 AUTO = 'auto'
 
@@ -66,20 +67,21 @@ class MarkerFrames:
             return _with_up(replace(output, newest=True), frame)
         for candidate in candidates[:-1]:
             try:
-                return self._in(candidate, frame, 0.0)
+                return self._in(candidate, frame, config, 0.0)
             except LookupError:
                 continue
         try:
-            return self._in(candidates[-1], frame, timeout_s)
+            return self._in(candidates[-1], frame, config, timeout_s)
         except LookupError:
             # It may be that nobody publishes it any more.
             self._settled = False
             raise
 
-    def _in(self, name: str, frame: Frame, timeout_s: float) -> MarkerFrame:
+    def _in(self, name: str, frame: Frame, config: NodeConfig, timeout_s: float) -> MarkerFrame:
         rotation, translation = self._transforms.lookup(
             name, frame.frame_id, frame.stamp_ns, timeout_s
         )
+        rotation = rotation @ axes_of(config)
         made = MarkerFrame(
             frame.stamp_ns, name, rotation, translation, camera=frame.camera, newest=True
         )

@@ -21,6 +21,7 @@ from ..messages.body import transformed
 from ..settings.node import NodeConfig
 from ..types import Array, Frame, FrameResult, Pose3D
 from .host import Host
+from .image_frames import BODY, axes_of
 from .marker_frames import MarkerFrames
 from .monitor import Window
 from .waiting import Job, at_once
@@ -82,10 +83,11 @@ class ResultOutput:
         frame, people, frame_id = result.frame, result.people, result.frame.frame_id
         adapter, types = self._host.adapter, self._host.types
         self._ended += result.ended
-        rotation, translation, moved_s = np.eye(3), np.zeros(3), 0.0
+        rotation, translation, moved_s = axes_of(config), np.zeros(3), 0.0
         if config.target_frame and config.target_frame != frame_id:
             try:
                 rotation, translation, moved_s = self._to_target(frame, config, waited_s)
+                rotation = rotation @ axes_of(config)
                 frame_id = config.target_frame
             except LookupError:
                 kept = config.tf_late == 'camera_frame'
@@ -93,7 +95,7 @@ class ResultOutput:
                 self._host.report(logging.WARNING, f'{what}: {self.tf_problem}', key='transform')
                 if not kept:
                     return
-        if frame_id != frame.frame_id:
+        if frame_id != frame.frame_id or config.image_frame == BODY:
             people = [
                 _moved(transformed(pose, rotation, translation), pose, moved_s) for pose in people
             ]

@@ -21,6 +21,7 @@ from ..messages.types import Message
 from ..skeleton import SKELETONS
 from ..types import Array, JointStatus, PositionSource
 from .frames import FIXED, Z_UP, FrameTree
+from .image_frames import BODY_AXES
 
 CAMERA_HEIGHT_M = 1.0
 """Assumed where nothing is known of the floor."""
@@ -40,15 +41,17 @@ Lookup = Callable[[str, str], Transform]
 
 @dataclass(frozen=True)
 class Shown:
-    """One camera. frame: its optical one, empty if unknown; output: the frame of its skeletons.
+    """One camera. frame: that of its images, empty if unknown; output: that of its skeletons.
 
-    height_m: above the floor, NaN if unknown. gravity: (3,) unit vector down in its frame.
+    height_m: above the floor, NaN if unknown. gravity: (3,) unit vector down in its frame. body:
+    its frame is no optical one, but one with x forward and z up.
     """
 
     output: str
     frame: str
     height_m: float = math.nan
     gravity: Array | None = None
+    body: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +119,7 @@ def upright_frame(camera: Shown, tree: FrameTree, lookup: Lookup) -> str:
     named = tree.upright(camera.output) or tree.upright(frame)
     if named:
         return named
-    if camera.output != frame:
+    if camera.output != frame or camera.body:
         return camera.output
     root = tree.root(frame)
     if not camera.frame or root == frame:
@@ -188,6 +191,8 @@ def _level(cameras: Sequence[Shown], tree: FrameTree, lookup: Lookup, level_fram
 def _viewpoint(camera: Shown, frame: str, lookup: Lookup) -> Viewpoint:
     """A camera in a frame with z up, the floor at its origin unless that is far below or above."""
     rotation, translation = lookup(frame, camera.frame)
+    if camera.body:
+        rotation = rotation @ BODY_AXES
     height = float(translation[2])
     floor = 0.0 if 0 <= height <= _FLOOR_WITHIN_M else height - CAMERA_HEIGHT_M
     return _seen(rotation, translation, floor)

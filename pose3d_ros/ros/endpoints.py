@@ -55,6 +55,15 @@ def ros_qos(profile: Profile) -> QoSProfile:
     )
 
 
+def profile_of(qos: QoSProfile) -> Profile:
+    """The other way round."""
+    return Profile(
+        reliable=qos.reliability == ReliabilityPolicy.RELIABLE,
+        transient_local=qos.durability == DurabilityPolicy.TRANSIENT_LOCAL,
+        depth=qos.depth,
+    )
+
+
 def describe_qos(qos: QoSProfile) -> str:
     """The policies that users stumble over, in words."""
     parts = [qos.reliability.name.lower().replace('_', ' '), f'depth {qos.depth}']

@@ -21,6 +21,7 @@ from std_srvs.srv import SetBool, Trigger
 from ..errors import describe
 from ..messages.diagnostics import ERROR, OK, Status, diagnostic_array
 from ..node.topics import NODE_NAME
+from ..node.watch import PERIOD_S
 from ..settings.node import NodeConfig
 from .messages import message_class
 from .parameters import Parameters
@@ -58,6 +59,7 @@ class EstimatorNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         period_s = self.get_parameter('diagnostics_period_s').value
         self.create_timer(period_s, self._diagnose, clock=self._steady)
+        self.create_timer(PERIOD_S, self._look, clock=self._steady)
         self._jump_handle = self.get_clock().create_jump_callback(
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False
@@ -210,6 +212,10 @@ class EstimatorNode(LifecycleNode):
         if self._session is not None:
             self.get_logger().info('time went backwards: tracks and filters are forgotten')
             self._session.time_jumped_back()
+
+    def _look(self) -> None:
+        if self._state == 'active':
+            self._loaded.look()
 
     def _diagnose(self) -> None:
         """Publish the state of the life cycle and, while the node is active, all the others."""

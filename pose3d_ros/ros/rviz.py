@@ -26,6 +26,7 @@ from rclpy.node import Node
 from ..drawing.rviz_config import Scene, Topics, configured, template, to_yaml
 from ..errors import ConfigError
 from ..node.frames import FIXED
+from ..node.image_frames import BODY
 from ..node.qos import RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS
 from ..node.rviz import (
     SKELETON_ARRAY,
@@ -89,11 +90,11 @@ class _Camera:
         late = time.monotonic() - self.since > _PATIENCE_S
         return bool(self.frame or late or not self.topics.debug_image)
 
-    def shown(self, gravity: Callable[[str], Array | None]) -> Shown:
+    def shown(self, gravity: Callable[[str], Array | None], body: bool) -> Shown:
         """What the plan needs of it."""
         frame = self.frame or self.output
         height = camera_height(self.feet) if self.output == frame else float('nan')
-        return Shown(self.output, self.frame, height, gravity(frame))
+        return Shown(self.output, self.frame, height, gravity(frame), body)
 
     def close(self) -> None:
         """End the subscriptions."""
@@ -132,6 +133,7 @@ class RvizNode(Node):
         self._reminded = time.monotonic()
         self._first: float | None = None
         self._gravity_frame = ''
+        self._body = False
         self._asked = False
         self._plan: Plan | None = None
         self._static: Any = None
@@ -198,17 +200,19 @@ class RvizNode(Node):
                 known.topics = topics
         if self._cameras and not self._asked:
             self._asked = True
-            self._ask_for_gravity()
+            self._ask_for_frames()
 
-    def _ask_for_gravity(self) -> None:
-        """Learn of a frame whose z axis points up; a node without parameters has none."""
+    def _ask_for_frames(self) -> None:
+        """Learn of a frame whose z axis points up, and what images are in; of nodes of ROS."""
         client = self.create_client(GetParameters, f'{self._target}/get_parameters')
 
         def answered(future: Any) -> None:
             values = future.result().values if future.result() is not None else []
-            self._gravity_frame = values[0].string_value if values else ''
+            if values:
+                self._gravity_frame = values[0].string_value
+                self._body = values[1].string_value == BODY
 
-        request = GetParameters.Request(names=['gravity_frame'])
+        request = GetParameters.Request(names=['gravity_frame', 'image_frame'])
         client.call_async(request).add_done_callback(answered)
 
     def _remind(self, now: float) -> None:
@@ -232,7 +236,7 @@ class RvizNode(Node):
     def _show(self, cameras: list[_Camera]) -> None:
         """Start RViz for what is known now."""
         plan = make_plan(
-            [camera.shown(self._gravity) for camera in cameras],
+            [camera.shown(self._gravity, self._body) for camera in cameras],
             self._transforms.frames(),
             self._transforms.newest,
             fixed_frame=self._fixed_frame,

@@ -6,6 +6,7 @@ active, the subscriptions.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,13 +21,16 @@ from ..messages.skeletons import INFO_TYPE
 from ..node.core import NodeCore
 from ..node.frames import FrameTree
 from ..node.host import Host
+from ..node.inputs import without_effect
 from ..node.qos import LATCHED, RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS
 from ..node.topics import CAMERA_INFO, IMAGE_TYPES, OUTPUTS, input_topic, output_topic
 from ..node.transforms import TF, TransformBuffer
+from ..node.watch import Heard, Watch
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Array, Frame
-from .endpoints import Endpoint, Endpoints, describe_qos, ros_qos
+from .endpoints import Endpoint, Endpoints, describe_qos, profile_of, ros_qos
+from .graph import RosGraph
 from .images import image_decoder
 from .messages import message_class, message_class_for
 
@@ -73,6 +77,13 @@ class Session:
                     decode=image_decoder(node.get_logger().warning),
                 ),
                 on_halt=on_halt,
+            )
+            self._watch = Watch(
+                self.core,
+                RosGraph(node),
+                node.get_fully_qualified_name(),
+                partial(log, node),
+                time.monotonic,
             )
             for name, topic in self.core.auxiliary_topics.items():
                 message_class_for(f'the topic {name}', topic.type_name)  # rather than at activation
@@ -145,6 +156,9 @@ class Session:
             core.image_topic(name, image.topic)
             topics = ' and '.join([info.topic, *others.values()])
             heard.append(f'{image.topic} ({describe_qos(image.qos)}) and {topics}')
+        self._watch.start()
+        for line in without_effect(core.config, self._remapped):
+            node.get_logger().warning(line)
         about = core.pipeline.info
         node.get_logger().info(
             f'active: {about.model} on {about.backend} {about.device} ({about.precision}); '
@@ -176,6 +190,16 @@ class Session:
         """Take over live settings."""
         self._prepare_broadcasts(config)
         self.core.configure(config)
+
+    def look(self) -> None:
+        """Say why nothing comes out, while the node is active."""
+        type_name = IMAGE_TYPES[self.core.config.image_transport]
+        self._watch.look(
+            {
+                name: Heard(endpoint.topic, type_name, profile_of(endpoint.qos))
+                for name, endpoint in self._inputs.items()
+            }
+        )
 
     def time_jumped_back(self) -> None:
         """Forget all that has a time."""
@@ -256,6 +280,11 @@ class Session:
         if own != node.resolve_topic_name(base + suffix, only_expand=True):
             return base + suffix
         return f'{node.resolve_topic_name(base)}{suffix}'
+
+    def _remapped(self, name: str) -> str:
+        """Full name of a topic that a remapping names; empty if none does."""
+        topic = str(self._node.resolve_topic_name(name))
+        return '' if topic == self._node.resolve_topic_name(name, only_expand=True) else topic
 
     def _outputs_prefix(self) -> str:
         topics = [endpoint.topic for endpoint in self._outputs.values()]

@@ -75,6 +75,12 @@ class NodeConfig(PipelineConfig):
         live=True,
     )
     camera_frame: str = setting('', 'frame_id for images that come without one')
+    image_frame: str = setting(
+        'optical',
+        'what frame_id of images is: optical: an optical frame (z forward); body: the body frame '
+        'of the camera (x forward, z up), results are in it; else the name of the optical frame '
+        'to take in its place',
+    )
     target_frame: str = setting(
         '', "publish in this frame, transformed at the image's stamp; empty: the camera's"
     )
@@ -184,6 +190,8 @@ class NodeConfig(PipelineConfig):
                 )
         if len(set(names)) < len(names):
             raise ConfigError(f'cameras: a name stands twice in {self.cameras!r}')
+        if not self.image_frame:
+            raise ConfigError('image_frame must be optical, body or the name of a frame')
         for part in self.marker_text_parts:
             if part not in MARKER_TEXTS:
                 raise ConfigError(f'marker_text: {part!r} is none of {", ".join(MARKER_TEXTS)}')
@@ -215,6 +223,25 @@ def value_of(config: PipelineConfig, name: str) -> Value:
     if estimator == config.estimator and option in config.options:
         return config.options[option]
     return next(s.default for s in settings_of(options_of(estimator)) if s.name == option)
+
+
+# Settings that do nothing as long as another one has that value.
+_IDLE_WITH: dict[str, tuple[str, Value]] = {
+    'depth_wait_s': ('depth_transport', 'none'),
+    'depth_tolerance_s': ('depth_transport', 'none'),
+    'queue_size': ('drop_policy', 'newest'),
+    'tf_late': ('target_frame', ''),
+}
+
+
+def idle_settings(config: NodeConfig) -> list[str]:
+    """Lines about settings that were changed and have no effect."""
+    own = {item.name: item.default for item in settings_of(NodeConfig)}
+    return [
+        f'{name}: {getattr(config, name)} has no effect with {other}: {value!r}'
+        for name, (other, value) in _IDLE_WITH.items()
+        if getattr(config, name) != own[name] and getattr(config, other) == value
+    ]
 
 
 def fixed_changes(old: PipelineConfig, new: PipelineConfig) -> list[str]:

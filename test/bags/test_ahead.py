@@ -35,7 +35,7 @@ def transform(parent, child, stamp_ns, xyz, quaternion=(0.0, 0.0, 0.0, 1.0)):
     return message
 
 
-def moving(path, *, late_ns=0, static=True, until=6, images=6):
+def moving(path, *, late_ns=0, static=True, until=6, images=6, quaternion=OPTICAL):
     """A camera on a robot that drives along x of odom, 1 m/s; its transforms every 50 ms.
 
     late_ns: how much later than their stamps the transforms are recorded. until: images after which
@@ -51,7 +51,7 @@ def moving(path, *, late_ns=0, static=True, until=6, images=6):
         moved = transform('odom', 'base', stamp_ns, (k / 20, 0, 0))
         items.append((stamp_ns + late_ns, '/tf', TYPES(TF)(transforms=[moved])))
     if static:
-        fixed = transform('base', 'cam', 0, (0, 0, 1.5), OPTICAL)
+        fixed = transform('base', 'cam', 0, (0, 0, 1.5), quaternion)
         items.append((101 * S, '/tf_static', TYPES(TF)(transforms=[fixed])))
     with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
         topics = {
@@ -157,3 +157,31 @@ def test_markers_are_in_a_frame_that_stands_still(tmp_path):
         one.header.frame_id for _, m in found['/pose3d_estimator/markers'] for one in m.markers
     }
     assert frames == {'cam'}
+
+
+def test_a_recording_whose_images_are_in_a_body_frame(tmp_path, capsys):
+    source = moving(tmp_path / 'in')
+    # Not switched off by this: that transforms are looked at.
+    options = ('--set', 'publish_markers=false', '--set')
+    assert process(source, tmp_path / 'out.mcap', *options, 'target_frame=base') == 0
+    assert 'image_frame' not in capsys.readouterr().err
+    (optical,) = {
+        root(m) for _, m in read(tmp_path / 'out.mcap')['/pose3d_estimator/skeletons'][:1]
+    }
+    assert process(source, tmp_path / 'b.mcap', *options, 'image_frame=body') == 0
+    _, array = read(tmp_path / 'b.mcap')['/pose3d_estimator/skeletons'][0]
+    assert array.header.frame_id == 'cam'
+    # The camera's pose in base is its optical axes, 1.5 m up.
+    np.testing.assert_allclose(root(array), np.subtract(optical, (0, 0, 1.5)), atol=1e-6)
+
+
+def root(array):
+    position = array.skeletons[0].root.position
+    return position.x, position.y, position.z
+
+
+def test_a_recording_whose_frame_is_no_optical_one(tmp_path, capsys):
+    source = moving(tmp_path / 'in', quaternion=(0.0, 0.0, 0.0, 1.0))
+    options = ('--set', 'gravity_frame=base', '--set', 'publish_markers=false')
+    assert process(source, tmp_path / 'out.mcap', *options) == 0
+    assert capsys.readouterr().err.count('image_frame: body') == 1

@@ -188,3 +188,8 @@ def test_settings_of_estimators_are_no_options(capsys):
     with pytest.raises(SystemExit):
         cli.main(['run', 'a.jpg', '--openpose3d.input-height', '512'])
     assert 'write --set openpose3d.input_height=VALUE' in capsys.readouterr().err
+
+
+def test_options_of_another_estimator_are_named(caplog):
+    options.config_from(parse('--set', 'lifter.keypoints=topic', '--set', 'threads=3'))
+    assert caplog.messages == ['--set lifter.keypoints has no effect: the estimator is blazepose']

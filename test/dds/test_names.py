@@ -59,3 +59,10 @@ def test_full_name():
 def test_invalid_names(arguments, complaint):
     with pytest.raises(ConfigError, match=complaint):
         Names.parse(*arguments)
+
+
+def test_what_is_remapped():
+    names = Names.parse('a', '/b', ['image:=/x', '~/y:=/z'])
+    assert names.remapped('image') == '/x'
+    assert names.remapped('/b/a/y') == '/z'
+    assert names.remapped('detections') == ''

@@ -357,6 +357,20 @@ def test_missing_images_are_counted(network):
     )
 
 
+def test_a_misspelt_topic_and_an_idle_one_are_named(network):
+    remaps = ['-r', 'image:=/camera/imgae', '-r', 'detections:=/boxes']
+    process = network.run('node', '--estimator', 'support.blobs', *remaps)
+    camera = network.node()
+    camera.publisher('/camera/image', IMAGE, RELIABLE)
+    spin_until(camera, lambda: 'no image on' in process.log.read_text(), 40.0)
+    text = process.log.read_text()
+    assert 'no image on /camera/imgae within 5 s: nobody publishes it' in text
+    assert 'these image topics exist: /camera/image' in text
+    assert 'detections on /boxes have no effect' in text
+    # The estimator's own outputs are not on offer.
+    assert 'debug_image' not in text
+
+
 def test_nothing_is_computed_for_nobody(network):
     bench = Bench(network, parameters=EVERY_IMAGE)
     diagnostics = bench.listen('/diagnostics', DIAGNOSTICS)

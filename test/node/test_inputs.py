@@ -14,8 +14,9 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.messages import make_header
 from pose3d_ros.messages.standalone import StandaloneTypes
 from pose3d_ros.node.host import Host
-from pose3d_ros.node.inputs import AuxiliaryInputs, registered, topics_of
+from pose3d_ros.node.inputs import AuxiliaryInputs, registered, topics_of, without_effect
 from pose3d_ros.settings.node import NodeConfig
+from pose3d_ros.settings.parsing import from_mapping
 
 TYPES = StandaloneTypes()
 S, MS = 1_000_000_000, 1_000_000
@@ -160,3 +161,39 @@ def test_garbage_on_the_wire():
         side.made.add('depth_image', raw)
     assert side.depth(S) is None
     assert side.state.problem
+
+
+@pytest.mark.parametrize('setting', ['body', 'eye'])
+def test_depth_images_are_those_of_the_frame_that_the_images_name(make, setting):
+    node = make(depth_transport='raw', depth_wait_s=0.0, image_frame=setting)
+    node.calibrate()
+    for stamp_ns, frame_id, level in ((S, 'camera_link', 0), (2 * S, 'other', 2)):
+        depth = depth_message(stamp_ns=stamp_ns, frame_id=frame_id, size=(640, 480))
+        node.core.auxiliary('depth_image', '', depth)
+        node.image(stamp_ns, frame_id='camera_link')
+        assert node.status('depth_image').level == level
+
+
+@pytest.mark.parametrize(
+    ('settings', 'remaps', 'complaints'),
+    [
+        ({}, {'detections': '/boxes'}, ['detections on /boxes', 'blazepose takes none']),
+        ({'estimator': 'metro'}, {'detections': '/boxes'}, ['set metro.detector: topic']),
+        ({'estimator': 'metro', 'metro.detector': 'topic'}, {'detections': '/boxes'}, []),
+        ({}, {'keypoints': '/2d'}, ['keypoints on /2d']),
+        ({}, {'depth_image': '/depth'}, ['depth_image on /depth', 'set depth_transport: raw']),
+        ({'depth_transport': 'raw'}, {'depth_image': '/depth'}, []),
+        ({'cameras': 'left,right'}, {'right/depth_image': '/r'}, ['depth_image on /r']),
+        ({}, {}, []),
+        (
+            {'depth_wait_s': 0.2},
+            {},
+            ["depth_wait_s: 0.2 has no effect with depth_transport: 'none'"],
+        ),
+    ],
+)
+def test_what_has_no_effect_is_named(settings, remaps, complaints):
+    lines = without_effect(from_mapping(NodeConfig, settings), lambda name: remaps.get(name, ''))
+    assert len(lines) == bool(complaints)
+    for complaint in complaints:
+        assert complaint in lines[0]

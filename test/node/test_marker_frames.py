@@ -177,3 +177,9 @@ class Known:
 
     def __init__(self, buffer):
         self.lookup, self.frames = buffer.lookup, buffer.frames
+
+
+def test_a_body_frame_is_turned(clock):
+    adapter = Adapter(ROBOT, 'map', 'odom')
+    shown = place(adapter, clock, image_frame='body')
+    np.testing.assert_allclose(shown.rotation, TURN @ TURN)

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from support.blobs import draw
 from support.node import NOBODY, ONE, TYPES, Node, S
 
 from pose3d_ros.messages import image_message, stamp_of
@@ -57,6 +58,64 @@ def test_markers_in_a_frame_that_stands_still(make):
     assert all(m.frame_locked for m in markers.markers)
     joints = next(m for m in markers.markers if m.ns == 'joints')
     assert np.mean([p.x for p in joints.points]) == pytest.approx(13.0, rel=0.02)
+
+
+ASIDE = draw([(440, 180, 320)])
+
+
+def root_of(array):
+    position = array.skeletons[0].root.position
+    return np.array([position.x, position.y, position.z])
+
+
+@pytest.fixture
+def optical(make):
+    """Root of the person in optical axes."""
+    node = make()
+    node.calibrate()
+    node.image(S, ASIDE)
+    return root_of(node.outputs()[0])
+
+
+def test_images_in_a_body_frame(make, optical):
+    node = make(
+        listening=('skeletons', 'markers', 'debug_image'), image_frame='body', publish_tf=True,
+        marker_frame='',
+    )  # fmt: skip
+    node.calibrate()
+    node.image(S, ASIDE, frame_id='camera_link')
+    (array,), (markers,) = node.outputs(), node.outputs('markers')
+    assert {m.header.frame_id for m in (array, *markers.markers)} == {'camera_link'}
+    ahead = np.array([optical[2], -optical[0], -optical[1]])
+    np.testing.assert_allclose(root_of(array), ahead, atol=1e-6)
+    assert optical[2] == pytest.approx(3.0, rel=0.02)
+    joints = next(m for m in markers.markers if m.ns == 'joints')
+    assert np.mean([p.x for p in joints.points]) == pytest.approx(3.0, rel=0.02)
+    ((sent,),) = node.transforms
+    assert sent.header.frame_id == 'camera_link'
+    assert sent.transform.translation.x == pytest.approx(ahead[0], abs=1e-6)
+
+
+def test_a_body_frame_in_a_target_frame_and_its_gravity(make, optical):
+    node = make(image_frame='body', target_frame='map', gravity_frame='map')
+    frames, process = [], node.core.pipeline.process_batch
+    node.core.pipeline.process_batch = lambda batch: frames.extend(batch) or process(batch)
+    node.calibrate()
+    node.tf = np.eye(3), np.array([10.0, 0, 1.5])
+    node.image(S, ASIDE, frame_id='camera_link')
+    assert node.lookups[-1] == ('map', 'camera_link', S)
+    x, y, z = optical
+    np.testing.assert_allclose(root_of(node.outputs()[0]), [10 + z, -x, 1.5 - y], atol=1e-6)
+    np.testing.assert_allclose(frames[0].gravity, [0, 1, 0], atol=1e-9)
+
+
+def test_another_frame_in_place_of_that_of_the_images(make, optical):
+    node = make(listening=('skeletons', 'debug_image'), image_frame='eye')
+    node.calibrate()
+    node.image(S, ASIDE, frame_id='camera_link')
+    assert node.outputs()[0].header.frame_id == 'eye'
+    assert node.outputs('debug_image')[0].header.frame_id == 'eye'
+    np.testing.assert_allclose(root_of(node.outputs()[0]), optical, atol=1e-6)
 
 
 class LateTransforms(Node):

@@ -304,3 +304,12 @@ def test_feet_tell_the_height():
     assert heights_over_feet(array) == pytest.approx(ankles)
     array.convention = 'of somebody else'
     assert heights_over_feet(array) == []
+
+
+def test_a_camera_of_body_frames_alone_is_shown_in_its_own():
+    tf = Transforms()
+    plan = make_plan([Shown('camera_link', 'camera_link', body=True)], tf.tree, tf.lookup)
+    assert (plan.fixed_frame, plan.broadcasts) == ('camera_link', [])
+    behind = Transforms(optical=('camera_link', LOOK, np.zeros(3)))
+    seen = make_plan([Shown('camera_link', 'optical')], behind.tree, behind.lookup)
+    assert plan.view == seen.view

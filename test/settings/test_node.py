@@ -4,7 +4,13 @@ from __future__ import annotations
 import pytest
 
 from pose3d_ros.errors import ConfigError
-from pose3d_ros.settings.node import NodeConfig, fixed_changes, node_settings, value_of
+from pose3d_ros.settings.node import (
+    NodeConfig,
+    fixed_changes,
+    idle_settings,
+    node_settings,
+    value_of,
+)
 from pose3d_ros.settings.parsing import from_mapping
 
 
@@ -54,3 +60,10 @@ def test_fixed_changes():
         'device',
         'camera_frame',
     ]
+
+
+def test_idle_settings():
+    config = NodeConfig(tf_late='newest', queue_size=5)
+    assert [line.partition(':')[0] for line in idle_settings(config)] == ['queue_size', 'tf_late']
+    assert idle_settings(config.replace(target_frame='map', drop_policy='none')) == []
+    assert idle_settings(NodeConfig()) == []
