@@ -20,19 +20,21 @@ from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Frame, FrameResult
 from .diagnostics import CameraState, statuses
+from .frame_names import FrameNames
 from .host import Host
 from .images import ImageInput
 from .inputs import AuxiliaryInput, AuxiliaryTopic, topics_of
 from .publishing import ResultOutput
 from .runner import Arrival, FrameRunner
-from .topics import OUTPUTS
+from .topics import NODE_NAME, OUTPUTS
 from .waiting import WaitingLine
 
 
 class NodeCore:
     """One node: cameras in, messages out.
 
-    on_halt: called in the worker with the reason, when too many images in a row have failed.
+    on_halt: called in the worker with the reason, when too many images in a row have failed. name:
+    full name of the node.
     transports: of the images of each camera, where it is not the setting image_transport.
     """
 
@@ -44,6 +46,7 @@ class NodeCore:
         *,
         on_halt: Callable[[str], None] = lambda reason: None,
         transports: Mapping[str, str] | None = None,
+        name: str = f'/{NODE_NAME}',
     ) -> None:
         self.pipeline = pipeline
         self._host = host
@@ -61,11 +64,17 @@ class NodeCore:
             )
             for name in config.camera_names
         }
+        self._names = FrameNames(config, pipeline.skeleton, name, host.log)
         self._outputs = {
-            name: ResultOutput(
-                name, pipeline.skeleton.name, host, wait=wait, wait_markers=wait_markers
+            camera: ResultOutput(
+                camera,
+                pipeline.skeleton.name,
+                host,
+                self._names,
+                wait=wait,
+                wait_markers=wait_markers,
             )
-            for name in config.camera_names
+            for camera in config.camera_names
         }
         self.runner = FrameRunner(
             pipeline,
@@ -146,10 +155,17 @@ class NodeCore:
         """What auxiliary inputs had for the images of a camera. topics: their names, resolved."""
         return self._inputs[camera].auxiliary.states(topics)
 
+    def transforms(self, message: Message) -> bool:
+        """Take a TFMessage of anybody; whether info() has changed for it."""
+        return self._names.heard(message, self.config)
+
     def info(self) -> Message:
         """The EstimatorInfo to latch."""
         return SkeletonBuilder(self._host.types).info(
-            self.pipeline.skeleton, self.pipeline.info, stamp_ns=self._host.clock()
+            self.pipeline.skeleton,
+            self.pipeline.info,
+            stamp_ns=self._host.clock(),
+            tf_prefix=self._names.prefix,
         )
 
     def configure(self, config: NodeConfig) -> None:
@@ -199,7 +215,8 @@ class NodeCore:
                 auxiliary=self.auxiliary_states(name, (auxiliary or {}).get(name, {})),
             )
         needed = any(self.needed(name) for name in self._inputs)
-        return statuses(self.runner.report(), states, self.pipeline.info, self.config, needed)
+        made = statuses(self.runner.report(), states, self.pipeline.info, self.config, needed)
+        return [*made, self._names.status()] if self.config.publish_tf else made
 
     def _frame(self, arrival: Arrival) -> Frame:
         source = self._inputs[arrival.source]
