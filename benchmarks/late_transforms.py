@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What transforms that come late cost: rate, delay and positions of a camera that drives and turns.
+"""What transforms and depth that come late cost: rate, delay, positions of a camera that drives.
 
 A camera at 30 Hz drives on a circle at 1 m/s and 1 rad/s through `odom`; its transforms come at
 another rate, some time after their stamp. Everything between the image message and the skeleton
 message is the node's own. Delay: from the stamp of an image to its publication. Error: of the root
-in `odom`, against the place of the camera at the stamp, which is exact here.
+in `odom`, against the place of the camera at the stamp, which is exact here. Depth images come for
+every second image, 40 ms late.
 
     python benchmarks/late_transforms.py [--seconds 10] [--clip demo/jump.mp4]
 """
@@ -12,6 +13,8 @@ in `odom`, against the place of the camera at the stamp, which is exact here.
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import queue
 import threading
 import time
 from pathlib import Path
@@ -19,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from pose3d_ros.messages import image_message, stamp_of
+from pose3d_ros.messages import image_message, make_header, stamp_of
 from pose3d_ros.messages.standalone import StandaloneTypes
 from pose3d_ros.node.core import NodeCore
 from pose3d_ros.node.frames import FrameTree
@@ -30,6 +33,7 @@ from pose3d_ros.settings.node import NodeConfig
 from pose3d_ros.sources import open_source
 
 RATE_HZ = 30.0
+DEPTH_LATE_S = 0.04
 OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 
 
@@ -91,13 +95,33 @@ class Robot:
         return self.buffer.frames()
 
 
-def drive(images: list[np.ndarray], tf_hz: float, late_ms: float, target: str, seconds: float):
+def late_depths(core: NodeCore, stamps: queue.Queue[int | None], size: tuple[int, int]) -> None:
+    """A wall 3 m away, for each of those stamps, late."""
+    types = StandaloneTypes()
+    message = types('sensor_msgs/msg/Image')(
+        encoding='16UC1', width=size[0], height=size[1], step=2 * size[0]
+    )
+    message.data = np.full(size[::-1], 3000, np.uint16).view(np.uint8).ravel()
+    while (stamp_ns := stamps.get()) is not None:
+        time.sleep(max(0.0, DEPTH_LATE_S - (time.time_ns() - stamp_ns) * 1e-9))
+        header = make_header(types, stamp_ns, 'camera')
+        core.auxiliary('depth_image', '', dataclasses.replace(message, header=header))
+
+
+def drive(
+    images: list[np.ndarray],
+    tf_hz: float,
+    late_ms: float,
+    target: str,
+    seconds: float,
+    depth: str = 'none',
+):
     """One row of the table.
 
     Rate, median delay and 95th percentile in ms, largest error in mm, share of frames with people,
     processor time per second.
     """
-    config = NodeConfig(target_frame=target, focal_length_px=600.0)
+    config = NodeConfig(target_frame=target, focal_length_px=600.0, depth_transport=depth)
     types = StandaloneTypes()
     with Robot(tf_hz, 1e-3 * late_ms) as robot:
         core = NodeCore(config, Pipeline(config), Host(types, robot))
@@ -116,12 +140,21 @@ def drive(images: list[np.ndarray], tf_hz: float, late_ms: float, target: str, s
 
         core.pipeline.process_batch = keep  # type: ignore[method-assign]
         core.activate()
+        depths: queue.Queue[int | None] = queue.Queue()
+        size = images[0].shape[1::-1]
+        thread = threading.Thread(target=late_depths, args=(core, depths, size))
+        thread.start()
         begin, cpu = time.monotonic(), time.process_time()
         for k in range(round(seconds * RATE_HZ)):
             time.sleep(max(0.0, begin + k / RATE_HZ - time.monotonic()))
             image = images[k % len(images)]
-            message = image_message(types, image, stamp_ns=time.time_ns(), frame_id='camera')
+            stamp_ns = time.time_ns()
+            message = image_message(types, image, stamp_ns=stamp_ns, frame_id='camera')
             core.image('', message)
+            if depth != 'none' and k % 2 == 0:
+                depths.put(stamp_ns)
+        depths.put(None)
+        thread.join()
         cpu = time.process_time() - cpu
         core.wait_idle(5)
         core.deactivate()
@@ -146,6 +179,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--seconds', type=float, default=10.0)
     parser.add_argument('--clip', type=Path, default=Path('demo/jump.mp4'))
+    parser.add_argument('--rates', type=float, nargs='*', default=[10.0, 20.0, 50.0])
     arguments = parser.parse_args()
     images = []
     for frame in open_source(str(arguments.clip)):
@@ -155,13 +189,16 @@ def main() -> None:
     print('| transforms | late | Hz | delay, median (95 %) | largest error | people | processor |')
     print('|---|---|---|---|---|---|---|')
     cases = [(50.0, 0.0, '')]
-    cases += [(hz, late, 'odom') for hz in (10.0, 20.0, 50.0) for late in (0.0, 60.0, 300.0)]
+    cases += [(hz, late, 'odom') for hz in arguments.rates for late in (0.0, 60.0, 300.0)]
     for hz, late, target in cases:
         rate, median, p95, error, share, cpu = drive(images, hz, late, target, arguments.seconds)
         how = f'{hz:.0f} Hz | {late:.0f} ms' if target else 'not needed |'
         delay = f'{median:.0f} ms ({p95:.0f})'
         people = f'{100 * share:.0f} %'
         print(f'| {how} | {rate:.1f} | {delay} | {error:.1f} mm | {people} | {cpu:.2f} |')
+    rate, median, p95, _, share, cpu = drive(images, 50.0, 0.0, '', arguments.seconds, 'raw')
+    delay, people = f'{median:.0f} ms ({p95:.0f})', f'{100 * share:.0f} %'
+    print(f'| depth: 15 Hz | 40 ms | {rate:.1f} | {delay} | | {people} | {cpu:.2f} |')
 
 
 if __name__ == '__main__':

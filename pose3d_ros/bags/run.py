@@ -86,7 +86,7 @@ class BagRun:
             log=self._log,
         )
         transports = {stream.name: stream.transport for stream in streams}
-        self._core = NodeCore(self._config, pipeline, host, transports=transports)
+        self._core = NodeCore(self._config, pipeline, host, transports=transports, name=node)
         for stream in streams:
             self._core.image_topic(stream.name, stream.image)
         self._streams = {stream.image: stream for stream in streams}
@@ -106,6 +106,7 @@ class BagRun:
         try:
             self._calibrate()
             self._open_auxiliary()
+            self._hear_frames()
             for connection, time_ns, data in self._recording.messages():
                 self._adapter.time_ns = time_ns
                 # Before all else, so that a replay has it first.
@@ -152,6 +153,14 @@ class BagRun:
                 self._auxiliary[stream.name].append(reader)
                 if name == 'keypoints_info':
                     reader.read_all()
+
+    def _hear_frames(self) -> None:
+        """Learn the names of all recorded frames, for no other to have the same."""
+        if self._config.publish_tf:
+            for connection, _, data in self._recording.messages('/tf', '/tf_static'):
+                with suppress(InputError):  # named when they are needed
+                    if self._core.transforms(self._recording.decode(connection, data)):
+                        return
 
     def _take(self, connection: Connection, data: bytes) -> None:
         """A recorded message, if it is a calibration or an image."""

@@ -11,6 +11,7 @@ from ..errors import ConfigError
 from ..messages import SkeletonBuilder, image_message
 from ..messages.calibration import info_message
 from ..messages.images import compressed_message
+from ..node.frame_names import FrameNames
 from ..node.host import Host
 from ..node.publishing import ResultOutput
 from ..node.topics import NODE_NAME
@@ -54,7 +55,8 @@ class BagWriter(BagFile):
         self._config = config or NodeConfig()
         self._adapter = BagAdapter(self, node, self._config)
         host = Host(self.types, self._adapter)
-        self._results = ResultOutput('', pipeline.skeleton.name, host)
+        names = FrameNames(self._config, pipeline.skeleton, node, host.log)
+        self._results = ResultOutput('', pipeline.skeleton.name, host, names)
         self._shift_ns: int | None = None
 
     @classmethod

@@ -14,10 +14,9 @@ from urllib.parse import unquote, urlparse
 from xml.sax.saxutils import quoteattr
 
 from ..errors import ConfigError
+from ..node.qos import CYCLONE_BUFFERS
 
 RANGES = ('SUBNET', 'LOCALHOST', 'OFF', 'SYSTEM_DEFAULT')
-# Large images come in bursts of fragments; as much of this as the kernel allows.
-_BUFFERS = '<Internal><SocketReceiveBufferSize min="default" max="10MB"/></Internal>'
 # Peers of the same machine may know themselves by the loopback interface alone. Static peers are
 # reached through the other one. Not for SUBNET: Fast DDS on another machine would send all that it
 # publishes for this node to its own loopback interface too.
@@ -101,7 +100,7 @@ def cyclone_config() -> str:
         )
     own = (
         f'<CycloneDDS><Domain><General>{general}</General>'
-        f'<Discovery>{discovery}</Discovery>{_BUFFERS}</Domain></CycloneDDS>'
+        f'<Discovery>{discovery}</Discovery>{CYCLONE_BUFFERS}</Domain></CycloneDDS>'
     )
     return ','.join(part for part in (own, uri) if part)
 

@@ -17,6 +17,7 @@ from ..messages.stamped import stamp_in
 from ..messages.types import Message
 from ..node.core import NodeCore
 from ..node.frames import FrameTree
+from ..node.graph import image_profile
 from ..node.host import Host
 from ..node.inputs import AuxiliaryTopic, without_effect
 from ..node.monitor import GapCounter
@@ -71,15 +72,19 @@ class StandaloneNode:
                 unpack=node.types.deserialize,
             ),
             on_halt=self._on_halt,
+            name=node.names.full,
         )
         self._outputs: dict[tuple[str, str], Publisher] = {}
         self._tf: Publisher | None = None
         self._buffer = TransformBuffer()
         # The worker may ask for them later, but not subscribe itself.
-        self._wants_transforms = bool(config.target_frame or config.gravity_frame)
+        self._wants_transforms = bool(
+            config.target_frame or config.gravity_frame or config.publish_tf
+        )
         self._hears_transforms = False
         self._listen_to_transforms()
         self._images: dict[str, Subscription] = {}
+        self._encounters: dict[str, tuple[int, int]] = {}
         self._gaps: dict[str, GapCounter] = {}
         self._topics: dict[str, str] = {}
         self._auxiliary: dict[str, dict[str, str]] = {}
@@ -194,7 +199,11 @@ class StandaloneNode:
             self._core.image(camera, raw)
 
         self._images[camera] = self._node.subscribe(
-            image, self._image_type, SENSOR_DATA, on_image, suffix=suffix
+            image,
+            self._image_type,
+            image_profile(self._core.config.reliability, [], self._image_type),
+            on_image,
+            suffix=suffix,
         )
         self._core.image_topic(camera, self._topics[camera])
 
@@ -222,11 +231,14 @@ class StandaloneNode:
                 _log.warning('%s', error)
                 return
             self._buffer.take(message, static=static)
+            if self._core.transforms(message):
+                self._info.publish(self._core.info())
 
         self._node.subscribe('/tf', TF, TRANSFORMS, partial(take, static=False))
         self._node.subscribe('/tf_static', TF, STATIC_TRANSFORMS, partial(take, static=True))
 
     def _ensure_tf(self, config: NodeConfig) -> None:
+        self._wants_transforms = self._wants_transforms or config.publish_tf
         if config.publish_tf and self._tf is None:
             self._tf = self._node.publisher('/tf', TF, TRANSFORMS)
 
@@ -264,12 +276,27 @@ class StandaloneNode:
         _log.info('settings taken over')
 
     def _look(self) -> None:
+        for camera, subscription in self._images.items():
+            self._follow(camera, subscription)
         self._watch.look(
             {
                 camera: Heard(self._topics[camera], self._image_type, subscription.profile)
                 for camera, subscription in self._images.items()
             }
         )
+
+    def _follow(self, camera: str, subscription: Subscription) -> None:
+        """Subscribe as the publishers that there are now let it."""
+        encounters = subscription.encounters()
+        if encounters == self._encounters.get(camera):
+            return
+        peers = self._node.graph.publishers(subscription.topic)
+        profile = image_profile(self._core.config.reliability, peers, self._image_type)
+        if self._node.resubscribe(subscription, profile):
+            how = 'reliable' if subscription.profile.reliable else 'best effort'
+            _log.info('images from %s: %s, as their publishers', subscription.topic, how)
+            encounters = subscription.encounters()
+        self._encounters[camera] = encounters
 
     def _diagnose(self) -> None:
         qos: dict[str, list[str]] = {camera: [] for camera in self._images}

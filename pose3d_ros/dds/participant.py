@@ -103,34 +103,48 @@ class Publisher:
 
 
 class Subscription:
-    """Receives serialised messages of one topic. profile: with all overrides."""
+    """Receives serialised messages of one topic, full name. profile: with all overrides."""
 
-    def __init__(
-        self, reader: DataReader[Any], profile: Profile, callback: Callable[[bytes], None]
-    ) -> None:
-        self.profile = profile
-        self._reader, self._callback = reader, callback
+    reader: DataReader[Any]
+    condition: ReadCondition
+    profile: Profile
+
+    def __init__(self, topic: str, type_name: str, callback: Callable[[bytes], None]) -> None:
+        self.topic, self.type_name = topic, type_name
+        self._callback = callback
+
+    def listen(self, reader: DataReader[Any], profile: Profile) -> None:
+        """Receive by that reader from now on."""
+        self.reader, self.profile = reader, profile
+        self.condition = ReadCondition(
+            reader, ViewState.Any | SampleState.NotRead | InstanceState.Any
+        )
 
     def dispatch(self) -> None:
         """Call back for each message that waits."""
         # Taken in one go: what comes meanwhile has its turn after the other subscriptions.
-        for sample in self._reader.take(100):
+        for sample in self.reader.take(100):
             raw = getattr(sample, 'raw', b'')
             if raw:
                 self._callback(raw)
 
     def publishers(self) -> int:
         """Number of matched publishers."""
-        return int(_status(self._reader.get_subscription_matched_status).current_count)
+        return int(_status(self.reader.get_subscription_matched_status).current_count)
 
     def lost(self) -> int:
         """Messages that got lost on the way, for example because fragments were dropped."""
-        return int(_status(self._reader.get_sample_lost_status).total_count)
+        return int(_status(self.reader.get_sample_lost_status).total_count)
+
+    def encounters(self) -> tuple[int, int]:
+        """Matched publishers now, and all that ever did not fit: changes when one comes or goes."""
+        status = _status(self.reader.get_requested_incompatible_qos_status)
+        return self.publishers(), int(status.total_count)
 
     def incompatible(self) -> str:
         """The policy that keeps peers away; empty if none does."""
         return _incompatible(
-            _status(self._reader.get_requested_incompatible_qos_status), self.publishers()
+            _status(self.reader.get_requested_incompatible_qos_status), self.publishers()
         )
 
 
@@ -222,20 +236,37 @@ class DdsNode:
         suffix: put behind the name after remapping, as image transports do.
         """
         full = self.names.topic(topic) + suffix
-        profile = self._overrides.apply(profile, full, 'subscription')
+        subscription = Subscription(full, type_name, callback)
+        self._subscriptions.append(subscription)
+        self._open(subscription, self._overrides.apply(profile, full, 'subscription'))
+        return subscription
+
+    def resubscribe(self, subscription: Subscription, profile: Profile) -> bool:
+        """Go on with another profile; whether that is one. In the thread that spins.
+
+        What is published in between may be lost.
+        """
+        profile = self._overrides.apply(profile, subscription.topic, 'subscription')
+        if profile == subscription.profile:
+            return False
+        old = subscription.reader
+        self._waitset.detach(subscription.condition)
+        self._endpoints['reader'].remove(old)
+        self._open(subscription, profile)
+        old._delete(old._ref)
+        return True
+
+    def _open(self, subscription: Subscription, profile: Profile) -> None:
+        topic, type_name = f'rt{subscription.topic}', subscription.type_name
         reader: DataReader[Any] = DataReader(
             self._participant,
-            self._topic(f'rt{full}', type_name),
+            self._topic(topic, type_name),
             qos=cyclone_qos(profile, self._user_data(type_name)),
         )
-        self._waitset.attach(
-            ReadCondition(reader, ViewState.Any | SampleState.NotRead | InstanceState.Any)
-        )
-        subscription = Subscription(reader, profile, callback)
+        subscription.listen(reader, profile)
+        self._waitset.attach(subscription.condition)
         self._endpoints['reader'].append(reader)
-        self._subscriptions.append(subscription)
         self._announce()
-        return subscription
 
     def every(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call back at this period, from now on."""

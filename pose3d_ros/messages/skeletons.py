@@ -60,9 +60,15 @@ class SkeletonBuilder:
         )
 
     def info(
-        self, skeleton: Skeleton, info: EstimatorInfo, *, stamp_ns: int, frame_id: str = ''
+        self,
+        skeleton: Skeleton,
+        info: EstimatorInfo,
+        *,
+        stamp_ns: int,
+        frame_id: str = '',
+        tf_prefix: str = '',
     ) -> Message:
-        """EstimatorInfo."""
+        """EstimatorInfo. tf_prefix: what the names of broadcast frames begin with."""
         message = self._info(
             header=make_header(self._types, stamp_ns, frame_id),
             convention=skeleton.name,
@@ -72,6 +78,7 @@ class SkeletonBuilder:
             backend=info.backend,
             device=info.device,
             metric=bool(info.metric),
+            tf_prefix=tf_prefix,
         )
         fill(message, 'parents', np.asarray(skeleton.parents, dtype=np.int16))
         return message

@@ -44,15 +44,16 @@ class Stamped(Generic[T]):
         with self._changed:
             self._items.clear()
 
-    def of(self, stamp_ns: int, near_ns: int, wait_s: float = 0.0) -> T | None:
-        """What belongs to the image of that time: of the same stamp, else the nearest if near.
-
-        Waits so long for the image's own, unless a later one shows that it will not come.
-        """
+    def wait(self, stamp_ns: int, wait_s: float) -> None:
+        """Wait so long for the message of that stamp, unless a later one shows that none comes."""
+        begin = time.monotonic()
         with self._changed:
-            begin = time.monotonic()
             self._changed.wait_for(lambda: any(s >= stamp_ns for s, _ in self._items), wait_s)
             self.waited_s += time.monotonic() - begin
+
+    def of(self, stamp_ns: int, near_ns: int) -> T | None:
+        """What belongs to the image of that time: of the same stamp, else the nearest if near."""
+        with self._changed:
             best = min(self._items, key=lambda item: abs(item[0] - stamp_ns), default=None)
             self.matched = best is not None and abs(best[0] - stamp_ns) <= near_ns
             if best is None or not self.matched:

@@ -44,9 +44,10 @@ class TransformBuilder:
         stamp_ns: int,
         frame_id: str,
         config: NodeConfig,
+        prefix: str,
         lost: Iterable[int] = (),
     ) -> list[Message]:
-        """geometry_msgs/TransformStamped of everybody who can have some.
+        """geometry_msgs/TransformStamped of everybody who can have some; names begin with prefix.
 
         That is: an id, an absolute position, hips and shoulders finite, and a free slot.
         """
@@ -65,8 +66,8 @@ class TransformBuilder:
             if slot is None:
                 continue
             header = make_header(self._types, stamp_ns, frame_id)
-            prefix, suffix = config.tf_prefix + self._source, f'_{slot}'
-            body = f'{prefix}body{suffix}'
+            begin, suffix = prefix + self._source, f'_{slot}'
+            body = f'{begin}body{suffix}'
             made.append(self._make(header, body, pose.root.tolist(), quaternion_of(rotation)))
             if config.tf_joints == 'all':
                 parent = make_header(self._types, stamp_ns, body)
@@ -75,7 +76,7 @@ class TransformBuilder:
                 places: list[list[float]] = local[pairs].mean(axis=1).tolist()
                 for name, xyz in zip(names, places):
                     if xyz[0] == xyz[0]:  # not NaN
-                        made.append(self._make(parent, f'{prefix}{name}{suffix}', xyz))
+                        made.append(self._make(parent, f'{begin}{name}{suffix}', xyz))
         return made
 
     def clear(self) -> None:

@@ -13,26 +13,29 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..errors import describe
-from ..messages import SkeletonBuilder
+from ..messages import SkeletonBuilder, stamp_of
 from ..messages.diagnostics import Status
+from ..messages.stamped import stamp_in
 from ..messages.types import Message
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Frame, FrameResult
 from .diagnostics import CameraState, statuses
+from .frame_names import FrameNames
 from .host import Host
 from .images import ImageInput
 from .inputs import AuxiliaryInput, AuxiliaryTopic, topics_of
 from .publishing import ResultOutput
-from .runner import Arrival, FrameRunner
-from .topics import OUTPUTS
+from .runner import Admit, Arrival, FrameRunner
+from .topics import NODE_NAME, OUTPUTS
 from .waiting import WaitingLine
 
 
 class NodeCore:
     """One node: cameras in, messages out.
 
-    on_halt: called in the worker with the reason, when too many images in a row have failed.
+    on_halt: called in the worker with the reason, when too many images in a row have failed. name:
+    full name of the node.
     transports: of the images of each camera, where it is not the setting image_transport.
     """
 
@@ -44,6 +47,7 @@ class NodeCore:
         *,
         on_halt: Callable[[str], None] = lambda reason: None,
         transports: Mapping[str, str] | None = None,
+        name: str = f'/{NODE_NAME}',
     ) -> None:
         self.pipeline = pipeline
         self._host = host
@@ -55,17 +59,25 @@ class NodeCore:
             for name in ('publish', 'markers')
         ]
         wait, wait_markers = (line.put for line in self._waiting)
+        # Depth images and keypoints come later than images, too.
+        self._held = WaitingLine('pose3d inputs', host.timer, self._late_error)
         self._inputs = {
             name: ImageInput(
                 name, config, pipeline, host, transports.get(name, config.image_transport)
             )
             for name in config.camera_names
         }
+        self._names = FrameNames(config, pipeline.skeleton, name, host.log)
         self._outputs = {
-            name: ResultOutput(
-                name, pipeline.skeleton.name, host, wait=wait, wait_markers=wait_markers
+            camera: ResultOutput(
+                camera,
+                pipeline.skeleton.name,
+                host,
+                self._names,
+                wait=wait,
+                wait_markers=wait_markers,
             )
-            for name in config.camera_names
+            for camera in config.camera_names
         }
         self.runner = FrameRunner(
             pipeline,
@@ -74,6 +86,7 @@ class NodeCore:
             decode=self._frame,
             publish=self._publish,
             needed=self.needed,
+            hold=self._hold,
             on_halt=on_halt,
         )
 
@@ -84,13 +97,14 @@ class NodeCore:
 
     def activate(self) -> None:
         """Begin to process images."""
-        for line in self._waiting:
+        for line in (self._held, *self._waiting):
             line.start()
         self.runner.start()
 
     def deactivate(self) -> bool:
         """Stop, then publish one empty array and remove the markers; whether it stopped in time."""
-        stopped = self.runner.stop()
+        held, stopped = self._held.stop(), self.runner.stop()
+        stopped = stopped and held
         for line in self._waiting:
             stopped = line.stop() and stopped
         for output in self._outputs.values():
@@ -99,7 +113,11 @@ class NodeCore:
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until nothing is left to compute or publish; whether that came in time."""
-        waits = (self.runner.wait_idle, *(line.wait_idle for line in self._waiting))
+        waits = (
+            self._held.wait_idle,
+            self.runner.wait_idle,
+            *(line.wait_idle for line in self._waiting),
+        )
         return all(wait(timeout_s) for wait in waits)
 
     def image(self, camera: str, payload: Any) -> None:
@@ -146,10 +164,17 @@ class NodeCore:
         """What auxiliary inputs had for the images of a camera. topics: their names, resolved."""
         return self._inputs[camera].auxiliary.states(topics)
 
+    def transforms(self, message: Message) -> bool:
+        """Take a TFMessage of anybody; whether info() has changed for it."""
+        return self._names.heard(message, self.config)
+
     def info(self) -> Message:
         """The EstimatorInfo to latch."""
         return SkeletonBuilder(self._host.types).info(
-            self.pipeline.skeleton, self.pipeline.info, stamp_ns=self._host.clock()
+            self.pipeline.skeleton,
+            self.pipeline.info,
+            stamp_ns=self._host.clock(),
+            tf_prefix=self._names.prefix,
         )
 
     def configure(self, config: NodeConfig) -> None:
@@ -199,11 +224,27 @@ class NodeCore:
                 auxiliary=self.auxiliary_states(name, (auxiliary or {}).get(name, {})),
             )
         needed = any(self.needed(name) for name in self._inputs)
-        return statuses(self.runner.report(), states, self.pipeline.info, self.config, needed)
+        made = statuses(self.runner.report(), states, self.pipeline.info, self.config, needed)
+        return [*made, self._names.status()] if self.config.publish_tf else made
 
     def _frame(self, arrival: Arrival) -> Frame:
         source = self._inputs[arrival.source]
         return source.frame(arrival.payload, arrival.received_ns, self.config)
+
+    def _hold(self, arrival: Arrival, admit: Admit) -> None:
+        """Let an image go on when what other nodes say of it has come, or will not."""
+        auxiliary, payload = self._inputs[arrival.source].auxiliary, arrival.payload
+        if not auxiliary.come_late:
+            admit(0.0)
+            return
+        stamp_ns = stamp_in(payload) if isinstance(payload, bytes) else stamp_of(payload.header)
+
+        def job(waited_s: float) -> None:
+            left_s = auxiliary.wait(stamp_ns or arrival.received_ns, waited_s, self.config)
+            # Several that waited for the same must not push each other out.
+            admit(left_s)
+
+        self._held.put(job)
 
     def _late_error(self, error: Exception) -> None:
         line = describe(error)

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from .qos import Profile
+from .qos import SENSOR_DATA, Profile
 from .topics import IMAGE_TYPES
 
 
@@ -37,6 +37,16 @@ class Graph(Protocol):
 
     def nodes(self) -> list[str]:
         """Full names of all nodes, this one's too; a name of two nodes stands there twice."""
+
+
+def image_profile(reliability: str, peers: Iterable[Peer], type_name: str) -> Profile:
+    """How to subscribe to images, by that setting and whoever publishes them now.
+
+    Reliable loses none, and fits reliable publishers alone; a best-effort one fits everybody.
+    """
+    offers = [peer.profile.reliable for peer in peers if peer.type_name == type_name]
+    reliable = reliability == 'reliable' or (reliability == 'auto' and bool(offers) and all(offers))
+    return replace(SENSOR_DATA, reliable=reliable)
 
 
 def unheard(peer: Peer, type_name: str, wanted: Profile) -> str:

@@ -145,21 +145,43 @@ class AuxiliaryInputs:
         for stamped in (self._boxes, self._keypoints, self._depths):
             stamped.clear()
 
+    @property
+    def come_late(self) -> bool:
+        """Whether images may have to wait for any of them."""
+        return 'keypoints' in self.topics or 'depth_image' in self.topics
+
+    def wait(self, stamp_ns: int, waited_s: float, config: NodeConfig) -> float:
+        """Wait for what belongs to an image of that time, which has waited so long already.
+
+        How many seconds it might have waited longer.
+        """
+        timer = self._host.timer
+        came_s, left_s = timer() - waited_s, 0.0
+        late: dict[str, tuple[Stamped[Any], float]] = {
+            'keypoints': (self._keypoints, config.keypoints_wait_s),
+            'depth_image': (self._depths, config.depth_wait_s),
+        }
+        for name, (messages, wait_s) in late.items():
+            if name in self.topics:
+                messages.wait(stamp_ns, came_s + wait_s - timer())
+                left_s = max(left_s, came_s + wait_s - timer())
+        return left_s
+
     def at(
         self, stamp_ns: int, frame_id: str, size: tuple[int, int], config: NodeConfig
     ) -> Auxiliary:
-        """What belongs to an image of that time, frame and size; may wait for it."""
+        """What belongs to an image of that time, frame and size."""
         boxes = keypoints = depth = None
         if 'detections' in self.topics:
             boxes = self._boxes.of(stamp_ns, NEAR_NS)
         if 'keypoints' in self.topics:
             near_ns = round(config.keypoints_tolerance_s * 1e9)
-            message = self._keypoints.of(stamp_ns, near_ns, config.keypoints_wait_s)
+            message = self._keypoints.of(stamp_ns, near_ns)
             if message is not None:
                 keypoints = self._read('keypoints', lambda: self._people(message, size))
         if 'depth_image' in self.topics:
             near_ns = round(config.depth_tolerance_s * 1e9)
-            payload = self._depths.of(stamp_ns, near_ns, config.depth_wait_s)
+            payload = self._depths.of(stamp_ns, near_ns)
             if payload is not None:
                 depth = self._read('depth_image', lambda: self._depth(payload, frame_id, size))
         return Auxiliary(boxes, keypoints, depth)

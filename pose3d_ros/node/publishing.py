@@ -20,6 +20,7 @@ from ..messages import (
 from ..messages.body import transformed
 from ..settings.node import NodeConfig
 from ..types import Array, Frame, FrameResult, Pose3D
+from .frame_names import FrameNames
 from .host import Host
 from .image_frames import BODY, axes_of
 from .marker_frames import MarkerFrames
@@ -33,9 +34,9 @@ _SPEED_M_S, _TURN_RAD_S = 1.0, 1.0
 class ResultOutput:
     """Publishes the results of one camera.
 
-    convention: name of the skeleton. wait, wait_markers: take what must wait for a transform, for
-    all outputs and for the markers alone. tf_failures: frames whose transform did not come in time;
-    tf_problem: why, empty if the last one's did.
+    convention: name of the skeleton. names: of the frames that are broadcast. wait, wait_markers:
+    take what must wait for a transform, for all outputs and for the markers alone. tf_failures:
+    frames whose transform did not come in time; tf_problem: why, empty if the last one's did.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class ResultOutput:
         camera: str,
         convention: str,
         host: Host,
+        names: FrameNames,
         *,
         wait: Callable[[Job], None] = at_once,
         wait_markers: Callable[[Job], None] = at_once,
@@ -52,6 +54,7 @@ class ResultOutput:
         self._tf_waits, self._lock = Window(), threading.Lock()
         self._wait, self._wait_markers = wait, wait_markers
         self._camera, self._convention, self._host = camera, convention, host
+        self._names = names
         self._skeletons = SkeletonBuilder(host.types)
         self._markers = MarkerBuilder(host.types)
         self._marker_frames = MarkerFrames(host.adapter, host.timer)
@@ -118,8 +121,11 @@ class ResultOutput:
             else:
                 self._publish_markers(result, config, output, 0.0)
         if config.publish_tf:
-            transforms = self._transforms.transforms(people, config=config, lost=ended, **header)
+            transforms = self._transforms.transforms(
+                people, config=config, prefix=self._names.prefix, lost=ended, **header
+            )
             if transforms:
+                self._names.sent(transforms)
                 adapter.broadcast(transforms)
         if self.subscribed('debug_image', config):
             drawn = self._host.draw(frame.image, result.people)

@@ -17,6 +17,8 @@ class Profile:
 
 SENSOR_DATA = Profile(reliable=False, depth=5)
 """Images, calibrations and what comes beside them: whatever the publisher offers."""
+CYCLONE_BUFFERS = '<Internal><SocketReceiveBufferSize min="default" max="10MB"/></Internal>'
+"""Large images come in bursts of fragments; as much of this as the kernel allows."""
 RESULT = Profile(depth=10)
 """Reliable, which serves both kinds of subscribers."""
 LATCHED = Profile(transient_local=True, depth=1)

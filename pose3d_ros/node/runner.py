@@ -31,6 +31,10 @@ class Arrival:
     received_s: float
 
 
+Admit = Callable[[float], None]
+"""Gives an image its turn; takes for how long it may wait until the one before it has gone."""
+
+
 class FrameRunner:
     """Newest image first, one thread, settings swapped between images, failures survived.
 
@@ -41,7 +45,8 @@ class FrameRunner:
 
     decode: payload to Frame; InputError counts as a bad image and never ends the node.
     publish: takes finished frames, with the settings in force. needed: whether somebody is
-    interested in a camera's results. on_halt: called in the worker with the reason, once, after
+    interested in a camera's results. hold: calls back, at once or later, when an image may have its
+    turn, in the order of the images. on_halt: called in the worker with the reason, once, after
     max_failures failures in a row; nothing is processed from then on until start().
     """
 
@@ -54,6 +59,7 @@ class FrameRunner:
         decode: Callable[[Arrival], Frame],
         publish: Callable[[FrameResult, NodeConfig], None],
         needed: Callable[[str], bool] = lambda source: True,
+        hold: Callable[[Arrival, Admit], None] = lambda arrival, admit: admit(0.0),
         on_halt: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._pipeline = pipeline
@@ -64,6 +70,7 @@ class FrameRunner:
         self._decode = decode
         self._publish = publish
         self._needed = needed
+        self._hold = hold
         self._on_halt = on_halt
         self._monitor = Monitor(config.camera_names, host.timer)
         # Guards all that follows; the worker holds it only to find out what to do next.
@@ -113,8 +120,20 @@ class FrameRunner:
         now = self._host.timer()
         arrival = Arrival(source, payload, self._host.clock(), now)
         self._monitor.received(source, now)
+        if self._thread is None or not self._working or not self._accepted.enabled:
+            self._monitor.skipped(source)
+            return
+        self._hold(arrival, lambda wait_s: self._admit(arrival, wait_s))
+
+    def _admit(self, arrival: Arrival, wait_s: float) -> None:
+        """Let an image wait for the worker; wait_s: how long at most for the one before it."""
+        source = arrival.source
         with self._ready:
-            if self._thread is None or not self._working or not self._accepted.enabled:
+            if wait_s > 0:
+                self._ready.wait_for(
+                    lambda: source not in self._newest or not self._working, wait_s
+                )
+            if not self._working:
                 self._monitor.skipped(source)
                 return
             if self._config.drop_policy == 'newest':
@@ -215,6 +234,7 @@ class FrameRunner:
                 return commands, [self._queue.popleft()], False
             batch = list(self._newest.values())
             self._newest.clear()
+            self._ready.notify_all()
             return commands, batch, False
 
     def _handle(self, batch: Sequence[Arrival]) -> tuple[list[Frame], Job] | None:

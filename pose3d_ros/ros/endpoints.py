@@ -12,12 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
     QoSCompatibility,
+    QoSPolicyKind,
     QoSProfile,
     ReliabilityPolicy,
     qos_check_compatible,
@@ -39,6 +41,10 @@ except ImportError:  # Humble
         SubscriptionEventCallbacks,
         UnsupportedEventTypeError,
     )
+
+
+# As QoSOverridingOptions.with_default_policies() has them.
+POLICIES = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY)
 
 
 def ros_qos(profile: Profile) -> QoSProfile:
@@ -82,6 +88,8 @@ class Endpoint:
     publishes: bool
     suspect: bool = False
     """An incompatible peer was seen; whether it is still there has to be looked up."""
+    make: Callable[[QoSProfile], None] | None = None
+    """Makes a subscription anew whose reliability may change."""
 
 
 class Endpoints:
@@ -120,33 +128,79 @@ class Endpoints:
         callback: Callable[[Any], None],
         profile: Profile,
         raw: bool = False,
+        *,
+        changes: bool = False,
     ) -> Endpoint:
-        """A subscription. raw: the callback gets the serialised message."""
-        qos = ros_qos(profile)
-        made = Endpoint(None, '', qos, False)
+        """A subscription. raw: the callback gets the serialised message.
+
+        changes: its reliability may, by resubscribe(), unless the user has fixed it.
+        """
+        made = Endpoint(None, '', ros_qos(profile), False)
+        policies = list(POLICIES)
+        if changes and not self._fixed(topic):
+            # A parameter would keep the first value for ever.
+            policies.remove(QoSPolicyKind.RELIABILITY)
+        options = QoSOverridingOptions(policies)
+
+        def make(qos: QoSProfile) -> None:
+            made.qos, made.suspect = qos, False
+            made.handle = self._subscription(made, kind, topic, callback, options, raw)
+
+        make(made.qos)
+        made.make = make if QoSPolicyKind.RELIABILITY not in policies else None
+        made.topic = made.handle.topic_name
+        self._endpoints.append(made)
+        return made
+
+    def resubscribe(self, endpoint: Endpoint, profile: Profile) -> bool:
+        """Go on with the reliability of that profile; whether it is another one."""
+        reliability = ros_qos(profile).reliability
+        if endpoint.make is None or endpoint.qos.reliability == reliability:
+            return False
+        self._node.destroy_subscription(endpoint.handle)
+        endpoint.qos.reliability = reliability
+        endpoint.make(endpoint.qos)
+        return True
+
+    def _fixed(self, topic: str) -> bool:
+        """Whether the user has chosen the reliability of a subscription."""
+        resolved = self._node.resolve_topic_name(topic)
+        name = f'qos_overrides.{resolved}.subscription.reliability'
+        if self._node.has_parameter(name):
+            return True
+        anything = ParameterDescriptor(dynamic_typing=True)
+        chosen = self._node.declare_parameter(name, None, anything).value is not None
+        self._node.undeclare_parameter(name)
+        return chosen
+
+    def _subscription(
+        self,
+        made: Endpoint,
+        kind: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        options: QoSOverridingOptions,
+        raw: bool,
+    ) -> Any:
         events: dict[str, Any] = {
             'incompatible_qos': lambda event: self._incompatible(made, event),
             'message_lost': self._message_lost,
         }
         while True:
             try:
-                made.handle = self._node.create_subscription(
+                return self._node.create_subscription(
                     kind,
                     topic,
                     callback,
-                    qos,
+                    made.qos,
                     event_callbacks=SubscriptionEventCallbacks(**events),
-                    qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                    qos_overriding_options=options,
                     raw=raw,
                 )
-                break
             except UnsupportedEventTypeError:
                 # Not every middleware counts lost messages.
                 if events.pop('message_lost', None) is None:
                     raise
-        made.topic = made.handle.topic_name
-        self._endpoints.append(made)
-        return made
 
     def destroy(self, *, publishers: bool) -> None:
         """Destroy all subscriptions, or all publishers."""

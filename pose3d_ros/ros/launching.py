@@ -6,6 +6,7 @@ Imported by launch files only; nothing here needs more than ROS's launch package
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -23,6 +24,8 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 from launch import LaunchContext, LaunchDescription
+
+from ..node.qos import CYCLONE_BUFFERS
 
 Entities = list[Any]
 Values = Callable[[str], str]
@@ -264,6 +267,7 @@ def estimator(
             emulate_tty=True,
             respawn=value('respawn').lower() == 'true',
             respawn_delay=2.0,
+            additional_env=_buffers(),
         )
     ]
     if value('rviz').lower() == 'true':
@@ -271,6 +275,17 @@ def estimator(
         node = f'/{namespace}/{value("name")}' if namespace else f'/{value("name")}'
         entities += rviz(value, node, namespace)
     return entities
+
+
+def _buffers() -> dict[str, str]:
+    """Larger receive buffers for Cyclone DDS, unless the user has a configuration of his own.
+
+    As much as the kernel allows (net.core.rmem_max); other middleware does not read it.
+    """
+    if os.environ.get('CYCLONEDDS_URI'):
+        return {}
+    configuration = f'<CycloneDDS><Domain>{CYCLONE_BUFFERS}</Domain></CycloneDDS>'
+    return {'CYCLONEDDS_URI': configuration}
 
 
 def rviz(value: Values, node: str, namespace: str) -> Entities:
@@ -295,5 +310,6 @@ def rviz(value: Values, node: str, namespace: str) -> Entities:
             remappings=TF_REMAPPINGS,
             output='screen',
             emulate_tty=True,
+            additional_env=_buffers(),
         )
     ]

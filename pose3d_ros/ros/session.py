@@ -20,9 +20,10 @@ from ..messages.diagnostics import Status
 from ..messages.skeletons import INFO_TYPE
 from ..node.core import NodeCore
 from ..node.frames import FrameTree
+from ..node.graph import image_profile
 from ..node.host import Host
 from ..node.inputs import without_effect
-from ..node.qos import LATCHED, RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS
+from ..node.qos import LATCHED, RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS, Profile
 from ..node.topics import CAMERA_INFO, IMAGE_TYPES, OUTPUTS, input_topic, output_topic
 from ..node.transforms import TF, TransformBuffer
 from ..node.watch import Heard, Watch
@@ -57,12 +58,13 @@ class Session:
         self._listener = Endpoints(node)
         self._hears_transforms = False
         self._broadcaster: Any = None
+        self._graph = RosGraph(node)
         self._closed = False
         pipeline = Pipeline(config)
         _warm_up(pipeline)
         try:
             self._open(config)
-            if config.target_frame or config.gravity_frame:
+            if config.target_frame or config.gravity_frame or config.publish_tf:
                 self._listen_to_transforms()
             self._image_type = message_class(IMAGE_TYPES[config.image_transport])
             self.core = NodeCore(
@@ -77,10 +79,11 @@ class Session:
                     decode=image_decoder(node.get_logger().warning),
                 ),
                 on_halt=on_halt,
+                name=node.get_fully_qualified_name(),
             )
             self._watch = Watch(
                 self.core,
-                RosGraph(node),
+                self._graph,
                 node.get_fully_qualified_name(),
                 partial(log, node),
                 time.monotonic,
@@ -105,10 +108,15 @@ class Session:
     def _listen_to_transforms(self) -> None:
         """Subscribe to them; in the executor's thread."""
         self._hears_transforms = True
-        type_, take = message_class(TF), self._transforms.take
+        type_, take = message_class(TF), self._take_transforms
         listen = self._listener.subscription
         listen(type_, '/tf', partial(take, static=False), TRANSFORMS)
         listen(type_, '/tf_static', partial(take, static=True), STATIC_TRANSFORMS)
+
+    def _take_transforms(self, message: Any, *, static: bool) -> None:
+        self._transforms.take(message, static=static)
+        if self.core.transforms(message):
+            self._info.handle.publish(self.core.info())
 
     def _prepare_broadcasts(self, config: NodeConfig) -> None:
         """Make the publisher of transforms when it is first wanted; in the executor's thread."""
@@ -142,15 +150,17 @@ class Session:
                     raw=topic.serialised,
                 )
                 others[other] = endpoint.topic
+            topic_name = self._suffixed(
+                input_topic(name, 'image'),
+                '/compressed' if core.config.image_transport == 'compressed' else '',
+            )
             image = endpoints.subscription(
                 self._image_type,
-                self._suffixed(
-                    input_topic(name, 'image'),
-                    '/compressed' if core.config.image_transport == 'compressed' else '',
-                ),
+                topic_name,
                 partial(core.image, name),
-                SENSOR_DATA,
+                self._image_profile(str(node.resolve_topic_name(topic_name))),
                 raw=True,
+                changes=True,
             )
             self._inputs[name] = image
             core.image_topic(name, image.topic)
@@ -189,17 +199,30 @@ class Session:
     def configure(self, config: NodeConfig) -> None:
         """Take over live settings."""
         self._prepare_broadcasts(config)
+        if config.publish_tf and not self._hears_transforms:
+            self._listen_to_transforms()
         self.core.configure(config)
 
     def look(self) -> None:
-        """Say why nothing comes out, while the node is active."""
+        """Follow the publishers of images, say why nothing comes out; while the node is active."""
         type_name = IMAGE_TYPES[self.core.config.image_transport]
+        for name, endpoint in self._inputs.items():
+            profile = self._image_profile(endpoint.topic)
+            if self._endpoints[name].resubscribe(endpoint, profile):
+                self._node.get_logger().info(
+                    f'images from {endpoint.topic}: {describe_qos(endpoint.qos)}, as publishers'
+                )
         self._watch.look(
             {
                 name: Heard(endpoint.topic, type_name, profile_of(endpoint.qos))
                 for name, endpoint in self._inputs.items()
             }
         )
+
+    def _image_profile(self, topic: str) -> Profile:
+        config = self.core.config
+        type_name = IMAGE_TYPES[config.image_transport]
+        return image_profile(config.reliability, self._graph.publishers(topic), type_name)
 
     def time_jumped_back(self) -> None:
         """Forget all that has a time."""

@@ -35,6 +35,12 @@ class NodeConfig(PipelineConfig):
         'compressed: subscribe to <image>/compressed (JPEG, PNG) instead of <image>',
         choices=('raw', 'compressed'),
     )
+    reliability: str = setting(
+        'auto',
+        'QoS of the subscription to images: auto: reliable while every publisher of the topic is, '
+        'else best effort; qos_overrides come before it',
+        choices=('auto', 'reliable', 'best_effort'),
+    )
     person_class: str = setting(
         'person,0',
         'class_id of people in vision_msgs/Detection2DArray on <camera>/detections, '

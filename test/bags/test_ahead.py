@@ -185,3 +185,13 @@ def test_a_recording_whose_frame_is_no_optical_one(tmp_path, capsys):
     options = ('--set', 'gravity_frame=base', '--set', 'publish_markers=false')
     assert process(source, tmp_path / 'out.mcap', *options) == 0
     assert capsys.readouterr().err.count('image_frame: body') == 1
+
+
+def test_names_of_recorded_frames_are_not_used_again(tmp_path, capsys):
+    source, first = moving(tmp_path / 'in'), tmp_path / 'first.mcap'
+    assert process(source, first, '--set', 'publish_tf=true') == 0
+    second = tmp_path / 'second.mcap'
+    assert process(first, second, '--set', 'publish_tf=true', '--name', 'again') == 0
+    assert 'somebody else broadcasts the frame body_1' in capsys.readouterr().err
+    children = [t.child_frame_id for _, m in read(second)['/tf'] for t in m.transforms]
+    assert children.count('again_body_1') == children.count('body_1') == 6

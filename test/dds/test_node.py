@@ -357,6 +357,45 @@ def test_missing_images_are_counted(network):
     )
 
 
+def test_two_nodes_broadcast_no_frame_of_the_same_name(network):
+    bench = Bench(network, '--publish-tf')
+    transforms = bench.listen('/tf', TF)
+    bench.ready()
+    bench.exchange(transforms)
+    info = bench.listen('/other/estimator_info', 'pose3d_ros/msg/EstimatorInfo', LATCHED)
+    options = ['--estimator', 'support.blobs', '--publish-tf', '--name', 'other']
+    images = ['-r', 'image:=/camera/image', '-r', 'camera_info:=/camera/camera_info']
+    other = network.run('node', *options, *images)
+
+    def names():
+        bench.send()
+        bench.node.spin_once(0.05)
+        return {t.child_frame_id for m in transforms[-4:] for t in m.transforms}
+
+    # Whoever hears the other one gives way, perhaps both.
+    bench.spin_until(lambda: names() >= {'other_body_1'} and len(names()) == 2, 60.0)
+    assert names() <= {'other_body_1', 'body_1', 'pose3d_estimator_body_1'}
+    assert 'somebody else broadcasts the frame body_1' in other.log.read_text()
+    bench.spin_until(lambda: info[-1].tf_prefix == 'other_')
+
+
+def test_images_are_reliable_while_every_publisher_is(network):
+    bench = Bench(network, '--reliability', 'auto', '--always-on')
+    got = bench.listen('/pose3d_estimator/skeletons', SKELETONS)
+    log = bench.process.log
+    bench.spin_until(lambda: 'image: reliable' in log.read_text())
+    bench.ready().exchange(got)
+    other = bench.network.node('other')
+    publisher = other.publisher('/camera/image', IMAGE, BEST_EFFORT)
+    bench.spin_until(lambda: 'image: best effort' in log.read_text())
+    bench.spin_until(lambda: publisher.listeners() and bench.images.listeners())
+    bench.exchange(got)
+    other.close()
+    network._nodes.remove(other)
+    bench.spin_until(lambda: log.read_text().count('image: reliable') == 2)
+    bench.exchange(got)
+
+
 def test_a_misspelt_topic_and_an_idle_one_are_named(network):
     remaps = ['-r', 'image:=/camera/imgae', '-r', 'detections:=/boxes']
     process = network.run('node', '--estimator', 'support.blobs', *remaps)

@@ -193,3 +193,28 @@ def test_a_node_with_others_says_nothing(network, caplog):
     first._alone.cancel()
     first._warn_if_alone()
     assert caplog.records == []
+
+
+def test_another_profile(network):
+    talker, listener = network.node('talker'), network.node('listener')
+    publisher = talker.publisher('chatter', STRING, RELIABLE)
+    ear = Ear(listener, 'chatter', BEST_EFFORT)
+    spin_until([talker, listener], publisher.listeners)
+    before = ear.subscription.encounters()
+    assert not listener.resubscribe(ear.subscription, BEST_EFFORT)
+    assert listener.resubscribe(ear.subscription, RELIABLE)
+    assert ear.subscription.profile.reliable
+    spin_until([talker, listener], lambda: ear.subscription.encounters() == before)
+    spin_until([talker, listener], lambda: publisher.listeners() == 1)
+    say(publisher, talker, 'x')
+    spin_until([talker, listener], lambda: ear.heard == ['x'])
+    # Somebody who does not fit is noticed.
+    talker.publisher('chatter', STRING, BEST_EFFORT)
+    spin_until([talker, listener], lambda: ear.subscription.encounters() == (1, 1))
+
+
+def test_an_override_prevails(network):
+    overrides = Overrides({'/chatter': {'subscription': {'reliability': 'best_effort'}}})
+    ear = Ear(network.node('listener', overrides=overrides), 'chatter', RELIABLE)
+    assert not network._nodes[0].resubscribe(ear.subscription, RELIABLE)
+    assert not ear.subscription.profile.reliable

@@ -32,7 +32,7 @@ def messages(types: StandaloneTypes) -> list[Any]:
     info = EstimatorInfo('model', 'version', 'backend', 'device', 'f32', metric=True)
     return [
         builder.array([pose], size=(640, 480), convention=pose.skeleton.name, **stamp),
-        builder.info(pose.skeleton, info, **stamp),
+        builder.info(pose.skeleton, info, tf_prefix='people_', **stamp),
     ]
 
 

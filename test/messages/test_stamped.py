@@ -47,11 +47,14 @@ def test_it_waits_for_the_image_s_own() -> None:
         return timer
 
     timer = others((10 * MS, 'own'))
-    assert stamped.of(10 * MS, 50 * MS, 30.0) == 'own'
+    stamped.wait(10 * MS, 30.0)
+    assert stamped.of(10 * MS, 50 * MS) == 'own'
     timer.join()
     # A later one shows that the own one is lost.
     timer = others((40 * MS, 'later'))
-    assert stamped.of(20 * MS, 50 * MS, 3600.0) == 'own'
+    stamped.wait(20 * MS, 3600.0)
+    assert stamped.of(20 * MS, 50 * MS) == 'own'
     timer.join()
-    assert stamped.of(60 * MS, 50 * MS, 0.01) == 'later'
+    stamped.wait(60 * MS, 0.01)
+    assert stamped.of(60 * MS, 50 * MS) == 'later'
     assert stamped.waited_s >= 0.01

@@ -17,8 +17,9 @@ TYPES = StandaloneTypes()
 
 
 def sent(builder, poses, stamp_ns=0, lost=(), **settings):
+    config = NodeConfig(**settings)
     return builder.transforms(
-        poses, stamp_ns=stamp_ns, frame_id='cam', config=NodeConfig(**settings), lost=lost
+        poses, stamp_ns=stamp_ns, frame_id='cam', config=config, prefix=config.tf_prefix, lost=lost
     )
 
 

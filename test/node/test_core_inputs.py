@@ -55,7 +55,7 @@ def test_people_are_where_the_topic_says(graph: Path) -> None:
     core.activate()
     image = np.zeros((480, 640, 3), np.uint8)
     core.image('', image_message(TYPES, image, stamp_ns=10 * S, frame_id='camera'))
-    assert core.runner.wait_idle(10)
+    assert core.wait_idle(10)
     assert len(adapter.sent[-1][2].skeletons) == 0
     array = TYPES(DETECTIONS)(header=make_header(TYPES, 11 * S, 'camera'))
     detection = TYPES('vision_msgs/msg/Detection2D')()
@@ -64,7 +64,7 @@ def test_people_are_where_the_topic_says(graph: Path) -> None:
     array.detections.append(detection)
     core.auxiliary('detections', '', array)
     core.image('', image_message(TYPES, image, stamp_ns=11 * S, frame_id='camera'))
-    assert core.runner.wait_idle(10)
+    assert core.wait_idle(10)
     assert len(adapter.sent[-1][2].skeletons) == 1
     core.deactivate()
 
@@ -104,7 +104,7 @@ class Lifted:
 
     def image(self, stamp_ns):
         self.core.image('', image_message(TYPES, IMAGE, stamp_ns=stamp_ns, frame_id='camera'))
-        assert self.core.runner.wait_idle(20)
+        assert self.core.wait_idle(20)
         return self.adapter.sent[-1][2]
 
     def status(self):
@@ -226,7 +226,7 @@ def test_depth_tells_how_far_people_are() -> None:
             TYPES, draw([(320, 240, 320)]), stamp_ns=stamp_ns, frame_id='camera'
         )  # fmt: skip
         core.image('', image)
-        assert core.runner.wait_idle(10)
+        assert core.wait_idle(10)
         (found,) = present(adapter.sent[-1][2])
         return found
 

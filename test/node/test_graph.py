@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from pose3d_ros.node.graph import Peer, namesakes, nearest_images, unheard
+from pose3d_ros.node.graph import Peer, image_profile, namesakes, nearest_images, unheard
 from pose3d_ros.node.qos import Profile
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
@@ -59,3 +59,22 @@ def test_namesakes():
     assert namesakes(['/a', '/b', '/a', '/ns/a'], '/a') == 1
     # Not announced yet.
     assert namesakes([], '/a') == 0
+
+
+@pytest.mark.parametrize(
+    ('reliability', 'offers', 'reliable'),
+    [
+        ('auto', [], False),
+        ('auto', [RELIABLE], True),
+        ('auto', [RELIABLE, RELIABLE], True),
+        ('auto', [RELIABLE, BEST_EFFORT], False),
+        ('reliable', [BEST_EFFORT], True),
+        ('reliable', [], True),
+        ('best_effort', [RELIABLE], False),
+    ],
+)
+def test_reliability_of_images(reliability, offers, reliable):
+    peers = [Peer('/cam', IMAGE, offer) for offer in offers]
+    # Of no account: nothing comes of it.
+    peers.append(Peer('/other', COMPRESSED, LATCHED))
+    assert image_profile(reliability, peers, IMAGE).reliable == reliable

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 from support.adapters import Memory
+from support.node import ONE
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.messages import make_header
+from pose3d_ros.messages import image_message, make_header, stamp_of
 from pose3d_ros.messages.standalone import StandaloneTypes
 from pose3d_ros.node.host import Host
 from pose3d_ros.node.inputs import AuxiliaryInputs, registered, topics_of, without_effect
@@ -118,9 +119,12 @@ def test_an_image_waits_for_its_depth():
     side = Side(replace(RAW, depth_wait_s=1.0))
     late = threading.Timer(0.05, lambda: side.add(depth_message()))
     late.start()
+    assert 0 < side.made.wait(S, 0.0, side.config) < 1.0
     assert side.depth() is not None
     late.join()
     assert side.state.exact == 1
+    # Whoever has waited so long already waits no longer.
+    assert side.made.wait(2 * S, 1.0, side.config) == 0.0
 
 
 def test_another_resolution_is_scaled():
@@ -197,3 +201,19 @@ def test_what_has_no_effect_is_named(settings, remaps, complaints):
     assert len(lines) == bool(complaints)
     for complaint in complaints:
         assert complaint in lines[0]
+
+
+def test_images_that_wait_for_the_same_depth_all_come_out(make):
+    node = make(depth_transport='raw', depth_wait_s=1.0)
+    stamps = [S + k * 33 * MS for k in range(3)]
+    for stamp_ns in stamps:
+        message = image_message(TYPES, ONE, stamp_ns=stamp_ns, frame_id='cam')
+        node.core.image('', message)
+    assert node.outputs() == []
+    depth = depth_message(stamp_ns=stamps[-1], frame_id='cam', size=(640, 480))
+    node.core.auxiliary('depth_image', '', depth)
+    assert node.core.wait_idle(20)
+    assert [stamp_of(array.header) for array in node.outputs()] == stamps
+    assert node.status('input').values['dropped for newer ones'] == '0'
+    (state,) = node.core.auxiliary_states('', {})
+    assert (state.exact, state.near) == (1, 1)

@@ -215,3 +215,11 @@ def test_the_demo(launch, peer, namespace, blazepose):
     assert process.output.count('finished cleanly') == 2
     assert 'Traceback' not in process.output
     assert processes_of(process.process.pid) == []
+
+
+@pytest.mark.parametrize('own', ['', '<CycloneDDS/>'])
+def test_receive_buffers_are_asked_for_unless_the_user_configures_cyclone(monkeypatch, own):
+    from pose3d_ros.ros import launching
+
+    monkeypatch.setenv('CYCLONEDDS_URI', own)
+    assert ('SocketReceiveBufferSize' in str(launching._buffers())) == (not own)

@@ -7,6 +7,7 @@ import pytest
 from harness import BEST_EFFORT, RELIABLE
 from pose3d_ros.msg import Skeleton3DArray
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
 
 
 @pytest.mark.parametrize('camera_qos', [BEST_EFFORT, RELIABLE], ids=['best effort', 'reliable'])
@@ -100,3 +101,34 @@ def test_a_listener_that_does_not_fit_is_told(start, peer, capfd):
     peer.collect(Skeleton3DArray, topic, late)
     peer.until(lambda: 'input' in latest and 'incompatible QoS' in latest['input'].message)
     assert f'a subscriber of {topic} has an incompatible QoS (DURABILITY)' in capfd.readouterr().err
+
+
+def test_images_are_reliable_while_every_publisher_is(start, peer):
+    start().wait()
+    image = peer.resolve_topic_name('image')
+    camera = peer.camera(RELIABLE)
+
+    def reliability():
+        infos = peer.get_subscriptions_info_by_topic(image)
+        return [i.qos_profile.reliability for i in infos if i.node_name == 'pose3d_estimator']
+
+    peer.until(lambda: reliability() == [ReliabilityPolicy.RELIABLE])
+    got = peer.skeletons()
+    camera.until(lambda: got)
+    second = peer.create_publisher(Image, image, BEST_EFFORT)
+    peer.until(lambda: reliability() == [ReliabilityPolicy.BEST_EFFORT])
+    count = len(got)
+    camera.until(lambda: len(got) > count + 2)
+    peer.destroy_publisher(second)
+    peer.until(lambda: reliability() == [ReliabilityPolicy.RELIABLE])
+
+
+def test_the_users_reliability_stays(start, peer):
+    image = peer.resolve_topic_name('image')
+    start(**overrides(peer, image, 'subscription', reliability='best_effort')).wait()
+    got, camera = peer.skeletons(), peer.camera(RELIABLE)
+    peer.until(lambda: peer.get_publishers_info_by_topic(image))
+    peer.spin_for(1.5)
+    camera.until(lambda: got)
+    info = only(peer, 'get_subscriptions_info_by_topic', image)
+    assert info.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT

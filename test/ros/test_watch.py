@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+from geometry_msgs.msg import TransformStamped
+from harness import LATCHED, camera_info, header
+from pose3d_ros.msg import EstimatorInfo
 from rclpy.node import Node
+from tf2_msgs.msg import TFMessage
 
 
 def test_a_misspelt_topic_is_named_with_those_that_exist(start, peer, capfd):
@@ -37,3 +41,21 @@ def test_a_name_that_exists_twice_is_named(start, peer, namespace, capfd):
     peer.until(said)
     assert f'there are 2 nodes called {namespace}/pose3d_estimator' in heard
     twin.destroy_node()
+
+
+def test_frames_that_somebody_else_broadcasts(start, peer):
+    start(publish_tf=True).wait()
+    latest, transforms = peer.diagnostics(), peer.collect(TFMessage, '/tf')
+    info = peer.collect(EstimatorInfo, f'{peer.target}/estimator_info', LATCHED)
+    camera, rival = peer.camera(), peer.create_publisher(TFMessage, '/tf', 10)
+
+    def children():
+        return {t.child_frame_id for message in transforms[-3:] for t in message.transforms}
+
+    camera.until(lambda: children() == {'body_1'}, info=camera_info())
+    made = TransformStamped(child_frame_id='body_1', header=header(frame_id='elsewhere'))
+    rival.publish(TFMessage(transforms=[made]))
+    name = peer.target.strip('/').replace('/', '_')
+    camera.until(lambda: children() == {f'{name}_body_1'}, info=camera_info())
+    peer.until(lambda: info and info[-1].tf_prefix == f'{name}_')
+    peer.until(lambda: name in latest['frames'].message)
