@@ -75,7 +75,7 @@ class StandaloneNode:
         self._tf: Publisher | None = None
         self._buffer = TransformBuffer()
         # The worker may ask for them later, but not subscribe itself.
-        self._wants_transforms = bool(config.target_frame or config.gravity_frame)
+        self._wants_transforms = bool(config.target_frame or config.input_frames)
         self._hears_transforms = False
         self._listen_to_transforms()
         self._images: dict[str, Subscription] = {}
