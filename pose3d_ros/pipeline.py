@@ -18,6 +18,7 @@ from .people.state import PeopleState
 from .people.tracking import Track, hidden, predicted
 from .placement.body import lasting_heights
 from .placement.body_scale import body_scaled
+from .placement.floor import floor_of
 from .placement.placing import place_relative
 from .rotation import restored, turned
 from .settings.declare import settings_of
@@ -220,7 +221,8 @@ class Pipeline:
         if self.info.height_m or self.info.scaled_by_depth:
             poses = body_scaled(poses, frame, state.scales, self.config)
         heights = lasting_heights(poses, state.bones, self.config)
-        poses = place_relative(poses, frame, self.config, self.info, heights)
+        floor = floor_of(frame, self.config)
+        poses = place_relative(poses, frame, self.config, self.info, heights, floor, state.sizes)
         placed = [k for k, pose in enumerate(poses) if pose.absolute]
         moved = [smoothers[k] for k in placed], [poses[k] for k in placed], frame.stamp_ns
         for k, pose in zip(placed, smooth_root(*moved)):
@@ -229,7 +231,8 @@ class Pipeline:
 
     def _place(self, frame: Frame, poses: list[Pose3D]) -> list[Pose3D]:
         """Root-relative people in metres from the camera, where the camera is calibrated."""
-        return place_relative(poses, frame, self.config, self.info)
+        floor = floor_of(frame, self.config)
+        return place_relative(poses, frame, self.config, self.info, floor=floor)
 
     def _out(self, pose: Pose3D) -> Pose3D:
         """A pose as it goes out."""

@@ -48,6 +48,7 @@ def turned(frame: Frame, degrees: int) -> tuple[Frame, str]:
         boxes=None if frame.boxes is None else _turned_boxes(frame.boxes, frame.size, degrees),
         keypoints=keypoints and [_turned_pose(pose, frame.size, degrees) for pose in keypoints],
         gravity=None if frame.gravity is None else turned_rotation(degrees) @ frame.gravity,
+        floor=frame.floor and replace(frame.floor, up=turned_rotation(degrees) @ frame.floor.up),
         original=frame,
         degrees=degrees,
     )

@@ -8,6 +8,7 @@ Lengths are metres, angles radians, image points pixels with the centre of the t
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -53,6 +54,26 @@ class PositionSource(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
+class Floor:
+    """The floor as a camera sees it: the plane of points p with up @ p + height_m = 0.
+
+    up: (3,) unit normal in the camera's optical frame. height_m: of the camera above the floor.
+    tilt_sigma, height_sigma: standard deviations, radians about any level axis, and metres.
+    """
+
+    up: Array
+    height_m: float
+    tilt_sigma: float = 0.01
+    height_sigma: float = 0.02
+
+    def __post_init__(self) -> None:
+        if self.up.shape != (3,) or not abs(float(np.linalg.norm(self.up)) - 1) < 1e-3:
+            raise InputError(f'the normal of a floor must be a unit vector, not {self.up}')
+        if not (math.isfinite(self.height_m) and self.height_m > 0):
+            raise InputError(f'a camera must be above the floor, not {self.height_m} m')
+
+
+@dataclass(frozen=True, eq=False)
 class Frame:
     """One image of one camera.
 
@@ -63,6 +84,7 @@ class Frame:
     keypoints: people as somebody else sees them in the image, with pixels (`pose_2d`); None: nobody
         was asked.
     gravity: (3,) unit vector down in the camera's optical frame.
+    floor: as it is known apart from the people, from transforms for example.
     """
 
     image: Array
@@ -74,6 +96,7 @@ class Frame:
     boxes: Array | None = None
     keypoints: Sequence[Pose3D] | None = None
     gravity: Array | None = None
+    floor: Floor | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = getattr(self.image, 'shape', None), getattr(self.image, 'dtype', None)

@@ -12,7 +12,7 @@ from pose3d_ros.resources import resource
 from pose3d_ros.rotation import restored, turned
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import get_skeleton
-from pose3d_ros.types import Frame, pose_2d
+from pose3d_ros.types import Floor, Frame, pose_2d
 from pose3d_ros.zoo import Model
 
 RNG = np.random.default_rng(5)
@@ -85,17 +85,20 @@ def test_what_belongs_to_a_frame_turns_and_comes_back(degrees: int) -> None:
         boxes=np.array([[20, 10, 5, 20, 0.9]]),
         keypoints=[pose],
         gravity=np.array([0, 1.0, 0]),
+        floor=Floor(np.array([0, -1.0, 0]), 1.2),
     )
     upright, _ = turned(frame, degrees)
     assert upright.boxes is not None
     assert upright.depth is not None
     assert upright.gravity is not None
+    assert upright.floor is not None
     assert upright.keypoints is not None
     x, y, width, height = upright.boxes[0, :4].astype(int)
     assert (upright.image[y : y + height, x : x + width] == 255).all()
     assert (upright.image == 255).sum() == 3 * width * height
     np.testing.assert_array_equal(upright.depth == 2, upright.image[..., 0] == 255)
     np.testing.assert_allclose(upright.gravity, turned_rotation(degrees) @ [0, 1, 0])
+    np.testing.assert_allclose(upright.floor.up, -upright.gravity)
     original, [back] = restored(upright, upright.keypoints)
     assert original.image is image
     for name in ('xyz', 'pixels', 'covariance', 'velocity'):

@@ -157,7 +157,7 @@ def open_transforms(
 
     Raises InputError if settings name frames and no transforms were recorded.
     """
-    named = [config.target_frame, config.gravity_frame]
+    named = [config.target_frame, *config.input_frames]
     if config.publish_markers and config.marker_frame != AUTO:
         named.append(config.marker_frame)
     names = sorted({name for name in named if name})

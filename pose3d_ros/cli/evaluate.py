@@ -41,17 +41,22 @@ absolute: MPJPE in the camera's frame, mm. switches: changes of a person's track
 predictions that are nobody. in 1 sigma: coordinates within the stated standard deviation
 (68 % if it is right)."""
 
+_KNOWN = 'known'
+_FLOOR = """\
+--floor known: height and tilt of the camera are taken from the ground truth, as transforms tell
+them to a node."""
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         'evaluate',
         help='accuracy against clips with ground truth',
-        usage='pose3d evaluate [--data FOLDER] [--clips A,B] [--height true] [--json FILE] '
-        '[SETTINGS]',
+        usage='pose3d evaluate [--data FOLDER] [--clips A,B] [--height true] '
+        '[--floor known] [--json FILE] [SETTINGS]',
         description='Run clips with exact 3D ground truth through an estimator and print\n'
         'its errors per clip and on the mean.',
-        epilog=EXPLANATION,
+        epilog=f'{EXPLANATION}\n{_FLOOR}',
     )
     parser.add_argument(
         '--data',
@@ -73,6 +78,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write the JSON file."""
+    floor = args.setting_floor == _KNOWN
+    if floor:
+        args.setting_floor = 'tf'  # which takes what the frames come with
     config = config_from(args)
     names = [name.strip() for name in args.clips.split(',') if name.strip()]
     clips = find_clips(args.data, names)
@@ -81,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
     results = []
     for clip, height in zip(clips, heights):
         pipeline.configure(replace(config, body_height_m=height))
-        results.append(_evaluate(pipeline, clip))
+        progress = frames_bar(clip.name, len(clip.xyz))
+        results.append(evaluate_clip(pipeline, clip, progress, floor=floor))
     print(text_table(results))
     print('\n' + EXPLANATION)
     for warning in (w for result in results for w in result.warnings):
@@ -100,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
             },
             'settings': {s.name: getattr(config, s.name) for s in settings_of(config)}
             | {f'{config.estimator}.{name}': value for name, value in config.options.items()},
+            'floor': _KNOWN if floor else config.floor,
             'heights_m': {clip.name: height for clip, height in zip(clips, heights)},
             'joints': list(JOINTS),
             'clips': {result.name: result.scores() for result in results},
@@ -120,10 +130,6 @@ def true_height(clip: Clip) -> float:
     if clip.height_m is None or not np.isfinite(clip.height_m[0]):
         raise InputError(f'--height true: {clip.name} tells no height, nor joints that would')
     return float(clip.height_m[0])
-
-
-def _evaluate(pipeline: Any, clip: Clip) -> ClipResult:
-    return evaluate_clip(pipeline, clip, frames_bar(clip.name, len(clip.xyz)))
 
 
 def text_table(results: list[ClipResult]) -> str:

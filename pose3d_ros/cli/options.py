@@ -27,7 +27,18 @@ _log = logging.getLogger('pose3d')
 GROUPS = (
     ('smoothing', ('smoothing',)),
     ('tracking', ('track', 'max_gap', 'publish_predicted')),
-    ('absolute position', ('placement', 'reprojection', 'focal_length', 'image_is', 'body_height')),
+    (
+        'absolute position',
+        (
+            'placement',
+            'reprojection',
+            'focal_length',
+            'image_is',
+            'body_height',
+            'floor',
+            'camera_h',
+        ),
+    ),
     ('people', ('skeleton', 'max_people', 'min_score')),
     ('estimator and runtime', ('',)),
 )

@@ -79,7 +79,7 @@ class StandaloneNode:
         self._buffer = TransformBuffer()
         # The worker may ask for them later, but not subscribe itself.
         self._wants_transforms = bool(
-            config.target_frame or config.gravity_frame or config.publish_tf
+            config.target_frame or config.input_frames or config.publish_tf
         )
         self._hears_transforms = False
         self._listen_to_transforms()

@@ -13,7 +13,7 @@ from ..messages import decode_compressed, stamp_of
 from ..messages.calibration import Calibration
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
-from ..types import Array, Frame
+from ..types import Array, Floor, Frame
 from .host import Host
 from .image_frames import OpticalCheck, axes_of, frame_of
 from .inputs import AuxiliaryInputs
@@ -76,35 +76,62 @@ class ImageInput:
             camera=self._camera(size, config),
             source=self._name,
             gravity=self._gravity(frame_id, stamp_ns, config),
+            floor=self._floor(frame_id, stamp_ns, config),
             depth=auxiliary.depth,
             boxes=auxiliary.boxes,
             keypoints=auxiliary.keypoints,
         )
 
-    def _gravity(self, frame_id: str, stamp_ns: int, config: NodeConfig) -> Array | None:
-        """(3,) unit vector down in the camera's optical axes; None without a transform."""
-        if not config.gravity_frame:
+    def _upright(
+        self, frame: str, frame_id: str, stamp_ns: int, what: str, config: NodeConfig
+    ) -> tuple[Array, float] | None:
+        """(3,) unit vector along the z axis of a frame in optical axes, and the camera's z there.
+
+        None without a transform; the log says so. what: is unknown then.
+        """
+        if not frame:
             return None
         adapter = self._host.adapter
         try:
-            rotation, _ = adapter.lookup(config.gravity_frame, frame_id, stamp_ns, 0.0)
+            rotation, translation = adapter.lookup(frame, frame_id, stamp_ns, 0.0)
         except LookupError:
             # What is up changes slowly, so that no image need wait for its own transform.
             try:
-                rotation, _, stamp = adapter.newest(config.gravity_frame, frame_id)
+                rotation, translation, stamp = adapter.newest(frame, frame_id)
                 age_s = 0.0 if stamp is None else abs(stamp_ns - stamp) * 1e-9
                 if age_s > config.tf_max_age_s:
                     raise LookupError(
-                        f'the newest transform from {frame_id} to {config.gravity_frame} is '
+                        f'the newest transform from {frame_id} to {frame} is '
                         f'{age_s:.1f} s away from the image'
                     )
             except LookupError as error:
-                self._host.report(
-                    logging.WARNING, f'gravity is unknown: {error.args[0]}', key='gravity'
-                )
+                self._host.report(logging.WARNING, f'{what} is unknown: {error.args[0]}', key=what)
                 return None
-        down = -(rotation @ axes_of(config))[2]
-        return np.asarray(down / np.linalg.norm(down))
+        up = (rotation @ axes_of(config))[2]
+        return up / np.linalg.norm(up), float(translation[2])
+
+    def _gravity(self, frame_id: str, stamp_ns: int, config: NodeConfig) -> Array | None:
+        """(3,) unit vector down in the camera's optical axes; None without a transform."""
+        upright = self._upright(config.gravity_frame, frame_id, stamp_ns, 'gravity', config)
+        return None if upright is None else -upright[0]
+
+    def _floor(self, frame_id: str, stamp_ns: int, config: NodeConfig) -> Floor | None:
+        """The floor as transforms tell it; None without a transform."""
+        if config.floor not in ('tf', 'auto'):
+            return None
+        upright = self._upright(config.floor_frame, frame_id, stamp_ns, 'the floor', config)
+        if upright is None:
+            return None
+        up, height = upright
+        if not height > 0:
+            self._host.report(
+                logging.WARNING,
+                f'the floor is unknown: {frame_id} is {height:.2f} m above {config.floor_frame}; '
+                'floor_frame must lie on the floor',
+                key='the floor',
+            )
+            return None
+        return Floor(up, height)
 
     def _camera(self, size: tuple[int, int], config: NodeConfig) -> Camera | None:
         camera = self.calibration.camera(size)

@@ -11,6 +11,7 @@ import numpy as np
 from ..settings.pipeline import PipelineConfig
 from ..types import Array, Pose3D
 from .filters import OneEuro, OneEuroSettings, smooth
+from .motion import Motion, follow
 
 _VELOCITY_TIME_S = 0.2
 
@@ -37,9 +38,11 @@ class PoseSmoother:
             self._filters = {name: OneEuro(value) for name, value in settings.items()}
             self._last: tuple[int, Array] | None = None
             self._velocity: Array = np.full(3, np.nan)
+            self._motion = Motion()
         for name, value in settings.items():
             self._filters[name].settings = value
         self._enabled = config.smoothing
+        self._kalman = config.smoothing_root_filter == 'kalman'
 
     def relative(self, pose: Pose3D, stamp_ns: int) -> Pose3D:
         """Joints about the root, and pixels, smoothed; the root itself is left where it is."""
@@ -86,10 +89,13 @@ def smooth_root(
     if not known:
         return out
     found = roots[known]
-    if smoothers[0]._enabled:
-        found = smooth([smoothers[k]._filters['root'] for k in known], found, stamp_ns)
+    if smoothers[0]._enabled and smoothers[0]._kalman:
+        found, velocities = follow([smoothers[k]._motion for k in known], found, stamp_ns)
+    else:
+        if smoothers[0]._enabled:
+            found = smooth([smoothers[k]._filters['root'] for k in known], found, stamp_ns)
+        velocities = _velocities([smoothers[k] for k in known], found, stamp_ns)
     xyz[known] += (found - roots[known])[:, None]
-    velocities = _velocities([smoothers[k] for k in known], found, stamp_ns)
     for k, velocity in zip(known, velocities):
         out[k] = poses[k].replace(xyz=xyz[k], velocity=velocity)
     return out

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..settings.pipeline import PipelineConfig
 from ..types import Array, Frame, Pose3D, TrackingState
@@ -28,6 +29,8 @@ class PeopleState:
     """Body sizes by depth images, see placement.body_scale."""
     bones: dict[int, deque[Array]] = field(default_factory=dict)
     """Lengths of bones in the last frames, see placement.body."""
+    sizes: dict[int, Any] = field(default_factory=dict)
+    """What is learnt of sizes, see placement.size."""
 
     def __post_init__(self) -> None:
         self._tracker = Tracker(self.ids)
@@ -80,6 +83,7 @@ class PeopleState:
             self._smoothers.pop(number, None)
             self.scales.pop(number, None)
             self.bones.pop(number, None)
+            self.sizes.pop(number, None)
         return ended
 
     def tell_restarted(self) -> bool:
@@ -89,5 +93,6 @@ class PeopleState:
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over changed settings."""
+        self.sizes.clear()  # they go by body_height_m
         for smoother in self._smoothers.values():
             smoother.configure(config)

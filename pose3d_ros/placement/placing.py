@@ -10,12 +10,15 @@ import numpy as np
 
 from ..camera import Camera
 from ..settings.pipeline import PipelineConfig
-from ..types import Array, EstimatorInfo, Frame, Pose3D, PositionSource
+from ..types import Array, EstimatorInfo, Floor, Frame, Pose3D, PositionSource
 from .body import body_height, trunk_depth
+from .contact import contact_of
+from .size import SHAPE_SIGMA, Fused, SizeMemory, fuse
 from .translation import solve_translation, solve_translations
 
 _HEIGHT_SIGMA = 0.04  # of known heights: proportions differ between people
 _DEPTH_SIGMA_M = 0.06  # of depth cameras: the skin is not the joint
+_STANDS = 0.5  # share of contact from which the floor tells the place
 _PIXEL_SIGMA = 4.0  # of the whole body, sideways
 _MAX_RESIDUAL = 0.35  # of the body's own extent in x/z: over this nothing fits
 
@@ -26,19 +29,32 @@ def place_relative(
     config: PipelineConfig,
     info: EstimatorInfo,
     heights: Mapping[int, float] | None = None,
+    floor: Floor | None = None,
+    sizes: dict[int, SizeMemory] | None = None,
 ) -> list[Pose3D]:
     """The people of a frame, with root-relative ones in metres from its camera.
 
     They stay as they are where the camera is not calibrated, or no position fits. info: of the
     estimator, how the sizes of people come about. Root-relative ones are of one skeleton. heights:
     metres by track id, of people as the model sees them over time; others are measured in this
-    frame only.
+    frame only. floor: on which feet stand, None: unknown. sizes: what is learnt of sizes by track
+    id; takes in what this frame shows.
     """
     out = list(poses)
     relative = [k for k, pose in enumerate(poses) if not pose.absolute]
     if frame.camera is None or not relative or not config.placement:
         return out
-    placed = _place([poses[k] for k in relative], frame, frame.camera, config, info, heights or {})
+    some = [poses[k] for k in relative]
+    placed = _place(
+        some,
+        frame,
+        frame.camera,
+        config,
+        info,
+        heights or {},
+        floor,
+        {} if sizes is None else sizes,
+    )
     for k, pose in zip(relative, placed):
         out[k] = pose
     return out
@@ -51,6 +67,8 @@ def _place(
     config: PipelineConfig,
     info: EstimatorInfo,
     heights: Mapping[int, float],
+    floor: Floor | None,
+    sizes: dict[int, SizeMemory],
 ) -> list[Pose3D]:
     xyz = np.array([pose.xyz for pose in poses])
     metric = info.metric and not camera.assumed
@@ -71,6 +89,18 @@ def _place(
     solved = solve_translations(xyz, rays, weights)
     fits = solved.residual <= _MAX_RESIDUAL * solved.extent
     t = solved.t
+    sized: list[int] = []
+    for k in np.flatnonzero(fits).tolist():
+        pose, z = poses[k].replace(xyz=xyz[k]), float(t[k, 2])
+        fused = _fused(pose, rays[k], z, sigmas[k], floor, camera, sizes)
+        if fused is not None:
+            sized.append(k)
+            xyz[k] *= fused.size
+            t[k, 2], sigmas[k] = fused.depth, fused.sigma / fused.depth
+            if fused.stands > _STANDS:
+                sources[k] = PositionSource.PLANE
+    if sized:
+        t[sized] = solve_translations(xyz[sized], rays[sized], weights[sized], t[sized, 2]).t
     spreads = np.array(sigmas)[:, None] * t
     if frame.depth is not None:
         for k in np.flatnonzero(fits).tolist():
@@ -91,6 +121,29 @@ def _place(
             covariance = covariance + np.outer(spreads[k], spreads[k]) + aside * np.eye(3)
         out[k] = poses[k].replace(xyz=xyz[k], covariance=covariance, position_source=sources[k])
     return out
+
+
+def _fused(
+    pose: Pose3D,
+    rays: Array,
+    z: float,
+    sigma: float,
+    floor: Floor | None,
+    camera: Camera,
+    sizes: dict[int, SizeMemory],
+) -> Fused | None:
+    """Size and depth with what the floor says; None: nothing is known beside the rays."""
+    memory = sizes.get(pose.track_id)
+    if memory is None:
+        if floor is None:
+            return None
+        memory = sizes[pose.track_id] = SizeMemory()
+    contact = None
+    if floor is not None:
+        size, spread = memory.estimate(sigma)
+        expected = size, size * z, math.hypot(spread, SHAPE_SIGMA)
+        contact = contact_of(pose, rays, floor, camera, expected)
+    return fuse(memory, z, sigma, contact)
 
 
 def _pull(xyz: Array, rays: Array, weight: float) -> None:

@@ -34,6 +34,6 @@ def message_class_for(what: str, name: str) -> type[Any]:
 
 def check_messages(config: NodeConfig) -> None:
     """Raises ConfigError if a setting needs messages that are not installed."""
-    for setting in ('target_frame', 'gravity_frame', 'publish_tf'):
+    for setting in ('target_frame', 'gravity_frame', 'floor_frame', 'publish_tf'):
         if getattr(config, setting):
             message_class_for(setting, TF)

@@ -64,7 +64,7 @@ class Session:
         _warm_up(pipeline)
         try:
             self._open(config)
-            if config.target_frame or config.gravity_frame or config.publish_tf:
+            if config.target_frame or config.input_frames or config.publish_tf:
                 self._listen_to_transforms()
             self._image_type = message_class(IMAGE_TYPES[config.image_transport])
             self.core = NodeCore(

@@ -95,6 +95,11 @@ class NodeConfig(PipelineConfig):
         'a frame whose z axis points up, as base_link of a robot on flat floor or odom: tells '
         'estimators how the camera is tilted; empty: unknown',
     )
+    floor_frame: str = setting(
+        '',
+        'a frame whose z axis points up and whose origin lies on the floor, as base_footprint: '
+        'feet on the floor tell how far away people are (floor: tf or auto); empty: unknown',
+    )
     tf_timeout_s: float = setting(
         0.5,
         'a finished image waits so long for the transform to target_frame or marker_frame; those '
@@ -113,8 +118,8 @@ class NodeConfig(PipelineConfig):
     )
     tf_max_age_s: float = setting(
         1.0,
-        'the newest transform serves with tf_late newest, and for gravity_frame, if it is at most '
-        'so old',
+        'the newest transform serves with tf_late newest, and for gravity_frame and floor_frame, '
+        'if it is at most so old',
         low=0,
         high=60,
         live=True,
@@ -206,6 +211,11 @@ class NodeConfig(PipelineConfig):
     def camera_names(self) -> tuple[str, ...]:
         """Names of the cameras; one empty name for a single camera."""
         return tuple(name.strip() for name in self.cameras.split(','))
+
+    @property
+    def input_frames(self) -> tuple[str, ...]:
+        """Frames that transforms must reach for what goes into the estimation."""
+        return tuple(name for name in (self.gravity_frame, self.floor_frame) if name)
 
     @property
     def marker_text_parts(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ T = TypeVar('T')
 
 BACKENDS = ('auto', 'openvino', 'onnxruntime')
 FINDERS = ('auto', 'movenet', 'nanodet', 'blazepose', 'topic')
+FLOORS = ('auto', 'tf', 'gravity', 'none')
 PRECISIONS = ('auto', 'f32', 'mixed', 'bf16', 'f16', 'int8')
 
 
@@ -111,6 +112,16 @@ class PipelineConfig:
         high=3,
         live=True,
     )
+    floor: str = setting(
+        'auto',
+        'what tells where the floor is, on which feet stand: tf: floor_frame; gravity: '
+        'gravity_frame and camera_height_m; auto: the first of those that is known; none',
+        choices=FLOORS,
+        live=True,
+    )
+    camera_height_m: float = setting(
+        0.0, 'height of the camera above the floor; 0: unknown', low=0, high=100, live=True
+    )
 
     tracking: bool = setting(True, 'give people ids that last')
     track_max_missed_s: float = setting(
@@ -142,6 +153,13 @@ class PipelineConfig:
     )
     smoothing_pixel_beta: float = setting(
         80.0, 'one-euro speed coefficient of pixels, 1/body size', low=0, high=1000, live=True
+    )
+    smoothing_root_filter: str = setting(
+        'kalman',
+        'filter of absolute root positions: kalman: of constant velocity; one_euro: with the two '
+        'settings that follow',
+        choices=('kalman', 'one_euro'),
+        live=True,
     )
     smoothing_root_min_cutoff: float = setting(
         0.5,

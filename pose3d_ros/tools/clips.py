@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..camera import Camera
 from ..errors import InputError
 from ..sources import open_source
-from ..types import Frame
+from ..types import Floor, Frame
 from . import metrics
 
 Array = NDArray[Any]
@@ -117,6 +117,13 @@ class Clip:
     def frames(self) -> Iterator[Frame]:
         """The frames of the video, with its calibration."""
         return iter(open_source(self.video, camera=self.camera))
+
+    def floor(self, index: int) -> Floor:
+        """The floor in a frame; InputError if the file does not say where the camera is."""
+        if self.rotation is None or self.translation is None:
+            raise InputError(f'{self.name} does not tell where its camera is above the floor')
+        rotation, translation = self.rotation[index], self.translation[index]
+        return Floor(rotation[:, 2].copy(), -float(rotation[:, 2] @ translation))
 
     def match(self, index: int, pixels: Array) -> Matches:
         """Which prediction is whom in a frame. pixels: (N, 13, 2) of the predictions."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +144,16 @@ def default_folder() -> Path:
 
 
 def evaluate_clip(
-    pipeline: Pipeline, clip: Clip, progress: Callable[[Iterable[Frame]], Iterable[Frame]] = iter
+    pipeline: Pipeline,
+    clip: Clip,
+    progress: Callable[[Iterable[Frame]], Iterable[Frame]] = iter,
+    *,
+    floor: bool = False,
 ) -> ClipResult:
-    """Run a clip through the pipeline, from a clean state, and compare every frame."""
+    """Run a clip through the pipeline, from a clean state, and compare every frame.
+
+    floor: frames come with the clip's own floor; InputError if it tells none.
+    """
     score = ClipScore(clip)
     pipeline.reset()
     source = open_source(clip.video, camera=clip.camera)
@@ -157,6 +164,8 @@ def evaluate_clip(
             )
             break
         score.number(index, frame)
+        if floor:
+            frame = replace(frame, floor=clip.floor(index))
         score.add(pipeline.process(frame).finished)
     score.add(pipeline.flush())
     score.result.warnings += source.warnings

@@ -119,7 +119,7 @@ def test_images_without_a_transform_have_no_results_and_are_counted(tmp_path, ca
     assert 'no results of 2 images, for want of a transform to odom' in err
 
 
-@pytest.mark.parametrize('setting', ['target_frame', 'gravity_frame'])
+@pytest.mark.parametrize('setting', ['target_frame', 'gravity_frame', 'floor_frame'])
 def test_settings_that_need_transforms_where_none_are_recorded(tmp_path, setting, capsys):
     source = record(tmp_path / 'in', BOTH)
     assert process(source, tmp_path / 'out.mcap', '--set', f'{setting}=odom') == 3

@@ -51,6 +51,16 @@ def test_true_height(tmp_path, capsys):
     assert 'two_people shows 2 people' in capsys.readouterr().err
 
 
+def test_known_floor(tmp_path, capsys):
+    path = tmp_path / 'scores.json'
+    arguments = ['--data', FOLDER, '--clips', 'jump', '--estimator', 'support.blobs']
+    assert main(['evaluate', *arguments, '--floor', 'known', '--json', str(path)]) == 0
+    scores = json.loads(path.read_text())
+    assert scores['floor'] == 'known'
+    assert main(['evaluate', *arguments, '--floor', 'flat']) == 2
+    assert 'floor must be one of' in capsys.readouterr().err
+
+
 def test_mistakes(tmp_path, capsys):
     assert main(['evaluate', '--data', str(tmp_path)]) == 3
     assert 'no clips here' in capsys.readouterr().err

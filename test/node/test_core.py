@@ -265,6 +265,34 @@ def test_gravity_by_tf(make):
     np.testing.assert_allclose(seen[1].gravity, [0, 1, 0], atol=1e-12)
 
 
+def test_floor_by_tf(make):
+    node = make(floor_frame='base_footprint')
+    seen = []
+    estimate = node.core.pipeline.estimator.estimate
+    node.core.pipeline.estimator.estimate = lambda frames: seen.extend(frames) or estimate(frames)
+    node.image(S)
+    assert seen[0].floor is None
+    assert 'the floor is unknown: no transform from cam to base_footprint' in node.warnings()
+    turn = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+    node.tf = turn, np.array([0.3, 0, 0.9])
+    node.image(2 * S)
+    assert node.lookups[-1] == ('base_footprint', 'cam', 2 * S)
+    np.testing.assert_allclose(seen[1].floor.up, [0, -1, 0], atol=1e-12)
+    assert seen[1].floor.height_m == pytest.approx(0.9)
+    assert seen[1].gravity is None
+
+
+def test_a_floor_over_the_camera_is_none(make):
+    node = make(floor_frame='odom')
+    seen = []
+    estimate = node.core.pipeline.estimator.estimate
+    node.core.pipeline.estimator.estimate = lambda frames: seen.extend(frames) or estimate(frames)
+    node.tf = np.eye(3), np.array([0, 0, -0.4])
+    node.image(S)
+    assert seen[0].floor is None
+    assert any('cam is -0.40 m above odom' in line for line in node.warnings())
+
+
 def test_compressed_images(make):
     node = make(image_transport='compressed')
     message = compressed_message(TYPES, ONE, stamp_ns=S, frame_id='cam')

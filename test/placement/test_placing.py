@@ -3,9 +3,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.standing import FLOOR, standing
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.placement.placing import place_relative
+from pose3d_ros.placement.size import SizeMemory
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.types import EstimatorInfo, Frame, JointStatus, Pose3D, PositionSource
@@ -115,3 +117,32 @@ def test_joints_are_pulled_onto_their_rays() -> None:
     np.testing.assert_allclose(CAMERA.project(full.xyz)[9], pose.pixels[9], atol=0.1)
     none = put(pose.replace(xyz=bent), reprojection_weight=0.0)
     assert np.abs(CAMERA.project(none.xyz)[9] - pose.pixels[9]).max() > 5
+
+
+def test_feet_on_the_floor_mend_the_size_and_say_so() -> None:
+    child, root = standing(scale=0.7)
+    frame = Frame(np.zeros((480, 640, 3), np.uint8), camera=CAMERA)
+    sizes: dict[int, SizeMemory] = {}
+    for _ in range(60):
+        (found,) = place_relative([child], frame, PipelineConfig(), INFO, floor=FLOOR, sizes=sizes)
+    assert found.position_source == PositionSource.PLANE
+    np.testing.assert_allclose(found.root, root, atol=0.06)
+    assert found.covariance is not None
+    along = root / np.linalg.norm(root)
+    assert 0.02 < np.sqrt(along @ found.covariance[0] @ along) < 0.2
+    # Without the floor, the size that was learnt stays; without both, the model's counts.
+    (later,) = place_relative([child], frame, PipelineConfig(), INFO, sizes=sizes)
+    assert later.position_source == PositionSource.METRIC
+    np.testing.assert_allclose(later.root, root, atol=0.15)
+    (alone,) = place_relative([child], frame, PipelineConfig(), INFO)
+    assert alone.root[2] > 1.3 * root[2]
+
+
+def test_who_jumps_is_not_put_far_away() -> None:
+    frame = Frame(np.zeros((480, 640, 3), np.uint8), camera=CAMERA)
+    sizes: dict[int, SizeMemory] = {}
+    for k in range(60):
+        pose, root = standing(lift=0.4 if k % 5 == 4 else 0.0)
+        (found,) = place_relative([pose], frame, PipelineConfig(), INFO, floor=FLOOR, sizes=sizes)
+    assert found.position_source == PositionSource.METRIC
+    np.testing.assert_allclose(found.root, root, atol=0.1)

@@ -194,11 +194,11 @@ class Peer(Node):
         results = self.call(SetParameters, f'{self.target}/set_parameters', request).results
         return all(r.successful for r in results), ' '.join(r.reason for r in results if r.reason)
 
-    def place(self, parent: str, camera: str, x: float = 0.0) -> None:
-        """Broadcast, for good, a camera at x of that frame that looks along its x axis."""
+    def place(self, parent: str, camera: str, x: float = 0.0, z: float = 0.0) -> None:
+        """Broadcast, for good, a camera at x, z of that frame that looks along its x axis."""
         made = TransformStamped(child_frame_id=camera)
         made.header.frame_id = parent
-        made.transform.translation.x = x
+        made.transform.translation.x, made.transform.translation.z = x, z
         made.transform.rotation.x, made.transform.rotation.y = -0.5, 0.5
         made.transform.rotation.z, made.transform.rotation.w = -0.5, 0.5
         qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -374,3 +374,12 @@ def test_gravity_by_the_transforms(start, peer, spy):
     camera = peer.camera()
     camera.until(lambda: spy and spy[-1].gravity is not None)
     assert spy[-1].gravity == pytest.approx([0, 1, 0], abs=1e-6)
+
+
+def test_floor_by_the_transforms(start, peer, spy):
+    start(estimator='spy.estimator', always_on=True, floor_frame='odom', tf_timeout_s=0.0).wait()
+    peer.place('odom', 'camera_optical_frame', z=0.8)
+    camera = peer.camera()
+    camera.until(lambda: spy and spy[-1].floor is not None)
+    assert spy[-1].floor.up == pytest.approx([0, -1, 0], abs=1e-6)
+    assert spy[-1].floor.height_m == pytest.approx(0.8)

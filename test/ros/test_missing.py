@@ -46,7 +46,13 @@ def test_skeletons_and_diagnostics_without(without, start, peer, capfd):
 
 
 @pytest.mark.parametrize(
-    'setting', [{'target_frame': 'map'}, {'gravity_frame': 'odom'}, {'publish_tf': True}]
+    'setting',
+    [
+        {'target_frame': 'map'},
+        {'gravity_frame': 'odom'},
+        {'floor_frame': 'odom'},
+        {'publish_tf': True},
+    ],
 )
 def test_a_setting_that_needs_transforms(without, start, peer, setting, capfd):
     without('tf2_msgs')

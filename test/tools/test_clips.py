@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,14 @@ def test_what_a_clip_tells(crowd: Clip) -> None:
     assert plain.height_m is not None
     np.testing.assert_allclose(plain.height_m, [1.76, 1.60], atol=0.01)  # heel to head
     assert plain.expected.all()
+
+
+def test_the_floor_of_a_clip(crowd: Clip) -> None:
+    floor = Clip.load(resource('demo', 'jump.mp4')).floor(0)
+    assert floor.up[1] < -0.9
+    assert floor.height_m == pytest.approx(1.4, abs=0.1)
+    with pytest.raises(InputError, match='does not tell where its camera is'):
+        replace(crowd, rotation=None).floor(0)
 
 
 def test_found_within_12_percent_of_the_extent(crowd: Clip) -> None:

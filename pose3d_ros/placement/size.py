@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The size of each person, learnt over time, and the distance at which size and feet agree."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .contact import Contact
+
+SHAPE_SIGMA = 0.05
+"""Of distances by the rays of all joints, relative, if the size is right."""
+_SIZES = (0.3, 3.0)  # of a person, of what the network takes them for
+_NEAR_M = 0.1
+_MEMORY = 300  # frames
+_QUANTILE = 0.45  # feet in the air make people larger, nothing makes them smaller
+_LEAST_SIGMA = 0.025
+_FRAMES = 15  # that tell about as much as one
+
+
+@dataclass(eq=False)
+class SizeMemory:
+    """Factors between a person and what the network takes them for, with their variances."""
+
+    factors: deque[tuple[float, float, float]] = field(
+        default_factory=lambda: deque(maxlen=_MEMORY)
+    )
+
+    def add(self, factor: float, variance: float, bias: float) -> None:
+        """Take in the factor of a frame; relative variances: its own, and what stays."""
+        self.factors.append((math.log(factor), 1 / variance, bias))
+
+    def estimate(self, sigma: float) -> tuple[float, float]:
+        """The factor and its relative standard deviation. sigma: of the network's sizes."""
+        if not self.factors:
+            return 1.0, sigma
+        values, weights, bias = np.array(self.factors).T
+        order = np.argsort(values)
+        total = np.cumsum(weights[order])
+        value = float(values[order][np.searchsorted(total, _QUANTILE * total[-1])])
+        steady = float(weights @ bias) / total[-1]
+        information = 1 / (_FRAMES / total[-1] + steady + _LEAST_SIGMA**2)
+        # Children are far from what networks take people for; few are much taller.
+        heavy = 1 + (value / (2 * sigma)) ** 2 if value < 0 else 1.0
+        prior = 1 / (sigma * sigma * heavy)
+        return math.exp(value * information / (information + prior)), (information + prior) ** -0.5
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A person's size, the depth of the root in metres, and the standard deviation of that.
+
+    stands: 0..1, how sure it is that a foot stands on the floor.
+    """
+
+    size: float
+    depth: float
+    sigma: float
+    stands: float
+
+
+def fuse(memory: SizeMemory, z: float, sigma: float, contact: Contact | None) -> Fused | None:
+    """Size and depth by weighted least squares; the memory learns of the contact.
+
+    z: depth in metres by the rays alone of a body of size 1. sigma: of the network's sizes.
+    None if what is known puts nobody in front of the camera.
+    """
+    size, spread = memory.estimate(sigma)
+    # Rows of size and depth: the size so far, the rays of all joints, the feet.
+    stands = 0.0
+    rows = [(1.0, 0.0, size, spread * size), (-z, 1.0, 0.0, SHAPE_SIGMA * z * size)]
+    if contact is not None:
+        alone = contact.depth / (z + contact.gain)
+        if _SIZES[0] < alone < _SIZES[1]:
+            scale = (size * z) ** 2
+            own = (contact.sigma**2 - contact.bias**2) / scale + SHAPE_SIGMA**2
+            memory.add(alone, own / contact.share**2, contact.bias**2 / scale)
+            stands = contact.share
+            rows.append((contact.gain, 1.0, contact.depth, contact.sigma / contact.share))
+    # Normal equations of two unknowns.
+    aa = ab = bb = ay = by = 0.0
+    for a, b, y, deviation in rows:
+        w = 1 / deviation**2
+        aa, ab, bb = aa + w * a * a, ab + w * a * b, bb + w * b * b
+        ay, by = ay + w * a * y, by + w * b * y
+    determinant = aa * bb - ab * ab
+    size, depth = (bb * ay - ab * by) / determinant, (aa * by - ab * ay) / determinant
+    if not (_SIZES[0] < size < _SIZES[1] and depth > _NEAR_M):
+        return None
+    return Fused(size, depth, math.sqrt(aa / determinant), stands)
