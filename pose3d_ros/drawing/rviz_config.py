@@ -29,13 +29,15 @@ _IMAGE_HEIGHT = round(0.75 * DOCK_WIDTH) + 30  # 4:3, and its title
 class Topics:
     """What is shown of one camera: its name, empty if there is but one, and topics.
 
-    image: of the camera itself, with camera_info beside it; empty: unknown.
+    image: of the camera itself, with camera_info beside it; empty: unknown. camera_info: of its
+    calibration, wherever that is; empty: unknown.
     """
 
     name: str
     markers: str
     debug_image: str
     image: str = ''
+    camera_info: str = ''
 
 
 @dataclass(frozen=True)

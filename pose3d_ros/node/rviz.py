@@ -223,15 +223,16 @@ def topics_of(
     def kind(topics: Mapping[str, Sequence[str]], *types: str) -> list[str]:
         return sorted(name for name, found in topics.items() if set(types) & set(found))
 
-    images = {
-        info.rpartition('/')[0]: image
-        for info in kind(subscribed, 'sensor_msgs/msg/CameraInfo')
-        for image in kind(subscribed, *_IMAGES)
-        # Drivers have calibration and image side by side; image_transport adds a level.
-        if info.rpartition('/')[0] == image.removesuffix('/compressed').rpartition('/')[0]
-        and 'depth' not in image
+    infos = {
+        info.rpartition('/')[0]: info for info in kind(subscribed, 'sensor_msgs/msg/CameraInfo')
     }
-    cameras = list(images)
+    # Drivers have calibration and image side by side; image_transport adds a level.
+    images = {
+        image.removesuffix('/compressed').rpartition('/')[0]: image.removesuffix('/compressed')
+        for image in kind(subscribed, *_IMAGES)
+        if 'depth' not in image
+    }
+    cameras = list(infos)
     found: dict[str, Topics] = {}
     for number, topic in enumerate(kind(published, SKELETON_ARRAY)):
         base = topic.rpartition('/')[0]
@@ -242,7 +243,8 @@ def topics_of(
             name,
             markers=f'{base}/markers',
             debug_image=f'{base}/debug_image' if f'{base}/debug_image' in published else '',
-            image=images.get(folder, '').removesuffix('/compressed'),
+            image=images.get(folder, ''),
+            camera_info=infos.get(folder, ''),
         )
     return found
 

@@ -65,22 +65,28 @@ class _Camera:
     def __init__(self, node: Node, topics: Topics, skeletons: str) -> None:
         self._node = node
         self.topics = topics
-        self.output = self.frame = ''
+        self.output = self._image_frame = self._info_frame = ''
         self.since: float | None = None  # when skeletons came first
         self.feet: list[float] = []
-        self._subscriptions = [
-            node.create_subscription(
-                message_class(SKELETON_ARRAY), skeletons, self._on_skeletons, ros_qos(RESULT)
-            )
-        ]
-        if topics.debug_image:
-            # The only output that says which frame is the camera's.
-            kind = message_class('sensor_msgs/msg/Image')
-            self._subscriptions.append(
-                node.create_subscription(
-                    kind, topics.debug_image, self._on_image, ros_qos(SENSOR_DATA)
-                )
-            )
+        self._subscriptions: dict[str, Any] = {}
+        self._subscribe(skeletons, SKELETON_ARRAY, self._on_skeletons, RESULT)
+        self.update(topics)
+
+    def update(self, topics: Topics) -> None:
+        """Hear topics that came up later."""
+        self.topics = topics
+        # Both say which frame is the camera's; the debug image is of the very images.
+        for topic, kind, heard in (
+            (topics.debug_image, 'sensor_msgs/msg/Image', self._on_image),
+            (topics.camera_info, 'sensor_msgs/msg/CameraInfo', self._on_info),
+        ):
+            if topic and topic not in self._subscriptions:
+                self._subscribe(topic, kind, heard, SENSOR_DATA)
+
+    @property
+    def frame(self) -> str:
+        """The camera's optical frame; empty if unknown."""
+        return self._image_frame or self._info_frame
 
     @property
     def complete(self) -> bool:
@@ -88,7 +94,7 @@ class _Camera:
         if not self.output or self.since is None:
             return False
         late = time.monotonic() - self.since > _PATIENCE_S
-        return bool(self.frame or late or not self.topics.debug_image)
+        return bool(late or (self._image_frame if self.topics.debug_image else self._info_frame))
 
     def shown(self, gravity: Callable[[str], Array | None], body: bool) -> Shown:
         """What the plan needs of it."""
@@ -98,7 +104,7 @@ class _Camera:
 
     def close(self) -> None:
         """End the subscriptions."""
-        for subscription in self._subscriptions:
+        for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
 
@@ -108,7 +114,15 @@ class _Camera:
         self.feet += heights_over_feet(array)
 
     def _on_image(self, image: Any) -> None:
-        self.frame = image.header.frame_id
+        self._image_frame = image.header.frame_id
+
+    def _on_info(self, info: Any) -> None:
+        self._info_frame = info.header.frame_id
+
+    def _subscribe(self, topic: str, kind: str, heard: Callable[[Any], None], qos: Any) -> None:
+        self._subscriptions[topic] = self._node.create_subscription(
+            message_class(kind), topic, heard, ros_qos(qos)
+        )
 
 
 class RvizNode(Node):
@@ -197,7 +211,7 @@ class RvizNode(Node):
                 self._cameras[skeletons] = _Camera(self, topics, skeletons)
             else:
                 # An active node subscribes to its images later than it publishes.
-                known.topics = topics
+                known.update(topics)
         if self._cameras and not self._asked:
             self._asked = True
             self._ask_for_frames()

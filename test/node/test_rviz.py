@@ -272,7 +272,13 @@ def test_topics_of_a_node():
     }
     (skeletons,), (topics,) = zip(*topics_of(node, published, subscribed).items())
     assert skeletons == f'{node}/skeletons'
-    assert topics == Topics('', f'{node}/markers', f'{node}/debug_image', '/robot/camera/image_raw')
+    assert topics == Topics(
+        '',
+        f'{node}/markers',
+        f'{node}/debug_image',
+        '/robot/camera/image_raw',
+        '/robot/camera/camera_info',
+    )
     # Before it is active, and a node that draws no image.
     del published[f'{node}/debug_image']
     assert topics_of(node, published, {})[skeletons] == Topics('', f'{node}/markers', '', '')
@@ -287,8 +293,19 @@ def test_topics_of_several_cameras():
     found = topics_of('/n', published, subscribed)
     assert list(found) == ['/n/left/skeletons', '/n/right/skeletons']
     assert found['/n/left/skeletons'] == Topics(
-        'left', '/n/left/markers', '/n/left/debug_image', '/rig/left/image_raw'
+        'left',
+        '/n/left/markers',
+        '/n/left/debug_image',
+        '/rig/left/image_raw',
+        '/rig/left/camera_info',
     )
+
+
+def test_a_calibration_that_is_not_beside_the_image():
+    topics = topics_of(
+        '/n', {'/n/skeletons': PEOPLE}, {'/cam/image_raw': IMAGE, '/calibrations/cam': INFO}
+    )
+    assert topics == {'/n/skeletons': Topics('', '/n/markers', '', '', '/calibrations/cam')}
 
 
 def test_feet_tell_the_height():

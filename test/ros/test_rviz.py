@@ -154,11 +154,15 @@ def test_it_waits_for_the_node_and_its_images(start, peer, show):
 
 
 def test_a_node_that_draws_no_image(start, peer, show):
-    start(publish_debug_image=False).wait()
+    """Its calibration says which frame is the camera's, so that the view starts behind it."""
+    start(publish_debug_image=False, target_frame='base_link').wait()
     peer.place('base_link', OPTICAL)
     shown = show()
     peer.camera().until(lambda: shown.begun, info=camera_info())
     assert shown.fixed_frame == 'base_link'
+    view = shown.config['Visualization Manager']['Views']['Current']
+    assert abs(view['Yaw']) == pytest.approx(3.14, abs=0.01)
+    assert view['Focal Point']['X'] > 1
 
 
 def test_a_configuration_and_a_frame_of_the_users(peer, show, tmp_path):
