@@ -92,8 +92,11 @@ class _Stage:
             'PERFORMANCE_HINT': 'LATENCY',
         }
         # Compound devices take only what all of their parts know.
-        if options.threads and device == 'CPU':
-            settings['INFERENCE_NUM_THREADS'] = options.threads
+        if device == 'CPU':
+            # Threads that are tied to a core wait for whoever else is busy there.
+            settings['ENABLE_CPU_PINNING'] = False
+            if options.threads:
+                settings['INFERENCE_NUM_THREADS'] = options.threads
         if self.precision == 'int8' and device == 'CPU':
             settings['DYNAMIC_QUANTIZATION_GROUP_SIZE'] = _GROUP
         if options.cache_dir is not None:

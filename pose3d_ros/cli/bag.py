@@ -148,7 +148,7 @@ def _settings(auxiliary: Mapping[str, tuple[str, str]], estimator: str) -> list[
     """NAME=VALUE of what makes an estimator use those topics."""
     settings = []
     if 'detections' in auxiliary:
-        settings.append(f'{estimator}.detector=topic')
+        settings.append('finder=topic')
     if 'keypoints' in auxiliary:
         settings.append(f'{estimator}.keypoints=topic')
     if 'depth_image' in auxiliary:

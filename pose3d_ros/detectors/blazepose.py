@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ..backends import NetworkSpec, Pixels, Port
 from ..networks import blazepose as network
 from ..networks.letterbox import Detections
 from ..settings.pipeline import PipelineConfig
-from ..types import Array, Frame
+from ..types import Array
 from ..zoo import find_model, loading
-from .boxes import clipped
 
 # Of the circle around the whole body that the network predicts, radius 1, hips in the middle.
 # Measured against the boxes of the rendered clips of the test data.
@@ -59,30 +56,6 @@ class BlazePoseFinder:
             rows[:, 5:9].reshape(-1, 2, 2),
             np.ones((len(rows), 2)),
         )
-
-
-class BlazePoseDetector:
-    """The same as a detector of boxes."""
-
-    def __init__(self, config: PipelineConfig) -> None:
-        """Load the network; raises ModelError, BackendError."""
-        quick = config.replace(backend='auto', precision='auto', min_score=0.1)
-        self._finder = BlazePoseFinder(quick)
-
-    @staticmethod
-    def models(model: str) -> Sequence[str]:
-        """BlazePose's."""
-        return ('blazepose',)
-
-    def detect(self, frames: Sequence[Frame]) -> list[Array]:
-        """See PersonDetector; boxes under a score of 0.1 are left out."""
-        out = []
-        for frame in frames:
-            people = self._finder.find(frame.image, network.DETECTOR_SIZE)
-            low, high = people.boxes[:, :2], people.boxes[:, 2:]
-            boxes = np.concatenate([low, high - low, people.scores[:, None]], axis=1)
-            out.append(clipped(boxes, frame.size))
-        return out
 
 
 def _box(row: Array) -> Array:

@@ -97,12 +97,16 @@ def finder_models(config: PipelineConfig) -> Sequence[str]:
 def create_finder(config: PipelineConfig) -> Finder | None:
     """The finder with its model, None for boxes on a topic; ConfigError, ModelError, BackendError.
 
-    It gets the pipeline's settings with an empty `model`: the pipeline's is the estimator's.
+    It gets the pipeline's settings with an empty `model`: the pipeline's is the estimator's; live,
+    and where `threads` leaves the number open, with one thread.
     """
     name = chosen(config)
     if name == 'topic':
         return None
-    finder: Finder = FINDERS.load(name)(config.replace(model='', precision='auto'))
+    # Beside the landmark network one thread does: on a busy machine several wait for each other.
+    threads = config.threads or (0 if config.finder_in_step else 1)
+    inner = config.replace(model='', precision='auto', threads=threads)
+    finder: Finder = FINDERS.load(name)(inner)
     return finder
 
 

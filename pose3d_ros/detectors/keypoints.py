@@ -23,6 +23,8 @@ from ..types import Array, Frame, ModelInfo, Pose3D, pose_2d
 SOURCES = Plugins(
     'source of 2D joints',
     {
+        'movenet': 'pose3d_ros.detectors.movenet_keypoints:MultiPoseKeypoints',
+        'movenet_thunder': 'pose3d_ros.detectors.movenet_keypoints:SinglePoseKeypoints',
         'rtmpose': 'pose3d_ros.detectors.rtmpose:RTMPose',
         'cpm': 'pose3d_ros.detectors.cpm:CpmKeypoints',
         'topic': 'pose3d_ros.detectors.keypoints:FrameKeypoints',
@@ -36,7 +38,8 @@ FILES = ('.json', '.jsonl', '.npz')
 class KeypointSource(Protocol):
     """What every source offers; estimators do, too.
 
-    Their classes say by `models(model)` which registered models they need; model: the setting.
+    Their classes say by `models(model)` which registered models they need, `finder` for those of
+    the finder that the settings choose; model: the setting.
     """
 
     skeleton: Skeleton

@@ -19,7 +19,7 @@ _SCORE_SHARE = network.MIN_SCORE / 0.5
 class MoveNetFinder:
     """See finder.Finder."""
 
-    whole_sides = (256, 448)
+    whole_sides: tuple[int, ...] = (256, 448)
     tile_side = 384
 
     def __init__(self, config: PipelineConfig) -> None:
@@ -36,6 +36,7 @@ class MoveNetFinder:
             ),
             model.precision['network'],
         )
+        self.info = loading.model_info(model, self._network)
         self._network({'image': np.zeros((1, 256, 256, 3), np.int32)})
 
     def find(self, image: Array, side: int) -> Detections:

@@ -18,7 +18,7 @@ from ..skeleton import SKELETONS
 from ..timing import StageTimer
 from ..types import Array, Frame, Pose3D, pose_2d
 from ..zoo import find_model, loading
-from .boxes import BoxOptions, People, PersonDetector, create_detector
+from .boxes import FINDER, BoxOptions, People, create_people
 
 _RTMDET_MEAN_BGR = np.array([103.53, 116.28, 123.675], np.float32)
 _RTMDET_STD_BGR = np.array([57.375, 57.12, 58.395], np.float32)
@@ -88,7 +88,7 @@ class RTMPose:
     """Boxes, crops, SimCC maps; people are followed by their keypoints between detections.
 
     config.model: the pose network, or `detector+pose` (registered names or paths); empty: DEFAULT.
-    Without a detector, BlazePose's finds people. A network with boxes and keypoints (RTMO) needs
+    Without a detector, the finder finds people. A network with boxes and keypoints (RTMO) needs
     none.
     """
 
@@ -129,20 +129,19 @@ class RTMPose:
         self.info = loading.model_info(model, self._network)
         self._people: People | None = None
         if not self._one_stage:
-            finder: PersonDetector = (
-                OnnxPeople(config.replace(model=detector))
+            self._people = (
+                People(OnnxPeople(config.replace(model=detector)), config, BoxOptions())
                 if detector
-                else create_detector('blazepose', config)
+                else create_people(config, BoxOptions())
             )
-            self._people = People(finder, config, BoxOptions())
         self._timer = StageTimer()
         self.configure(config)
 
     @staticmethod
     def models(model: str) -> Sequence[str]:
-        """Those of a setting `detector+pose`; without a detector BlazePose's, but for RTMO."""
+        """Those of a setting `detector+pose`; without a detector the finder's, but for RTMO."""
         names = tuple((model or DEFAULT).split('+'))
-        return names if len(names) > 1 or 'rtmo' in model else (*names, 'blazepose')
+        return names if len(names) > 1 or 'rtmo' in model else (*names, FINDER)
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over live settings."""

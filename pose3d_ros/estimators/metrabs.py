@@ -14,7 +14,7 @@ import numpy as np
 
 from ..backends import NetworkSpec, Port, input_shapes
 from ..camera import Camera, CropCamera
-from ..detectors.boxes import BoxOptions, People, create_detector, detector_models, distinct
+from ..detectors.boxes import BoxOptions, create_people, detector_models, distinct
 from ..errors import ModelError
 from ..networks import metro as parts
 from ..networks.crops import look_at_wide
@@ -62,7 +62,7 @@ class Options(BoxOptions):
 
 
 def _models(config: PipelineConfig) -> Sequence[str]:
-    return (config.model or 'metrabs', *detector_models(_options(config)))
+    return (config.model or 'metrabs', *detector_models(_options(config), config))
 
 
 class Estimator:
@@ -113,9 +113,7 @@ class Estimator:
         self._table = table({'points': basis})[options.joints][..., 0].T.astype(float)  # (J, P)
         share = np.abs(self._table)
         self._shares = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-9)
-        self._people = People(
-            create_detector(options.detector, config, options.detector_model), config, options
-        )
+        self._people = create_people(config, options)
         self.info = info_of(model, self._network, metric=True)
         self._maker = CropMaker(side, _look_at_each)
         self._timer = StageTimer()

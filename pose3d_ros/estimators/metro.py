@@ -15,7 +15,7 @@ import numpy as np
 
 from ..backends import Network, NetworkSpec, Port
 from ..detectors import crop_keypoints
-from ..detectors.boxes import BoxOptions, People, create_detector, detector_models, distinct
+from ..detectors.boxes import BoxOptions, create_people, detector_models, distinct
 from ..detectors.crop_keypoints import Keypoints, create_source
 from ..errors import ConfigError, ModelError
 from ..networks import metro as parts
@@ -76,7 +76,7 @@ class Options(BoxOptions):
 def _models(config: PipelineConfig) -> Sequence[str]:
     options = _options(config)
     points = crop_keypoints.models_of(options.keypoints, options.keypoints_model)
-    return (config.model or 'metro', *detector_models(options), *points)
+    return (config.model or 'metro', *detector_models(options, config), *points)
 
 
 class Estimator:
@@ -101,9 +101,7 @@ class Estimator:
         if self._keypoints is not None:
             table = conversion(self._keypoints.skeleton, self.skeleton)
             self._shared = [(j, list(indices)) for j, indices in enumerate(table) if indices]
-        self._people = People(
-            create_detector(options.detector, config, options.detector_model), config, options
-        )
+        self._people = create_people(config, options)
         self.info = info_of(model, self._network, metric=True)
         self._maker = CropMaker(SIDE, look_at_each)
         self._timer = StageTimer()

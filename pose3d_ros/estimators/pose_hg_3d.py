@@ -15,14 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..backends import NetworkSpec, Port
-from ..detectors.boxes import (
-    BoxOptions,
-    People,
-    WholeImage,
-    create_detector,
-    detector_models,
-    distinct,
-)
+from ..detectors.boxes import BoxOptions, WholeImage, create_people, detector_models, distinct
 from ..geometry import yaw
 from ..networks import pose_hg_3d as parts
 from ..networks.pose_hg_3d_outputs import NUMBERS, find_outputs
@@ -67,7 +60,7 @@ class Options(BoxOptions):
 
 
 def _models(config: PipelineConfig) -> Sequence[str]:
-    boxes = () if config.parity else detector_models(config.typed_options(Options))
+    boxes = () if config.parity else detector_models(config.typed_options(Options), config)
     return (config.model or 'pose_hg_3d', *boxes)
 
 
@@ -87,8 +80,7 @@ class Estimator:
         self._hourglass = outputs['depth'].shape == NUMBERS
         self._network({'image': np.zeros((1, 3, parts.SIDE, parts.SIDE), np.float32)})
         self.skeleton = SKELETONS[options.joints]
-        detector = WholeImage() if config.parity else create_detector(options.detector, config)
-        self._people = People(detector, config, options)
+        self._people = None if config.parity else create_people(config, options)
         self.info = info_of(model, self._network, metric=False, size_sigma=0.1)
         self._timer = StageTimer()
         self.configure(config)
@@ -97,11 +89,13 @@ class Estimator:
         """Take over live settings."""
         self._config = config
         self._options = config.typed_options(Options)
-        self._people.configure(config, self._options)
+        if self._people is not None:
+            self._people.configure(config, self._options)
 
     def reset(self, source: str | None = None) -> None:
         """Forget everybody."""
-        self._people.reset(source)
+        if self._people is not None:
+            self._people.reset(source)
 
     def timings(self) -> dict[str, float]:
         """Milliseconds: boxes, crop, network, decode."""
@@ -110,10 +104,8 @@ class Estimator:
     def estimate(self, frames: Sequence[Frame]) -> list[list[Pose3D]]:
         """People of each frame; see `estimators.Estimator`."""
         self._timer.start('boxes', 'crop', 'network', 'decode')
-        if self._config.parity:
-            boxes = self._people.detector.detect(frames)
-        else:
-            boxes = self._people.boxes(frames)
+        people = self._people
+        boxes = people.boxes(frames) if people is not None else WholeImage().detect(frames)
         self._timer.end('boxes')
         owners = [k for k, found in enumerate(boxes) for _ in found]
         out: list[list[Pose3D]] = [[] for _ in frames]
@@ -134,7 +126,7 @@ class Estimator:
                     out[k].append(pose)
         for k, frame in enumerate(frames):
             out[k] = distinct(out[k])
-            if not self._config.parity:
+            if self._people is not None:
                 self._people.update(frame, len(boxes[k]), out[k])
         self._timer.end('decode')
         return out

@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..detectors import keypoints
+from ..detectors.boxes import FINDER
+from ..detectors.finder import finder_models
 from ..detectors.keypoints import KeypointSource
 from ..errors import ConfigError, unknown
 from ..settings.estimators import ESTIMATORS, models_of
 from ..settings.pipeline import PipelineConfig
-from . import create
+from . import best_keypoints, create
 
 
 def create_source(name: str, config: PipelineConfig, model: str = '') -> KeypointSource:
@@ -23,8 +25,10 @@ def create_source(name: str, config: PipelineConfig, model: str = '') -> Keypoin
     inner = source_config(name, config, model)
     if name in ESTIMATORS:
         return create(inner)
+    if name == best_keypoints.NAME:
+        return best_keypoints.BestKeypoints(inner)
     if not name.endswith(keypoints.FILES) and not keypoints.SOURCES.names(name):
-        names = sorted({*keypoints.SOURCES, *ESTIMATORS} - {config.estimator})
+        names = sorted({*keypoints.SOURCES, *ESTIMATORS, best_keypoints.NAME} - {config.estimator})
         raise ConfigError(
             f'{unknown("source of 2D joints", name, names)} (or a file: .json, .jsonl, .npz)'
         )
@@ -40,4 +44,9 @@ def source_models(name: str, config: PipelineConfig, model: str = '') -> Sequenc
     """Registered models that the source of that name needs."""
     if name in ESTIMATORS:
         return models_of(source_config(name, config, model))
-    return keypoints.models_of(name, model)
+    if name == best_keypoints.NAME:
+        return best_keypoints.BestKeypoints.models(source_config(name, config, model))
+    out: list[str] = []
+    for each in keypoints.models_of(name, model):
+        out += finder_models(source_config(name, config, model)) if each == FINDER else [each]
+    return tuple(out)

@@ -47,7 +47,7 @@ def topics_of(config: NodeConfig) -> dict[str, AuxiliaryTopic]:
     """The topics that the settings ask for, by their names; what is latched comes first."""
     topics = {}
     options = dict(config.options)
-    if options.get('detector') == 'topic':
+    if 'topic' in (config.finder, options.get('detector')):
         topics['detections'] = AuxiliaryTopic(DETECTIONS)
     if options.get('keypoints') == 'topic':
         topics['keypoints_info'] = AuxiliaryTopic(INFO_TYPE, latched=True)

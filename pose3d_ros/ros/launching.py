@@ -243,9 +243,10 @@ def estimator(
         given['use_sim_time'] = ParameterValue(configuration, value_type=bool)
     # A topic is named to be used.
     inputs = {name.rpartition('/')[2] for name, _ in remappings}
-    for name, setting in (('detections', 'detector'), ('keypoints', 'keypoints')):
-        if name in inputs and value('estimator'):
-            given[f'{value("estimator")}.{setting}'] = 'topic'
+    if 'detections' in inputs:
+        given['finder'] = 'topic'
+    if 'keypoints' in inputs and value('estimator'):
+        given[f'{value("estimator")}.keypoints'] = 'topic'
     if 'depth_image' in inputs and not value('depth_transport'):
         given['depth_transport'] = 'raw'
     files = [value('params_file')] if value('params_file') else []

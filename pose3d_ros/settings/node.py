@@ -44,7 +44,7 @@ class NodeConfig(PipelineConfig):
     person_class: str = setting(
         'person,0',
         'class_id of people in vision_msgs/Detection2DArray on <camera>/detections, '
-        'comma-separated; read when the estimator has its detector set to topic',
+        'comma-separated; read when finder is topic',
     )
     keypoints_wait_s: float = setting(
         0.1,

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
 import sys
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,10 +15,13 @@ from pose3d_ros.detectors.boxes import (
     box_around,
     clipped,
     create_detector,
+    create_people,
     distinct,
     iou,
 )
+from pose3d_ros.detectors.search import Search, search_options
 from pose3d_ros.errors import ConfigError
+from pose3d_ros.networks.letterbox import Detections
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.types import Frame, Pose3D
@@ -130,6 +135,99 @@ def test_given_boxes_and_the_whole_picture() -> None:
     assert whole.tolist() == [[0, 0, 640, 480, 1]]
 
 
+class Sighted:
+    """A finder that sees boxes, and no joints. gate: held shut, it waits."""
+
+    whole_sides, tile_side = (256,), 0
+
+    def __init__(self, boxes: np.ndarray) -> None:
+        self.boxes, self.views = boxes, 0
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def find(self, image: np.ndarray, side: int) -> Detections:
+        """The boxes."""
+        assert self.gate.wait(10)
+        self.views += 1
+        corners = np.concatenate([self.boxes[:, :2], self.boxes[:, :2] + self.boxes[:, 2:4]], 1)
+        empty = np.zeros((len(corners), 0, 2))
+        return Detections(corners, self.boxes[:, 4], empty, empty[..., 0])
+
+
+TWO = np.array([[100.0, 100, 80, 200, 0.3], [400, 100, 80, 200, 0.25]])
+
+
+def tick(number: int) -> Frame:
+    return Frame(IMAGE, stamp_ns=number * 33_333_333)
+
+
+def searched(finder: Sighted, **settings) -> People:
+    config = PipelineConfig(**settings)
+    return People(Search(finder, search_options(config)), config, BoxOptions())
+
+
+def test_a_finder_is_asked_as_searches_want_it() -> None:
+    finder = Sighted(TWO)
+    followed = searched(finder, finder_rate_hz=2.0)
+    counts = []
+    for k in range(40):
+        (boxes,) = followed.boxes([tick(k)])
+        counts.append(len(boxes))
+        followed.update(tick(k), len(boxes), [pose(box) for box in TWO])
+    # Its own threshold counts, and nobody is found twice.
+    assert counts == [2] * 40
+    assert finder.views == 3
+
+
+def test_who_is_lost_is_searched_for_in_the_next_frame() -> None:
+    finder = Sighted(TWO)
+    followed = searched(finder, finder_rate_hz=0.01)
+    (boxes,) = followed.boxes([tick(0)])
+    followed.update(tick(0), 2, [pose(box) for box in boxes])
+    (boxes,) = followed.boxes([tick(1)])
+    assert finder.views == 1
+    followed.update(tick(1), 2, [pose(boxes[0])])
+    assert len(followed.boxes([tick(2)])[0]) == 2
+    assert finder.views == 2
+
+
+def test_late_answers_are_compared_with_where_people_were() -> None:
+    finder = Sighted(TWO[:1])
+    finder.gate.clear()
+    followed = searched(finder, finder_in_step=False)
+    search = followed.detector
+    assert isinstance(search, Search)
+    for k in range(3):
+        (boxes,) = followed.boxes([tick(k)])
+        where = (100.0 + 60 * k, 100, 80, 200)
+        followed.update(tick(k), len(boxes), [pose(where)])
+    finder.gate.set()
+    pending = search._states[''].pending
+    assert pending is not None
+    pending.result(10)
+    # The one box is the person of the first frame, who has moved far since.
+    (boxes,) = followed.boxes([tick(3)])
+    assert len(boxes) == 1
+    assert boxes[0, 0] > 200
+
+
+def test_two_who_overlap_are_two() -> None:
+    close = np.array([[100.0, 100, 80, 200, 0.9], [130, 100, 80, 200, 0.8]])
+    followed = searched(Sighted(close))
+    (boxes,) = followed.boxes([tick(0)])
+    assert len(boxes) == 2
+    followed.update(tick(0), 2, [pose(boxes[0])])
+    assert len(followed.boxes([tick(31)])[0]) == 2
+
+
+def test_weak_boxes_of_a_topic_are_dropped() -> None:
+    config = PipelineConfig(finder='topic', min_score=0.5)
+    followed = create_people(config, BoxOptions())
+    boxes = np.array([[100.0, 100, 80, 200, 0.9], [400, 100, 80, 200, 0.3]])
+    frame = dataclasses.replace(tick(0), boxes=boxes)
+    assert len(followed.boxes([frame])[0]) == 1
+
+
 class Chosen(Recorded):
     """A detector of another package, which tells what model it was given."""
 
@@ -148,7 +246,7 @@ def test_a_detector_of_another_package_gets_its_own_model(monkeypatch) -> None:
 
 
 def test_unknown_detectors_are_named() -> None:
-    with pytest.raises(ConfigError, match='nobody.*blazepose'):
+    with pytest.raises(ConfigError, match='nobody.*onnx'):
         create_detector('nobody', PipelineConfig())
     with pytest.raises(ConfigError, match='onnx needs a model: set metro.detector_model'):
         create_detector('onnx', PipelineConfig(estimator='metro'))

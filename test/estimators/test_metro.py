@@ -164,7 +164,7 @@ def test_joints_outside_the_image_are_inferred(graph: Path) -> None:
 
 @pytest.mark.slow
 def test_the_whole_path_with_blazepose_as_its_eyes(graph: Path, blazepose_model) -> None:
-    pipeline = Pipeline(config(graph, detector='blazepose', keypoints='blazepose'))
+    pipeline = Pipeline(config(graph, detector='finder', keypoints='blazepose'))
     _, pixels, camera, _ = truth(0)
     video = cv2.VideoCapture(str(CLIP.with_suffix('.mp4')))
     ids = set()
@@ -220,7 +220,11 @@ def test_settings_that_contradict_or_name_nothing(graph: Path) -> None:
 
 
 def test_needed_models() -> None:
-    assert models_of(PipelineConfig(estimator='metro'))[:2] == ('metro', 'blazepose')
+    assert models_of(PipelineConfig(estimator='metro')) == (
+        'metro',
+        'movenet_multipose',
+        'blazepose',
+    )
     options = {'detector': 'image', 'keypoints': 'none'}
     config = PipelineConfig(estimator='metro', model='metro_h36m_st4', options=options)
     assert models_of(config)[0] == 'metro_h36m_st4'

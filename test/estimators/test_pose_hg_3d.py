@@ -197,6 +197,6 @@ def test_other_networks_are_refused(tmp_path):
 
 def test_needed_models():
     config = PipelineConfig(estimator='pose_hg_3d')
-    assert [entry.name for entry in needed_models(config)] == ['pose_hg_3d', 'blazepose']
+    assert [entry.name for entry in needed_models(config)] == ['pose_hg_3d', 'movenet_multipose']
     own = config.replace(options={'detector': 'image'})
     assert [entry.name for entry in needed_models(own)] == ['pose_hg_3d']

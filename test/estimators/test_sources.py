@@ -42,6 +42,12 @@ def test_the_nearest_names_of_both_rooms() -> None:
 
 def test_models_of_a_source() -> None:
     assert sources.source_models('openpose3d', LIFTER) == ('human-pose-estimation-3d-0001',)
-    assert sources.source_models('rtmpose', LIFTER, 'rtmpose_m') == ('rtmpose_m', 'blazepose')
+    with_finder = ('rtmpose_m', 'movenet_multipose')
+    assert sources.source_models('rtmpose', LIFTER, 'rtmpose_m') == with_finder
+    by_faces = LIFTER.replace(finder='blazepose')
+    assert sources.source_models('rtmpose', by_faces, 'rtmpose_m') == ('rtmpose_m', 'blazepose')
+    assert sources.source_models('movenet', LIFTER) == ('movenet_multipose',)
+    with_finder = ('movenet_thunder', 'movenet_multipose')
+    assert sources.source_models('movenet_thunder', LIFTER) == with_finder
     assert not sources.source_models('topic', LIFTER)
     assert not sources.source_models('points.json', LIFTER)

@@ -72,6 +72,7 @@ class Side:
 
 def test_topics_that_settings_ask_for():
     assert topics_of(NodeConfig()) == {}
+    assert list(topics_of(NodeConfig(finder='topic'))) == ['detections']
     both = NodeConfig(
         estimator='lifter', options={'keypoints': 'topic'}, depth_transport='compressed'
     )

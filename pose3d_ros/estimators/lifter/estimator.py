@@ -31,6 +31,7 @@ from .streams import TOLERANCE, Run, Streams
 
 _KEPT_BYTES = 500e6  # of images that wait for their poses
 _TALL = 1.7  # metres, of bodies whose size a model does not tell
+_OWN_3D = ('blazepose', 'best')  # sources whose 3D is a second witness
 _MISSING = 0.5  # of the joints, more of which no published network can do without
 
 
@@ -40,8 +41,9 @@ class Options:
 
     keypoints: str = setting(
         'blazepose',
-        'source of 2D keypoints: blazepose, rtmpose, openpose3d or another estimator, topic '
-        '(pose3d_ros/Skeleton3DArray), or a file (.json, .jsonl, .npz)',
+        'source of 2D keypoints: blazepose, movenet (everybody in one pass), movenet_thunder (a '
+        'crop for each), best (blazepose and movenet_thunder averaged), rtmpose, openpose3d or '
+        'another estimator, topic (pose3d_ros/Skeleton3DArray), or a file (.json, .jsonl, .npz)',
     )
     keypoints_model: str = setting(
         '', 'model of that source, for rtmpose detector+pose; empty: its default'
@@ -360,7 +362,7 @@ class Estimator:
             sure & (flat.status == JointStatus.MEASURED), JointStatus.MEASURED, JointStatus.INFERRED
         )
         xyz = lifted.xyz
-        if isinstance(self._lift, Own) and self._options.keypoints == 'blazepose':
+        if isinstance(self._lift, Own) and self._options.keypoints in _OWN_3D:
             xyz = blended(xyz, self.skeleton, seen, view.size, self._options.source_3d)
         pose = flat.replace(xyz=xyz, covariance=lifted.covariance, status=status.astype(np.uint8))
         if not self._lift.metric and not self._config.parity:
