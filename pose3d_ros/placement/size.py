@@ -37,6 +37,11 @@ class SizeMemory:
         """Take in the factor of a frame; relative variances: its own, and what stays."""
         self.factors.append((math.log(factor), 1 / variance, bias))
 
+    def learn(self, factor: float, sigma: float) -> None:
+        """Take in what a depth image says. sigma: of its distance, relative."""
+        if _SIZES[0] < factor < _SIZES[1]:
+            self.add(factor, SHAPE_SIGMA**2, sigma**2)
+
     def estimate(self, sigma: float) -> tuple[float, float]:
         """The factor and its relative standard deviation. sigma: of the network's sizes."""
         if not self.factors:
@@ -113,7 +118,7 @@ def with_heights(
         if config.body_height_m:
             out[k] = pose.replace(height_m=config.body_height_m)
             continue
-        memory, height = sizes.get(pose.track_id), info.height_m or heights.get(pose.track_id)
+        memory, height = sizes.get(pose.track_id), heights.get(pose.track_id)
         if memory is None or height is None or not memory.factors:
             continue
         size, spread = memory.estimate(info.size_sigma)
