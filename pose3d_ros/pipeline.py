@@ -20,6 +20,7 @@ from .placement.body import lasting_heights
 from .placement.body_scale import body_scaled
 from .placement.floor import floor_of
 from .placement.placing import place_relative
+from .placement.size import with_heights
 from .rotation import restored, turned
 from .settings.declare import settings_of
 from .settings.pipeline import PipelineConfig
@@ -220,9 +221,10 @@ class Pipeline:
         poses = smooth_relative(smoothers, poses, frame.stamp_ns)
         if self.info.height_m or self.info.scaled_by_depth:
             poses = body_scaled(poses, frame, state.scales, self.config)
-        heights = lasting_heights(poses, state.bones, self.config)
+        heights = lasting_heights(poses, state.bones)
         floor = floor_of(frame, self.config)
         poses = place_relative(poses, frame, self.config, self.info, heights, floor, state.sizes)
+        poses = with_heights(poses, heights, state.sizes, self.info, self.config)
         placed = [k for k, pose in enumerate(poses) if pose.absolute]
         moved = [smoothers[k] for k in placed], [poses[k] for k in placed], frame.stamp_ns
         for k, pose in zip(placed, smooth_root(*moved)):

@@ -133,6 +133,8 @@ class Pose3D:
     score: 0..1, that this is a person.
     size_px: extent of the body in the image, the scale of pixel errors; NaN: unknown.
     velocity: (3,) m/s of the root, NaN: unknown.
+    height_m: of the person when standing, from what measures it (floor, depth), or body_height_m;
+        NaN: unknown.
     bone_quality: 0..1, how body-like the bones' ratios are (plausibility.bone_quality), NaN: not
         asked for.
     """
@@ -150,6 +152,7 @@ class Pose3D:
     track_id: int = 0
     tracking_state: TrackingState = TrackingState.UNTRACKED
     velocity: Array = dataclasses.field(default_factory=lambda: np.full(3, np.nan))
+    height_m: float = float('nan')
     bone_quality: float = float('nan')
 
     def __post_init__(self) -> None:

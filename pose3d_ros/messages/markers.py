@@ -216,7 +216,6 @@ class _Drawing:
         parts = self._config.marker_text_parts
         if not parts:
             return
-        known = self._config.body_height_m or math.nan
         height = 4 * self._scale
         above = (people.tops + _TEXT_ABOVE_M * self._up).tolist()
         for marker_id, pose, distance, entry, at in zip(
@@ -226,7 +225,7 @@ class _Drawing:
                 parts,
                 track_id=pose.track_id,
                 distance_m=distance,
-                height_m=known,
+                height_m=pose.height_m,
                 score=pose.score,
             )
             if not pose.absolute:

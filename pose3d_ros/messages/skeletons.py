@@ -102,6 +102,7 @@ class SkeletonBuilder:
             position_source=int(pose.position_source),
             score=float(pose.score),
             bone_quality=float(pose.bone_quality),
+            height=float(pose.height_m),
             root=self._pose(
                 position=self._point(x=root[0], y=root[1], z=root[2]),
                 orientation=self._quaternion(
@@ -149,6 +150,7 @@ class SkeletonBuilder:
             position_source=int(PositionSource.RELATIVE),
             score=_NAN,
             bone_quality=_NAN,
+            height=_NAN,
             root=self._pose(
                 position=self._point(x=_NAN, y=_NAN, z=_NAN),
                 orientation=self._quaternion(x=0.0, y=0.0, z=0.0, w=0.0),

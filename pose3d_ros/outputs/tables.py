@@ -108,7 +108,7 @@ class Csv:
     COLUMNS = (
         *('frame', 'stamp_ns', 'source', 'track_id', 'score', 'position_source', 'joint'),
         *('x_m', 'y_m', 'z_m', 'pixel_x', 'pixel_y', 'confidence', 'status'),
-        *('cov_xx', 'cov_xy', 'cov_xz', 'cov_yy', 'cov_yz', 'cov_zz'),
+        *('cov_xx', 'cov_xy', 'cov_xz', 'cov_yy', 'cov_yz', 'cov_zz', 'height_m'),
     )
 
     def __init__(self, path: str | Path) -> None:
@@ -131,7 +131,7 @@ class Csv:
             placed = pose.position_source.name.lower()
             score = _cell(pose.score, _SHARE)
             head = (index, frame.stamp_ns, frame.source, pose.track_id, score, placed)
-            spread = pose.covariance
+            height, spread = _cell(pose.height_m, _METRES), pose.covariance
             for joint, name in enumerate(pose.skeleton.names):
                 upper = np.full(6, np.nan) if spread is None else spread[joint][_UPPER]
                 rows.append(
@@ -143,6 +143,7 @@ class Csv:
                         _cell(pose.confidence[joint], _SHARE),
                         JointStatus(int(pose.status[joint])).name.lower(),
                         *(f'{v:.4g}' if np.isfinite(v) else '' for v in upper),
+                        height,
                     )
                 )
         with writing(self._part.target):
@@ -186,6 +187,7 @@ def pose_record(pose: Pose3D) -> dict[str, Any]:
         'score': _number(pose.score, _SHARE),
         'size_px': _number(pose.size_px, _PIXELS),
         'bone_quality': _number(pose.bone_quality, _SHARE),
+        'height_m': _number(pose.height_m, _METRES),
         'root': _plain(pose.root, _METRES),
         'velocity': _plain(pose.velocity, _METRES),
         'xyz': _plain(pose.xyz, _METRES),
@@ -218,6 +220,7 @@ def pose_from_record(record: dict[str, Any]) -> Pose3D:
         score=_nan_if_none(record['score']),
         size_px=_nan_if_none(record['size_px']),
         bone_quality=_nan_if_none(record.get('bone_quality')),
+        height_m=_nan_if_none(record.get('height_m')),
         placed_by=record.get('placed_by', ''),
         track_id=record['track_id'],
         tracking_state=TrackingState[record['tracking_state'].upper()],

@@ -11,6 +11,7 @@ from ..types import Array
 
 # Standard deviations from frame to frame of x/z and y/z, and of log z, as placement leaves them.
 _NOISE = np.array([0.004, 0.004, 0.02]) ** 2
+_MEASURED = np.array([0.004, 0.004, 0.005]) ** 2  # where a depth image tells the distance
 _ACCELERATION = 1.0  # m/s, that a velocity changes by within a second
 _SPEED = 1.5  # m/s, of somebody who is new
 _NEAR_M = 0.05
@@ -30,8 +31,13 @@ class Motion:
         """Of each coordinate, a column: variance, covariance with its rate, variance of that."""
 
 
-def follow(motions: Sequence[Motion], xyz: Array, stamp_ns: int) -> tuple[Array, Array]:
-    """Filtered places (P, 3) in metres before the camera, and velocities (P, 3) m/s; NaN: new."""
+def follow(
+    motions: Sequence[Motion], xyz: Array, stamp_ns: int, measured: Sequence[bool] | None = None
+) -> tuple[Array, Array]:
+    """Filtered places (P, 3) in metres before the camera, and velocities (P, 3) m/s; NaN: new.
+
+    measured: whose distance a sensor tells.
+    """
     places, velocities = xyz.copy(), np.full(xyz.shape, np.nan)
     for k, (motion, point) in enumerate(zip(motions, xyz)):
         z = float(point[2])
@@ -41,11 +47,12 @@ def follow(motions: Sequence[Motion], xyz: Array, stamp_ns: int) -> tuple[Array,
             motion.place, motion.velocity, motion.stamp_ns = point.copy(), np.zeros(3), stamp_ns
             motion.spread = np.stack([_NOISE, np.zeros(3), np.full(3, (_SPEED / z) ** 2)])
         else:
-            places[k], velocities[k] = _moved(motion, point, stamp_ns)
+            noise = _MEASURED if measured is not None and measured[k] else _NOISE
+            places[k], velocities[k] = _moved(motion, point, stamp_ns, noise)
     return places, velocities
 
 
-def _moved(motion: Motion, point: Array, stamp_ns: int) -> tuple[Array, Array]:
+def _moved(motion: Motion, point: Array, stamp_ns: int, noise: Array) -> tuple[Array, Array]:
     """Place and velocity with a new measurement (3,) at a later time."""
     dt = (stamp_ns - (motion.stamp_ns or 0)) * 1e-9
     motion.stamp_ns = stamp_ns
@@ -56,7 +63,7 @@ def _moved(motion: Motion, point: Array, stamp_ns: int) -> tuple[Array, Array]:
     own = own + dt * (2 * both + dt * slope) + q * dt**3 / 3
     both = both + dt * slope + q * dt**2 / 2
     slope = slope + q * dt
-    gain, turn = own / (own + _NOISE), both / (own + _NOISE)
+    gain, turn = own / (own + noise), both / (own + noise)
     a, b = ahead[:2] / z
     off = np.array([point[0] / point[2] - a, point[1] / point[2] - b, np.log(point[2] / z)])
     along = np.exp(gain[2] * off[2])

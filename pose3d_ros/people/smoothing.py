@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..settings.pipeline import PipelineConfig
-from ..types import Array, Pose3D
+from ..types import Array, Pose3D, PositionSource
 from .filters import OneEuro, OneEuroSettings, smooth
 from .motion import Motion, follow
 
@@ -90,7 +90,9 @@ def smooth_root(
         return out
     found = roots[known]
     if smoothers[0]._enabled and smoothers[0]._kalman:
-        found, velocities = follow([smoothers[k]._motion for k in known], found, stamp_ns)
+        measured = [poses[k].position_source == PositionSource.DEPTH for k in known]
+        motions = [smoothers[k]._motion for k in known]
+        found, velocities = follow(motions, found, stamp_ns, measured)
     else:
         if smoothers[0]._enabled:
             found = smooth([smoothers[k]._filters['root'] for k in known], found, stamp_ns)

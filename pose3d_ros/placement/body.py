@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..settings.pipeline import PipelineConfig
 from ..skeleton import Skeleton
 from ..types import Array, Pose3D
 
@@ -27,18 +26,14 @@ SKIN_TO_JOINT_M = 0.09
 """From the skin of the trunk to its joints, along the optical axis."""
 
 
-def lasting_heights(
-    poses: Sequence[Pose3D], bones: dict[int, deque[Array]], config: PipelineConfig
-) -> dict[int, float]:
+def lasting_heights(poses: Sequence[Pose3D], bones: dict[int, deque[Array]]) -> dict[int, float]:
     """Standing heights by track id in metres, as the network sees root-relative people over time.
 
-    bones: the last bone_lengths by track id; takes in those of this frame. Empty where no known
-    height is to scale people. Networks shorten bones that point along the view, and hardly lengthen
-    any: of each bone counts a length that few frames exceed.
+    bones: the last bone_lengths by track id; takes in those of this frame. Networks shorten bones
+    that point along the view, and hardly lengthen any: of each bone counts a length that few
+    frames exceed.
     """
     heights: dict[int, float] = {}
-    if not config.body_height_m:
-        return heights
     for pose in poses:
         if not pose.absolute:
             lengths = bones.setdefault(pose.track_id, deque(maxlen=_MEMORY))

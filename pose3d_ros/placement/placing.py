@@ -13,6 +13,7 @@ from ..settings.pipeline import PipelineConfig
 from ..types import Array, EstimatorInfo, Floor, Frame, Pose3D, PositionSource
 from .body import body_height, trunk_depth
 from .contact import contact_of
+from .joint_depth import joint_depths
 from .size import SHAPE_SIGMA, Fused, SizeMemory, fuse
 from .translation import solve_translation, solve_translations
 
@@ -88,7 +89,7 @@ def _place(
     weights = np.where(np.isfinite(confidence), confidence, 0.5)
     solved = solve_translations(xyz, rays, weights)
     fits = solved.residual <= _MAX_RESIDUAL * solved.extent
-    t = solved.t
+    t = solved.t.copy()
     sized: list[int] = []
     for k in np.flatnonzero(fits).tolist():
         pose, z = poses[k].replace(xyz=xyz[k]), float(t[k, 2])
@@ -108,6 +109,9 @@ def _place(
             one = xyz[k], rays[k], weights[k]
             fixed = solve_translation(*one, depth=depth) if depth else None
             if fixed is not None:
+                if not config.parity:
+                    memory = sizes.setdefault(poses[k].track_id, SizeMemory())
+                    memory.learn(depth / float(solved.t[k, 2]), _DEPTH_SIGMA_M / depth)
                 t[k], sources[k] = fixed.t, PositionSource.DEPTH
                 spreads[k] = _DEPTH_SIGMA_M * fixed.t / fixed.t[2]
     xyz += t[:, None]
@@ -116,6 +120,14 @@ def _place(
     out = list(poses)
     for k in np.flatnonzero(fits).tolist():
         covariance = poses[k].covariance
+        if frame.depth is not None and sources[k] == PositionSource.DEPTH and not config.parity:
+            depths = joint_depths(poses[k], xyz[k, :, 2], frame.depth, camera.focal)
+            xyz[k] *= (depths.z / xyz[k, :, 2])[:, None]
+            if covariance is not None:
+                left = np.sqrt(depths.left)
+                covariance = covariance.copy()
+                covariance[:, 2] *= left[:, None]
+                covariance[:, :, 2] *= left[:, None]
         if covariance is not None:
             aside = (_PIXEL_SIGMA * t[k, 2] / camera.focal) ** 2
             covariance = covariance + np.outer(spreads[k], spreads[k]) + aside * np.eye(3)

@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..settings.pipeline import PipelineConfig
+from ..types import EstimatorInfo, Pose3D
 from .contact import Contact
 
 SHAPE_SIGMA = 0.05
 """Of distances by the rays of all joints, relative, if the size is right."""
 _SIZES = (0.3, 3.0)  # of a person, of what the network takes them for
 _NEAR_M = 0.1
+_TOLD = 0.7  # share of the network's own uncertainty under which a size is worth telling
 _MEMORY = 300  # frames
 _QUANTILE = 0.45  # feet in the air make people larger, nothing makes them smaller
 _LEAST_SIGMA = 0.025
@@ -32,6 +36,11 @@ class SizeMemory:
     def add(self, factor: float, variance: float, bias: float) -> None:
         """Take in the factor of a frame; relative variances: its own, and what stays."""
         self.factors.append((math.log(factor), 1 / variance, bias))
+
+    def learn(self, factor: float, sigma: float) -> None:
+        """Take in what a depth image says. sigma: of its distance, relative."""
+        if _SIZES[0] < factor < _SIZES[1]:
+            self.add(factor, SHAPE_SIGMA**2, sigma**2)
 
     def estimate(self, sigma: float) -> tuple[float, float]:
         """The factor and its relative standard deviation. sigma: of the network's sizes."""
@@ -91,3 +100,28 @@ def fuse(memory: SizeMemory, z: float, sigma: float, contact: Contact | None) ->
     if not (_SIZES[0] < size < _SIZES[1] and depth > _NEAR_M):
         return None
     return Fused(size, depth, math.sqrt(aa / determinant), stands)
+
+
+def with_heights(
+    poses: Sequence[Pose3D],
+    heights: Mapping[int, float],
+    sizes: Mapping[int, SizeMemory],
+    info: EstimatorInfo,
+    config: PipelineConfig,
+) -> list[Pose3D]:
+    """The people with their standing heights, where these are told or measured.
+
+    heights: as the network sees them over time, metres by track id. sizes: by track id.
+    """
+    out = list(poses)
+    for k, pose in enumerate(poses):
+        if config.body_height_m:
+            out[k] = pose.replace(height_m=config.body_height_m)
+            continue
+        memory, height = sizes.get(pose.track_id), heights.get(pose.track_id)
+        if memory is None or height is None or not memory.factors:
+            continue
+        size, spread = memory.estimate(info.size_sigma)
+        if spread < _TOLD * info.size_sigma:
+            out[k] = pose.replace(height_m=height * size)
+    return out

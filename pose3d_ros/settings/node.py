@@ -153,7 +153,7 @@ class NodeConfig(PipelineConfig):
     marker_scale_m: float = setting(0.04, 'diameter of a joint', low=0.001, high=1, live=True)
     marker_text: str = setting(
         'id,distance,height',
-        'what is written above each person, of id, distance, height (of body_height_m) and score, '
+        'what is written above each person, of id, distance, height (where it is known) and score, '
         'comma-separated; empty: nothing',
         live=True,
     )

@@ -25,6 +25,7 @@ def messages(types: StandaloneTypes) -> list[Any]:
         track_id=3,
         tracking_state=TrackingState.TRACKED,
         bone_quality=0.8,
+        height_m=1.7,
         velocity=np.array([0.1, 0.2, 0.3]),
     )
     builder = SkeletonBuilder(types)

@@ -178,9 +178,11 @@ def test_without_ids_and_without_joints():
 
 def test_text_is_chosen():
     viewer = Viewer()
-    settings = {'marker_text': 'score, height,id', 'body_height_m': 1.8}
-    viewer.frame([person()], **settings)
+    settings = {'marker_text': 'score, height,id'}
+    viewer.frame([person(height_m=1.8)], **settings)
     assert viewer.shown['text', 1].text == '#1  1.80 m tall  0.75'
+    viewer.frame([person()], **settings)
+    assert viewer.shown['text', 1].text == '#1  0.75'
     viewer.frame([person()], marker_text='')
     assert ('text', 1) not in viewer.shown
     viewer.frame([person(0)], marker_text='id')

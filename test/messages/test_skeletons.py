@@ -41,6 +41,13 @@ def test_bone_quality():
     assert np.isnan(got[2].bone_quality)
 
 
+def test_height():
+    got = sent([person(height_m=1.5), person()], lost=[4]).skeletons
+    assert got[0].height == 1.5
+    assert np.isnan(got[1].height)
+    assert np.isnan(got[2].height)
+
+
 def test_person():
     pose = random_person(np.random.default_rng(1), 'coco_17', velocity=np.array([1.0, 2.0, 3.0]))
     (got,) = sent([pose]).skeletons

@@ -13,7 +13,6 @@ from pose3d_ros.placement.body import (
     measured,
     trunk_depth,
 )
-from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.skeleton import SKELETONS
 from pose3d_ros.types import Pose3D, PositionSource
 
@@ -50,44 +49,40 @@ def pose(xyz: np.ndarray, track_id: int = 1, **fields) -> Pose3D:
 def test_lasting_height_of_somebody_who_bends() -> None:
     bent = BODY * np.array([1, 0.6, 1])  # thighs, shanks and trunk flattened along the view
     bones: dict[int, deque[np.ndarray]] = {}
-    config = PipelineConfig(body_height_m=1.8)
     for _ in range(50):
-        heights = lasting_heights([pose(BODY)], bones, config)
+        heights = lasting_heights([pose(BODY)], bones)
     for _ in range(150):
-        heights = lasting_heights([pose(bent)], bones, config)
+        heights = lasting_heights([pose(bent)], bones)
     assert body_height(COCO, bent) == pytest.approx(0.6 * 1.8, abs=0.01)
     assert heights == {1: pytest.approx(1.8, abs=0.01)}
     # The past fades, so that a mistaken identity does not stay for ever.
     for _ in range(300):
-        heights = lasting_heights([pose(bent)], bones, config)
+        heights = lasting_heights([pose(bent)], bones)
     assert heights == {1: pytest.approx(0.6 * 1.8, abs=0.01)}
 
 
 def test_lasting_height_withstands_single_frames() -> None:
     bones: dict[int, deque[np.ndarray]] = {}
-    config = PipelineConfig(body_height_m=1.8)
     frames = [BODY] * 45 + [BODY * 3] * 5
     for k in np.random.default_rng(0).permutation(50):
-        heights = lasting_heights([pose(frames[k])], bones, config)
+        heights = lasting_heights([pose(frames[k])], bones)
     assert heights == {1: pytest.approx(1.8, abs=0.01)}
     unseen = pose(np.full((17, 3), np.nan))
-    assert lasting_heights([unseen], bones, config) == heights
+    assert lasting_heights([unseen], bones) == heights
 
 
 def test_lasting_heights_are_each_persons_own() -> None:
     bones: dict[int, deque[np.ndarray]] = {}
-    config = PipelineConfig(body_height_m=1.8)
     poses = [
         pose(BODY),
         pose(BODY / 2, 2),
         pose(np.full((17, 3), np.nan), 3),
         pose(BODY, 4, position_source=PositionSource.METRIC),
     ]
-    heights = lasting_heights(poses, bones, config)
+    heights = lasting_heights(poses, bones)
     assert set(heights) == {1, 2, 3}
     assert heights[2] == pytest.approx(0.9, abs=0.01)
     assert np.isnan(heights[3])
-    assert lasting_heights(poses, {}, PipelineConfig()) == {}
 
 
 def test_height_in_every_convention_that_has_legs() -> None:

@@ -3,9 +3,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.standing import standing
 
 from pose3d_ros.placement.contact import Contact
-from pose3d_ros.placement.size import SizeMemory, fuse
+from pose3d_ros.placement.size import SizeMemory, fuse, with_heights
+from pose3d_ros.settings.pipeline import PipelineConfig
+from pose3d_ros.types import EstimatorInfo
+
+INFO = EstimatorInfo('m', '1', 'none', 'CPU', 'f32', metric=True, size_sigma=0.08)
 
 
 def test_sizes_come_to_what_is_measured() -> None:
@@ -69,3 +74,22 @@ def test_nonsense_places_nobody_and_is_not_learnt() -> None:
     assert far is not None
     assert far.depth == pytest.approx(4.0)
     assert not memory.factors
+
+
+def test_heights_that_are_told_measured_or_unknown() -> None:
+    pose, _ = standing()
+    heights = {1: 1.75}
+    learnt, fresh = SizeMemory(), SizeMemory()
+    for _ in range(100):
+        learnt.add(0.8, 0.03**2, 0.02**2)
+    fresh.add(0.8, 0.3**2, 0.02**2)
+
+    def height(memories: dict[int, SizeMemory], **settings: float) -> float:
+        config = PipelineConfig(**settings)
+        return with_heights([pose], heights, memories, INFO, config)[0].height_m
+
+    assert height({1: learnt}) == pytest.approx(0.8 * 1.75, rel=0.02)
+    assert height({1: learnt}, body_height_m=1.6) == 1.6
+    assert np.isnan(height({1: fresh}))
+    assert np.isnan(height({1: SizeMemory()}))
+    assert np.isnan(height({}))
