@@ -55,6 +55,8 @@ PARAMETERS = {
 _PERIOD_S = 0.1
 # After the first skeletons, for transforms to odom or map and for other cameras.
 _PATIENCE_S = 1.0
+# For people whose feet show the floor, where no frame of the world is known.
+_FEET_S = 3.0
 _REMIND_S = 10.0
 _END_S = 1.0
 
@@ -188,7 +190,8 @@ class RvizNode(Node):
             return
         if self._first is None:
             self._first = now
-        late = now - self._first > _PATIENCE_S
+        standing = any(camera.feet for camera in heard)
+        late = now - self._first > (_PATIENCE_S if standing else _FEET_S)
         if late or (len(heard) == len(self._cameras) and self._settled(heard)):
             self._show(heard)
 
@@ -233,7 +236,10 @@ class RvizNode(Node):
         if now - self._reminded < _REMIND_S:
             return
         self._reminded = now
-        if any(camera.since for camera in self._cameras.values()):
+        cameras = self._cameras.values()
+        if any(camera.output for camera in cameras):
+            return  # it starts in a moment
+        if any(camera.since for camera in cameras):
             reason = 'images have no frame_id; set the parameter camera_frame'
         elif self._cameras:
             reason = f'no skeletons come from {self._target}: do its images?'

@@ -6,6 +6,7 @@ from __future__ import annotations
 import array
 import math
 import time
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -107,7 +108,7 @@ ENCODINGS = {
 
 def test_encodings(start, peer, capfd):
     start().wait()
-    if np.lib.NumpyVersion(np.__version__) < '2.0.0':
+    if find_spec('cv_bridge') and np.lib.NumpyVersion(np.__version__) < '2.0.0':
         assert 'cv_bridge cannot be used' not in capfd.readouterr().err
     got, camera = peer.skeletons(), peer.camera()
     for encoding, image in ENCODINGS.items():

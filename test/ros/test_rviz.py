@@ -9,8 +9,9 @@ import time
 
 import pytest
 import yaml
-from harness import LATCHED, OPTICAL, TIMEOUT_S, camera_info
+from harness import LATCHED, OPTICAL, TIMEOUT_S, camera_info, image_message
 from rclpy.parameter import Parameter
+from support.blobs import draw
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
@@ -163,6 +164,23 @@ def test_a_node_that_draws_no_image(start, peer, show):
     view = shown.config['Visualization Manager']['Views']['Current']
     assert abs(view['Yaw']) == pytest.approx(3.14, abs=0.01)
     assert view['Focal Point']['X'] > 1
+
+
+def test_the_floor_is_that_of_people_who_come_later(start, peer, show, monkeypatch):
+    monkeypatch.setattr(rviz, '_FEET_S', 1000.0)
+    start().wait()
+    got = peer.collect(TFMessage, '/tf_static', LATCHED)
+    shown = show()
+    camera = peer.camera()
+    end = time.monotonic() + 2 * rviz._PATIENCE_S
+    camera.until(
+        lambda: time.monotonic() > end, image=lambda: image_message(draw([])), info=camera_info()
+    )
+    assert not shown.begun
+    camera.until(lambda: shown.begun, info=camera_info())
+    peer.until(lambda: got)
+    (pose,) = [t.transform for m in got for t in m.transforms]
+    assert pose.translation.y == pytest.approx(0.84, abs=0.08)
 
 
 def test_a_configuration_and_a_frame_of_the_users(peer, show, tmp_path):
