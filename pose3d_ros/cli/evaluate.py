@@ -41,7 +41,7 @@ absolute: MPJPE in the camera's frame, mm. switches: changes of a person's track
 predictions that are nobody. in 1 sigma: coordinates within the stated standard deviation
 (68 % if it is right)."""
 
-_KNOWN = 'known'
+_FLOOR_OF_CLIP = 'known'
 _FLOOR = """\
 --floor known: height and tilt of the camera are taken from the ground truth, as transforms tell
 them to a node."""
@@ -78,7 +78,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write the JSON file."""
-    floor = args.setting_floor == _KNOWN
+    floor = args.setting_floor == _FLOOR_OF_CLIP
     if floor:
         args.setting_floor = 'tf'  # which takes what the frames come with
     config = config_from(args)
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
             },
             'settings': {s.name: getattr(config, s.name) for s in settings_of(config)}
             | {f'{config.estimator}.{name}': value for name, value in config.options.items()},
-            'floor': _KNOWN if floor else config.floor,
+            'floor': _FLOOR_OF_CLIP if floor else config.floor,
             'heights_m': {clip.name: height for clip, height in zip(clips, heights)},
             'joints': list(JOINTS),
             'clips': {result.name: result.scores() for result in results},
