@@ -44,6 +44,12 @@ class Stamped(Generic[T]):
         with self._changed:
             self._items.clear()
 
+    @property
+    def newest_ns(self) -> int | None:
+        """The newest stamp that is kept."""
+        with self._changed:
+            return self._items[-1][0] if self._items else None
+
     def of(self, stamp_ns: int, near_ns: int, wait_s: float = 0.0) -> T | None:
         """What belongs to the image of that time: of the same stamp, else the nearest if near.
 
