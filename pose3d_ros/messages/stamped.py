@@ -44,6 +44,12 @@ class Stamped(Generic[T]):
         with self._changed:
             self._items.clear()
 
+    @property
+    def newest_ns(self) -> int | None:
+        """The newest stamp that is kept."""
+        with self._changed:
+            return self._items[-1][0] if self._items else None
+
     def wait(self, stamp_ns: int, wait_s: float) -> None:
         """Wait so long for the message of that stamp, unless a later one shows that none comes."""
         begin = time.monotonic()

@@ -20,7 +20,7 @@ from ..messages.types import Message
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Frame, FrameResult
-from .diagnostics import CameraState, statuses
+from .diagnostics import CameraState, clock_problems, statuses
 from .frame_names import FrameNames
 from .host import Host
 from .images import ImageInput
@@ -79,6 +79,7 @@ class NodeCore:
             )
             for camera in config.camera_names
         }
+        self._other_clocks: set[str] = set()
         self.runner = FrameRunner(
             pipeline,
             config,
@@ -215,6 +216,7 @@ class NodeCore:
                 calibration=source.calibration_problem,
                 assumed=source.assumed,
                 frame_problem=source.optical.problem,
+                late_s=source.late_s,
                 zero_stamps=source.zero_stamps,
                 tf_failures=output.tf_failures,
                 tf_problem=output.tf_problem,
@@ -223,6 +225,10 @@ class NodeCore:
                 lost_samples=(lost_samples or {}).get(name, 0),
                 auxiliary=self.auxiliary_states(name, (auxiliary or {}).get(name, {})),
             )
+        problems = clock_problems(states)
+        for topic in problems.keys() - self._other_clocks:
+            self._host.log(logging.WARNING, problems[topic])
+        self._other_clocks = set(problems)
         needed = any(self.needed(name) for name in self._inputs)
         made = statuses(self.runner.report(), states, self.pipeline.info, self.config, needed)
         return [*made, self._names.status()] if self.config.publish_tf else made

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..messages.diagnostics import ERROR, OK, WARN, Status
 from ..settings.node import NodeConfig
 from ..types import EstimatorInfo
+from .clocks import auxiliary_clock_problem, image_clock_problem
 from .inputs import AuxiliaryInput
 from .monitor import Report, SourceStats
 
@@ -28,6 +29,8 @@ class CameraState:
     calibration: str = ''
     assumed: bool = False
     frame_problem: str = ''
+    late_s: float | None = None
+    """From the last image's stamp to its arrival."""
     zero_stamps: int = 0
     tf_failures: int = 0
     tf_problem: str = ''
@@ -36,6 +39,18 @@ class CameraState:
     qos: Sequence[str] = ()
     lost_samples: int = 0
     auxiliary: Sequence[AuxiliaryInput] = ()
+
+
+def clock_problems(cameras: dict[str, CameraState]) -> dict[str, str]:
+    """By topic why its stamps are of another clock."""
+    out = {}
+    for state in cameras.values():
+        out[state.topic] = image_clock_problem(state.topic, state.late_s)
+        for other in state.auxiliary:
+            if not other.matched:
+                problem = auxiliary_clock_problem(other.topic, state.topic, other.offset_s)
+                out[other.topic] = problem
+    return {topic: problem for topic, problem in out.items() if problem}
 
 
 def statuses(
@@ -54,7 +69,9 @@ def statuses(
         prefix = f'{name} ' if name else ''
         stats = report.sources.get(name, SourceStats())
         made.append(_input(f'{prefix}input', state, stats, config))
-        made += [_auxiliary(f'{prefix}{other.name}', other) for other in state.auxiliary]
+        made += [
+            _auxiliary(f'{prefix}{other.name}', other, state.topic) for other in state.auxiliary
+        ]
         made.append(_calibration(f'{prefix}calibration', state))
         if config.target_frame:
             made.append(_transform(f'{prefix}transform', state, config))
@@ -74,6 +91,8 @@ def _input(name: str, state: CameraState, stats: SourceStats, config: NodeConfig
         status.problem(ERROR, stats.problem)
     if state.frame_problem:
         status.problem(ERROR, state.frame_problem)
+    if clock_problem := image_clock_problem(state.topic, state.late_s):
+        status.problem(WARN, clock_problem)
     for description in state.qos:
         status.problem(ERROR, f'incompatible QoS: {description}')
     if state.zero_stamps:
@@ -102,7 +121,7 @@ def _input(name: str, state: CameraState, stats: SourceStats, config: NodeConfig
     return status
 
 
-def _auxiliary(name: str, state: AuxiliaryInput) -> Status:
+def _auxiliary(name: str, state: AuxiliaryInput, image_topic: str) -> Status:
     status = Status(name)
     level = ERROR if state.needed else WARN
     if state.problem:
@@ -110,7 +129,10 @@ def _auxiliary(name: str, state: AuxiliaryInput) -> Status:
     elif not state.received:
         status.problem(level, f'nothing has come on {state.topic}')
     elif not state.matched:
-        status.problem(level, f'nothing on {state.topic} is of the time of the last image')
+        problem = auxiliary_clock_problem(state.topic, image_topic, state.offset_s)
+        status.problem(
+            level, problem or f'nothing on {state.topic} is of the time of the last image'
+        )
     elif state.near > state.exact:
         status.problem(WARN, f'{state.topic}: most stamps are not those of images')
     images = state.exact + state.near + state.missing

@@ -23,8 +23,9 @@ from .topics import IMAGE_TYPES
 class ImageInput:
     """Images of one camera; messages come from any thread, frames are made in one.
 
-    transport: raw or compressed. images, infos: messages that came. calibration_problem: why
-    positions cannot be absolute, empty if they can. assumed: the focal length is.
+    transport: raw or compressed. images, infos: messages that came. late_s: from the last image's
+    stamp to its arrival. calibration_problem: why positions cannot be absolute, empty if they can.
+    assumed: the focal length is.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class ImageInput:
         self.images = self.infos = 0
         self.encoding = ''
         self.zero_stamps = 0
+        self.late_s: float | None = None
         self.assumed = False
         self.calibration_problem = 'no image has come'
         self._name, self._pipeline, self._host = name, pipeline, host
@@ -61,6 +63,7 @@ class ImageInput:
             self.zero_stamps += 1
             if self.zero_stamps == 1:
                 host.log(logging.WARNING, 'images have no stamp; the time of their arrival is used')
+        self.late_s = (received_ns - stamp_ns) * 1e-9
         named = str(message.header.frame_id)
         frame_id = frame_of(named, config)
         if not frame_id:

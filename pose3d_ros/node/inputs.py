@@ -96,8 +96,9 @@ class AuxiliaryInput:
     """A topic of another node that says something of each image: boxes, keypoints or depth.
 
     topic: resolved. exact, near, missing: images for which it had something of their very stamp, of
-    a stamp nearby, nothing; waited_s: for all of them. matched: the last image had one. problem:
-    why a message was of no use. needed: nobody is found without it.
+    a stamp nearby, nothing; waited_s: for all of them. matched: the last image had one. offset_s:
+    its newest stamp minus that of the last image. problem: why a message was of no use. needed:
+    nobody is found without it.
     """
 
     name: str
@@ -108,6 +109,7 @@ class AuxiliaryInput:
     missing: int = 0
     waited_s: float = 0.0
     matched: bool = True
+    offset_s: float | None = None
     problem: str = ''
     needed: bool = True
 
@@ -123,6 +125,7 @@ class AuxiliaryInputs:
         self._depths: Stamped[Any] = Stamped(_DEPTHS_KEPT)
         self._conventions = Conventions()
         self._problems: dict[str, str] = {}
+        self._image_ns: int | None = None
         self._classes = [name.strip() for name in config.person_class.split(',')]
 
     def add(self, name: str, message: Any) -> None:
@@ -171,6 +174,7 @@ class AuxiliaryInputs:
         self, stamp_ns: int, frame_id: str, size: tuple[int, int], config: NodeConfig
     ) -> Auxiliary:
         """What belongs to an image of that time, frame and size."""
+        self._image_ns = stamp_ns
         boxes = keypoints = depth = None
         if 'detections' in self.topics:
             boxes = self._boxes.of(stamp_ns, NEAR_NS)
@@ -201,6 +205,7 @@ class AuxiliaryInputs:
                 missing=messages.missing,
                 waited_s=messages.waited_s,
                 matched=messages.matched,
+                offset_s=self._offset_s(messages.newest_ns),
                 problem=self._problems.get(name, ''),
                 # Without depth people are placed as with any camera.
                 needed=name != 'depth_image',
@@ -208,6 +213,11 @@ class AuxiliaryInputs:
             for name, messages in stamped.items()
             if name in self.topics
         ]
+
+    def _offset_s(self, newest_ns: int | None) -> float | None:
+        if newest_ns is None or self._image_ns is None:
+            return None
+        return (newest_ns - self._image_ns) * 1e-9
 
     def _read(self, name: str, read: Callable[[], Any]) -> Any:
         """What a message holds; None if it is broken, which the diagnostics then say."""

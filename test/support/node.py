@@ -34,6 +34,7 @@ class Node:
         self.tf, self.newest_tf, self.tree = None, None, FrameTree({})
         config = NodeConfig(estimator='support.blobs', **settings)
         self.now = 500 * S
+        self.in_step = True  # the clock goes by the stamps of images
         self.core = NodeCore(
             config,
             Pipeline(config),
@@ -77,6 +78,8 @@ class Node:
         return self.tree
 
     def image(self, stamp_ns, image=ONE, frame_id='cam', camera='', **changes):
+        if self.in_step:
+            self.now = stamp_ns or self.now
         message = image_message(TYPES, image, stamp_ns=stamp_ns, frame_id=frame_id)
         for name, value in changes.items():
             setattr(message, name, value)
