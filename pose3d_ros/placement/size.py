@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,20 +21,26 @@ _TOLD = 0.7  # share of the network's own uncertainty under which a size is wort
 _MEMORY = 300  # frames
 _QUANTILE = 0.45  # feet in the air make people larger, nothing makes them smaller
 _LEAST_SIGMA = 0.025
+_MANY, _EVERY = 30, 5  # frames after which the estimate is renewed every few frames
 _FRAMES = 15  # that tell about as much as one
 
 
-@dataclass(eq=False)
 class SizeMemory:
     """Factors between a person and what the network takes them for, with their variances."""
 
-    factors: deque[tuple[float, float, float]] = field(
-        default_factory=lambda: deque(maxlen=_MEMORY)
-    )
+    def __init__(self) -> None:
+        self.count = 0
+        self._rows = np.zeros((3, _MEMORY))
+        """Logarithm of the factor, inverse variance of its own, and variance that stays."""
+        self._learnt: tuple[float, float] | None = None
 
     def add(self, factor: float, variance: float, bias: float) -> None:
         """Take in the factor of a frame; relative variances: its own, and what stays."""
-        self.factors.append((math.log(factor), 1 / variance, bias))
+        self._rows[:, self.count % _MEMORY] = math.log(factor), 1 / variance, bias
+        self.count += 1
+        # Sizes change slowly once there are many.
+        if self.count < _MANY or self.count % _EVERY == 0:
+            self._learnt = None
 
     def learn(self, factor: float, sigma: float) -> None:
         """Take in what a depth image says. sigma: of its distance, relative."""
@@ -44,18 +49,22 @@ class SizeMemory:
 
     def estimate(self, sigma: float) -> tuple[float, float]:
         """The factor and its relative standard deviation. sigma: of the network's sizes."""
-        if not self.factors:
+        if not self.count:
             return 1.0, sigma
-        values, weights, bias = np.array(self.factors).T
-        order = np.argsort(values)
-        total = np.cumsum(weights[order])
-        value = float(values[order][np.searchsorted(total, _QUANTILE * total[-1])])
-        steady = float(weights @ bias) / total[-1]
-        information = 1 / (_FRAMES / total[-1] + steady + _LEAST_SIGMA**2)
+        if self._learnt is None:
+            values, weights, bias = self._rows[:, : self.count]
+            order = np.argsort(values)
+            total = np.cumsum(weights[order])
+            middle = order[np.searchsorted(total, _QUANTILE * total[-1])]
+            steady = float(weights @ bias) / float(total[-1])
+            variance = _FRAMES / float(total[-1]) + steady + _LEAST_SIGMA**2
+            self._learnt = float(values[middle]), variance
+        value, variance = self._learnt
         # Children are far from what networks take people for; few are much taller.
         heavy = 1 + (value / (2 * sigma)) ** 2 if value < 0 else 1.0
         prior = 1 / (sigma * sigma * heavy)
-        return math.exp(value * information / (information + prior)), (information + prior) ** -0.5
+        total_information = 1 / variance + prior
+        return math.exp(value / variance / total_information), total_information**-0.5
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,7 @@ def with_heights(
             out[k] = pose.replace(height_m=config.body_height_m)
             continue
         memory, height = sizes.get(pose.track_id), heights.get(pose.track_id)
-        if memory is None or height is None or not memory.factors:
+        if memory is None or height is None or not memory.count:
             continue
         size, spread = memory.estimate(info.size_sigma)
         if spread < _TOLD * info.size_sigma:

@@ -73,7 +73,7 @@ def test_nonsense_places_nobody_and_is_not_learnt() -> None:
     far = fuse(memory, 4.0, 0.08, Contact(40.0, 0.1, 0.5, 0.1, 1.0))
     assert far is not None
     assert far.depth == pytest.approx(4.0)
-    assert not memory.factors
+    assert memory.count == 0
 
 
 def test_heights_that_are_told_measured_or_unknown() -> None:
