@@ -302,12 +302,18 @@ class People:
             # Whoever the search saw in vain was nobody, and would be seen again at once.
             if self._options.follow and len(kept) < len(state.boxes):
                 state.lost = True
-                self.detector.lost(frame)
+                self.detector.lost(frame, _gone(state.boxes, kept))
         elif len(kept) < count:
             state.lost = True
         if self._options.follow:
             state.boxes = np.array(kept).reshape(-1, 5)
             state.past.append((frame.stamp_ns, state.boxes))
+
+
+def _gone(before: Array, now: Sequence[Array]) -> Array:
+    """(N, 4) x1, y1, x2, y2 of the boxes that none of the new ones is near."""
+    rest = _without(before, np.array(now).reshape(-1, 5))
+    return np.concatenate([rest[:, :2], rest[:, :2] + rest[:, 2:4]], axis=1)
 
 
 def _without(boxes: Array, followed: Array) -> Array:

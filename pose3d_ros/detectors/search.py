@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -24,6 +24,8 @@ from .finder import Finder, Region, around, create_finder, search, tiles, whole
 _SLACK_S = 0.005  # stamps of a camera do not come to the nanosecond
 _EAGER_S = 0.1  # between two searches while something changes
 _SEARCH_S = 1.5  # for so long after a loss
+_PLACES = 2  # of people lost lately, that a search looks at close up
+_CLOSE_UP = 1.5  # side of such a place, in sides of the box that the person had, times 1.3
 _SCALES = (0.7, 1.5)  # of tiles: network input per image pixel, for people of 80 and 40 pixels
 _LONGEST = 704  # pixels of an image's longer side up to which whole images do for all but the small
 _CELL = 8  # pixels of an image 640 wide, in which motion is looked for
@@ -54,10 +56,12 @@ class Sighting:
 
 @dataclass
 class _State:
-    """What is remembered of one camera. background: cells of the image at the last search."""
+    """What is remembered of one camera. cells: of the image at the last search; lost: stamps and
+    boxes of people who were followed until then.
+    """
 
     searched_ns: int | None = None
-    lost_ns: int | None = None
+    lost: list[tuple[int, Array]] = field(default_factory=list)
     cells: Array | None = None
     turn: int = 0
     pending: Future[Sighting] | None = None
@@ -82,9 +86,10 @@ class Search:
         else:
             self._states.pop(source, None)
 
-    def lost(self, frame: Frame) -> None:
-        """Somebody who was followed is followed no more."""
-        self._state(frame).lost_ns = frame.stamp_ns
+    def lost(self, frame: Frame, boxes: Array) -> None:
+        """People who were followed are followed no more; boxes: (N, 4) where they were."""
+        state = self._state(frame)
+        state.lost = [*state.lost, *((frame.stamp_ns, box) for box in boxes)][-_PLACES:]
 
     def sighting(self, frame: Frame, followed: Array, *, now: bool = False) -> Sighting | None:
         """What came out since the last call, if anything did; may start a search.
@@ -130,7 +135,8 @@ class Search:
             return []
         fresh = _cells(frame.image)
         moving = _moving(state.cells, fresh, frame.size, followed)
-        lost = state.lost_ns is not None and (frame.stamp_ns - state.lost_ns) * 1e-9 < _SEARCH_S
+        state.lost = [item for item in state.lost if (frame.stamp_ns - item[0]) * 1e-9 < _SEARCH_S]
+        lost = bool(state.lost)
         steady = waited * self._options.rate_hz >= 1
         if not (
             now or lost or steady or moving is not None or (not len(followed) and waited >= 0.3)
@@ -157,11 +163,17 @@ class Search:
         *,
         eager: bool,
     ) -> list[Region]:
-        """The whole image, the place where something moves, and one more tile at each turn."""
+        """The whole image, places where somebody was lost or something moves, and one more tile
+        at each turn.
+        """
         sides = finder.whole_sides
         out = [whole(size, sides[-1] if eager else sides[state.turn % len(sides)])]
         levels = self._levels(finder, size)
         if levels:
+            for _, box in state.lost:
+                middle, half = (box[:2] + box[2:]) / 2, _CLOSE_UP * (box[2:] - box[:2]) / 2
+                place = np.concatenate([middle - half, middle + half])
+                out.append(around(size, place, finder.tile_side, _SCALES[-1]))
             if moving is not None:
                 out.append(around(size, moving, finder.tile_side, _SCALES[len(levels) - 1]))
             rest = [tile for level in levels for tile in level]

@@ -87,10 +87,25 @@ def test_a_change_of_exposure_is_no_motion() -> None:
 def test_a_loss_hastens_the_search() -> None:
     search = Search(Recorder(), SearchOptions(rate_hz=0.01))
     search.sighting(frame(0), FOLLOWED)
-    search.lost(frame(10))
+    search.lost(frame(10), FOLLOWED)
     times = [k for k in range(10, 100) if search.sighting(frame(k), FOLLOWED) is not None]
     assert times[:3] == [10, 13, 16]
     assert times[-1] < 10 + 1.5 * 30 + 1
+
+
+def test_who_was_lost_is_looked_for_close_up_where_they_were() -> None:
+    finder = Recorder()
+    search = Search(finder, SearchOptions(rate_hz=0.01))
+    search.sighting(frame(0), FOLLOWED)
+    search.lost(frame(10), np.array([[20.0, 150.0, 60.0, 250.0], [500.0, 150.0, 600.0, 450.0]]))
+    finder.views.clear()
+    search.sighting(frame(10), FOLLOWED)
+    # Small people in the smallest tile, others in one of twice their size.
+    assert (256, 256, 384) in finder.views
+    assert (585, 480, 384) in finder.views
+    finder.views.clear()
+    search.sighting(frame(80), NOBODY)
+    assert (585, 480, 384) not in finder.views
 
 
 def test_the_same_frame_again_only_in_step_and_if_wanted() -> None:

@@ -27,7 +27,7 @@ from ...timing import StageTimer
 from ...types import Array, Frame, JointStatus, Pose3D
 from ...zoo import find_model, loading
 from .. import info_of
-from .slots import BODY, Slot, distinct, doubtful, newcomers
+from .slots import BEHIND, BODY, Slot, distinct, doubtful, in_front, misled, newcomers, on_one_body
 
 _LANDMARK_FILTER = OneEuroSettings(0.05, 80.0)
 _WORLD_FILTER = OneEuroSettings(0.1, 40.0)
@@ -155,15 +155,18 @@ class Estimator:
         self._timer.start('finder', 'crop', 'landmarks', 'decode')
         states = [self._states.setdefault(frame.source, _State()) for frame in frames]
         fresh = [self._newcomers(frame, state) for frame, state in zip(frames, states)]
-        kept = self._follow(frames, [s.slots + new for s, new in zip(states, fresh)])
-        for frame, state, slots in zip(frames, states, kept):
+        asked = [state.slots + new for state, new in zip(states, fresh)]
+        kept = self._follow(frames, asked)
+        for frame, state, slots, everybody in zip(frames, states, kept, asked):
             before = state.slots
-            state.slots = self._distinct(frame, slots)
-            if any(slot not in state.slots for slot in before) and not self._config.parity:
+            state.slots = self._distinct(frame, slots, everybody)
+            gone = [slot.expected() for slot in before if slot not in state.slots]
+            if gone and not self._config.parity:
                 # Somebody left or was hidden: search again, in step in the same frame.
-                self._search.lost(frame)
-                more = self._follow([frame], [self._newcomers(frame, state, now=True)])[0]
-                state.slots = self._distinct(frame, state.slots + more)
+                self._search.lost(frame, np.array(gone))
+                new = self._newcomers(frame, state, now=True)
+                more = self._follow([frame], [new])[0]
+                state.slots = self._distinct(frame, state.slots + more, state.slots + new)
         return [self._deliver(frame, state) for frame, state in zip(frames, states)]
 
     def _newcomers(self, frame: Frame, state: _State, *, now: bool = False) -> list[Slot]:
@@ -182,12 +185,41 @@ class Estimator:
         self._timer.end('decode')
         return slots
 
-    def _distinct(self, frame: Frame, slots: Sequence[Slot]) -> list[Slot]:
-        limit = self._options.max_overlap
-        return distinct(frame, [slot for slot in slots if slot.judge()], limit)
+    def _distinct(self, frame: Frame, slots: Sequence[Slot], asked: Sequence[Slot]) -> list[Slot]:
+        """One slot per body. slots: those of asked that hold somebody."""
+        good = [slot for slot in slots if slot.judge()]
+        if not self._config.parity:
+            good = self._look_behind(frame, good, [slot for slot in asked if slot not in good])
+        return distinct(frame, good, self._options.max_overlap)
 
-    def _follow(self, frames: Sequence[Frame], slots: Sequence[Sequence[Slot]]) -> list[list[Slot]]:
-        """Run the landmark network on all regions of all frames; slots that hold somebody."""
+    def _look_behind(self, frame: Frame, good: list[Slot], failed: Sequence[Slot]) -> list[Slot]:
+        """Look again at regions in which somebody else stands in front, painted over."""
+        limit = self._options.max_overlap
+        wrong = misled(frame, good, limit)
+        others = [slot for slot in good if slot not in wrong]
+        again = [slot for slot in (*wrong, *failed) if in_front(slot, others)]
+        if not again:
+            return good
+        before = [(slot.landmarks, slot.world, slot.presence) for slot in again]
+        read = self._follow([frame], [again], others)[0]
+        for slot, reading in zip(again, before):
+            real = slot in read and slot.judge()
+            if real and not on_one_body(slot, others, limit / 3, BEHIND):
+                good += [slot] if slot in failed else []
+            else:
+                slot.take(*reading)
+        return good
+
+    def _follow(
+        self,
+        frames: Sequence[Frame],
+        slots: Sequence[Sequence[Slot]],
+        painted: Sequence[Slot] = (),
+    ) -> list[list[Slot]]:
+        """Run the landmark network on all regions of all frames; slots that hold somebody.
+
+        painted: whose bodies are painted over where they stand in others' regions.
+        """
         self._timer.resume()
         todo = [(k, slot) for k, group in enumerate(slots) for slot in group]
         kept: list[list[Slot]] = [[] for _ in frames]
@@ -196,6 +228,8 @@ class Estimator:
         tensor = np.empty((len(todo), network.CROP_SIZE, network.CROP_SIZE, 3), np.uint8)
         for item, (k, slot) in zip(tensor, todo):
             network.crop(frames[k].image, slot.roi, out=item)
+            for other in in_front(slot, painted):
+                network.paint_over(item, slot.roi, other.landmarks, other.radius)
         self._timer.end('crop')
         raw = self._landmarks({'image': tensor})
         self._timer.end('landmarks')

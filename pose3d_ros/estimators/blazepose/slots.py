@@ -42,6 +42,9 @@ _APART = 0.35  # over this the landmarks are somebody else's
 _DRIFT = 0.12  # over this the finder's joints say better where the person is
 _MIN_CONFIDENCE = 0.15
 _TOGETHER_S = 0.4  # for so long two people whom one search saw apart are two
+_REACH = 0.3  # of a region's side
+BEHIND = 0.5  # share of the joints on the body in front, over which nobody is read behind it
+_REGION = 2.5  # side of a region, in radii of the body's circle
 _ABSENCES = 3  # searches in a row that do not see somebody who never was confirmed
 _HISTORY = 30  # frames that a search may be late
 
@@ -89,10 +92,20 @@ class Slot:
             return np.asarray(self.landmarks[_BLAZEPOSE, :2])
         return min(self.history, key=lambda item: abs(item[0] - stamp_ns))[1]
 
+    @property
+    def reach(self) -> float:
+        """Pixels from the middle of the region within which others hide the person."""
+        return _REACH * float(self.roi[2])
+
     def box(self) -> Array:
         """(4,) x1, y1, x2, y2 around the landmarks."""
         points = self.landmarks[:BODY, :2]
         return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+    def expected(self) -> Array:
+        """(4,) x1, y1, x2, y2 of the circle around the body where its region is."""
+        centre, radius = self.roi[:2], self.roi[2] / _REGION
+        return np.concatenate([centre - radius, centre + radius])
 
     def surprise(self, stamp_ns: int) -> float:
         """How far, in body radii, the trunk is from where its motion led, now and lately."""
@@ -123,16 +136,19 @@ class Slot:
 
     def judge(self) -> bool:
         """Compare the landmarks with whom the finder saw; whether they can be that person's."""
-        person, self.person = self.person, None
+        person = self.person
         if person is None:
             return True
         if person.keypoints.shape[1] == 2:
             # The landmarks' own detector gives a circle only, which they would draw otherwise.
-            self.confirmed = True
+            self.confirmed, self.person = True, None
             return True
         apart = float(_distances(person, [np.asarray(self.landmarks[_BLAZEPOSE, :2])])[0, 0])
         self.confirmed = self.confirmed or apart < _AGREE
-        return apart < _APART
+        if apart >= _APART:
+            return False
+        self.person = None
+        return True
 
 
 def newcomers(sighting: Sighting, slots: Sequence[Slot], room: int, *, in_step: bool) -> list[Slot]:
@@ -221,11 +237,7 @@ def distinct(frame: Frame, slots: Sequence[Slot], max_overlap: float) -> list[Sl
 
     Slots that stay are brought to the next frame.
     """
-    close = [slot for slot in slots if any(_close(slot, other) for other in slots)]
-    ranked = sorted(
-        close,
-        key=lambda slot: (not slot.confirmed, slot.age < _YOUNG, _doubt(frame, slot)),
-    )
+    ranked = _ranked(frame, slots)
     dropped: list[Slot] = []
     for k, slot in enumerate(ranked):
         rivals = [
@@ -240,6 +252,47 @@ def distinct(frame: Frame, slots: Sequence[Slot], max_overlap: float) -> list[Sl
         slot.advance(frame.stamp_ns)
         _learn_colours(frame, slot, kept)
     return kept
+
+
+def _ranked(frame: Frame, slots: Sequence[Slot]) -> list[Slot]:
+    """Those who are close to another one, the surest of themselves first."""
+    close = [slot for slot in slots if any(_close(slot, other) for other in slots)]
+    return sorted(
+        close,
+        key=lambda slot: (not slot.confirmed, slot.age < _YOUNG, _doubt(frame, slot)),
+    )
+
+
+def misled(frame: Frame, slots: Sequence[Slot], max_overlap: float) -> list[Slot]:
+    """Slots that show the person of another one, who may stand in front of theirs."""
+    out: list[Slot] = []
+    ranked = _ranked(frame, slots)
+    for k, slot in enumerate(ranked):
+        rivals = [other for other in ranked[:k] if other not in out]
+        if rivals and on_one_body(slot, rivals, max_overlap):
+            out.append(slot)
+    return out
+
+
+def on_one_body(
+    slot: Slot, others: Sequence[Slot], max_overlap: float, max_covered: float = _COVERED
+) -> bool:
+    """Whether the landmarks of a slot lie on the body of another one."""
+    return any(
+        network.covered(slot.landmarks, other.landmarks, other.radius) > max_covered
+        or network.oks(slot.landmarks, other.landmarks, max(slot.radius, other.radius))
+        > max_overlap
+        for other in others
+    )
+
+
+def in_front(slot: Slot, others: Sequence[Slot]) -> list[Slot]:
+    """Those who may hide the person whom a region is for."""
+    return [
+        other
+        for other in others
+        if math.hypot(*(other.landmarks[network.HIP_CENTRE, :2] - slot.roi[:2])) < slot.reach
+    ]
 
 
 def _seen_apart(slot: Slot, other: Slot, stamp_ns: int) -> bool:

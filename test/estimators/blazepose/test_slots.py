@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from pose3d_ros.detectors.search import Sighting
-from pose3d_ros.estimators.blazepose.slots import Slot, distinct, doubtful, newcomers, roi_of
+from pose3d_ros.estimators.blazepose.slots import (
+    Slot,
+    distinct,
+    doubtful,
+    in_front,
+    misled,
+    newcomers,
+    on_one_body,
+    roi_of,
+)
 from pose3d_ros.networks import blazepose as network
 from pose3d_ros.networks.letterbox import Detections
 from pose3d_ros.types import Frame
@@ -107,6 +116,44 @@ def test_one_body_keeps_one_slot_and_two_seen_apart_keep_two() -> None:
     for one in (left, right):
         one.sighted_ns = 4 * TICK_NS
     assert distinct(frame, [left, right], 0.9) == [left, right]
+
+
+def test_the_less_sure_of_two_on_one_body_is_misled() -> None:
+    frame = Frame(IMAGE)
+    front, other = slot((200, 200), age=20, confirmed=True), slot((420, 200), age=20)
+    behind = slot((205, 202), age=20)
+    assert on_one_body(behind, [other, front], 0.9)
+    assert not on_one_body(other, [behind, front], 0.9)
+    assert misled(frame, [front, behind, other], 0.9) == [behind]
+    assert in_front(behind, [front, other]) == [front]
+
+
+def test_the_region_says_where_somebody_was() -> None:
+    lost = slot((200, 200))
+    lost.landmarks[:, :2] += 100
+    box = lost.expected()
+    assert ((box[:2] + box[2:]) / 2).tolist() == [200, 200]
+    assert box[3] - box[1] == pytest.approx(350, rel=0.01)
+
+
+@pytest.mark.parametrize('turn', [0.0, 1.2])
+def test_a_body_is_painted_over_and_nothing_else(turn: float) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
+    body = slot((260, 240))
+    roi = np.array([300.0, 240.0, 400.0, turn])
+    plain = network.crop(image, roi)
+    painted = plain.copy()
+    network.paint_over(painted, roi, body.landmarks, body.radius)
+    # The same for the image: a white body on black, seen through the same region.
+    drawn = np.zeros_like(image)
+    for x, y in body.landmarks[network.OKS_JOINTS, :2].astype(int).tolist():
+        drawn[y - 2 : y + 3, x - 2 : x + 3] = 255
+    joints = network.crop(drawn, roi).min(axis=2) == 255
+    changed = (painted != plain).any(axis=2)
+    assert joints.sum() > 20
+    assert changed[joints].mean() > 0.95
+    assert 0.05 < changed.mean() < 0.4
+    assert np.ptp(painted[changed], axis=0).max() == 0
 
 
 def test_boxes_alone_begin_slots_too() -> None:
