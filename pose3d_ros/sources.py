@@ -17,20 +17,24 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from .camera import Camera
 from .encoded import first_picture, is_animated
 from .errors import InputError
-from .types import Array, Frame
+from .types import Frame
 
 IMAGE_SUFFIXES = (
     *('.jpg', '.jpeg', '.jpe', '.png', '.bmp', '.dib', '.tif', '.tiff', '.webp', '.jp2'),
     *('.ppm', '.pgm', '.pbm', '.pnm'),
 )
 OPTICAL_FRAME = 'camera_optical_frame'
+
+Array = NDArray[Any]
 
 
 @dataclass

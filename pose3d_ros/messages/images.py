@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ..encoded import PNG, first_picture
 from ..errors import InputError
-from ..types import Array
 from .types import Message, Types, fill, make_header
+
+Array = NDArray[Any]
 
 # Interleaved encodings: channels, bytes of a channel, OpenCV's conversion to BGR (None: it is BGR).
 _PIXELS: dict[str, tuple[int, int, int | None]] = {

@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..errors import InputError
 from ..sources import open_source
-from ..types import Array, Frame
+from ..types import Frame
 from . import metrics
+
+Array = NDArray[Any]
 
 JOINTS = (
     'nose',
