@@ -337,7 +337,7 @@ def test_names_say_what_they_stand_for(place: str) -> None:
         f'{path.name}: {name}'
         for path in paths
         for name in names_bound(path)
-        if path != NOT_YET and name.strip('_').lower() in VAGUE
+        if path != NOT_YET and name in VAGUE
     }
     assert sorted(vague) == []
 
