@@ -50,24 +50,3 @@ def yaw(xyz: Array, angle: float) -> Array:
     out[..., 0] = c * xyz[..., 0] + s * xyz[..., 2]
     out[..., 2] = c * xyz[..., 2] - s * xyz[..., 0]
     return out
-
-
-def quaternion(R: Array) -> Array:
-    """(4,) x, y, z, w with w >= 0 of a rotation matrix (3, 3)."""
-    # Shepperd's method: divide by the largest of the four.
-    m = R
-    trace = m[0, 0] + m[1, 1] + m[2, 2]
-    picks = np.array([m[0, 0], m[1, 1], m[2, 2], trace])
-    k = int(np.argmax(picks))
-    q = np.empty(4)
-    if k == 3:
-        q[3] = 1 + trace
-        q[:3] = m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]
-    else:
-        i, j, n = k, (k + 1) % 3, (k + 2) % 3
-        q[i] = 1 + m[i, i] - m[j, j] - m[n, n]
-        q[j] = m[j, i] + m[i, j]
-        q[n] = m[n, i] + m[i, n]
-        q[3] = m[n, j] - m[j, n]
-    q /= np.linalg.norm(q)
-    return q if q[3] >= 0 else -q

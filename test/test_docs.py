@@ -8,16 +8,19 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import yaml
+from support.blobs import draw
 
 from pose3d_ros.camera import Camera
 from pose3d_ros.cli.main import main
 from pose3d_ros.errors import ModelError
+from pose3d_ros.outputs import Format
 from pose3d_ros.pipeline import Pipeline
 from pose3d_ros.settings.parsing import from_mapping
 from pose3d_ros.settings.pipeline import PipelineConfig
@@ -136,6 +139,24 @@ def test_the_command_of_the_example(red_shirt: Path, tmp_path: Path) -> None:
     record = json.loads(out.read_text(encoding='utf-8').splitlines()[1])
     assert [person['position_source'] for person in record['people']] == ['assumed', 'assumed']
     assert main([*given, '--set', 'my_package.red_shirt.min_hight_px=40']) == 2
+
+
+def test_the_output_format_of_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType('pose3d_ros.outputs.roots')
+    module.__package__ = 'pose3d_ros.outputs'
+    page = DOCS / 'adding_an_estimator.md'
+    exec(code_after(page, 'example: pose3d_ros/outputs/roots.py'), vars(module))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    new = Format('--save-roots', 'FILE.txt', 'roots', f'{module.__name__}:Roots')
+    monkeypatch.setattr('pose3d_ros.cli.run.FORMATS', (new,))
+    monkeypatch.setattr('pose3d_ros.outputs.FORMATS', (new,))
+    picture, out = tmp_path / 'people.png', tmp_path / 'roots.txt'
+    cv2.imwrite(str(picture), draw([(300, 240, 200)]))
+    command = ['run', str(picture), '--estimator', 'support.blobs', '--focal-length-px', '600']
+    assert main([*command, '--save-roots', str(out)]) == 0
+    head, line = out.read_text(encoding='utf-8').splitlines()
+    assert len(head.split()) == len(line.split()) + 1 == 9
+    assert float(line.split()[3]) > 0
 
 
 def mean_colours(path: Path, size: int = 256) -> None:

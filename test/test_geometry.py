@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pose3d_ros.geometry import procrustes, quaternion, yaw
+from pose3d_ros.geometry import procrustes, yaw
 
 RNG = np.random.default_rng(3)
 
@@ -34,9 +34,3 @@ def test_procrustes_of_one_place() -> None:
 def test_yaw_turns_forward_to_the_right() -> None:
     np.testing.assert_allclose(yaw(np.array([0.0, 0, 1]), np.pi / 2), [1, 0, 0], atol=1e-12)
     np.testing.assert_allclose(yaw(np.array([0.0, 1, 0]), 0.3), [0, 1, 0])
-
-
-def test_quaternion_agrees_with_scipy() -> None:
-    for rotation in Rotation.random(50, random_state=2):
-        q = rotation.as_quat()
-        np.testing.assert_allclose(quaternion(rotation.as_matrix()), q * np.sign(q[3]), atol=1e-9)

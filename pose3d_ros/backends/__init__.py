@@ -115,6 +115,31 @@ class Network(Protocol):
         """Start and return at once; several may be under way."""
 
 
+def match_ports(
+    spec: NetworkSpec,
+    wanted: Mapping[str, Port],
+    ports: Sequence[Any],
+    described: Callable[[Any], tuple[Sequence[str], Sequence[int | None]]],
+    direction: str,
+) -> dict[str, Any]:
+    """The runtime's port of each role, by name where the role has one, else by shape.
+
+    described: names and shape of a port of the runtime. Raises ModelError.
+    """
+    about = [(port, *described(port)) for port in ports]
+    matched = {}
+    for role, want in wanted.items():
+        fitting = [p for p, names, shape in about if want.fits(shape) and want.name in ('', *names)]
+        if len(fitting) != 1:
+            listed = ', '.join(f'{(*names, "?")[0]} {shape}' for _, names, shape in about)
+            raise ModelError(
+                f'{spec.path.name} is another network: {len(fitting)} {direction}s fit '
+                f'{role} {want.name} {list(want.shape)}; it has {listed}'
+            )
+        matched[role] = fitting[0]
+    return matched
+
+
 WEIGHTS = 'pose3d.weights'
 """Metadata key of what a file's weights are; `random` marks files without training."""
 

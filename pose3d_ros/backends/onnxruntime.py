@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from ..errors import BackendError, ModelError
-from . import NetworkSpec, Port, RuntimeOptions, Tensors, check_weights
+from . import NetworkSpec, RuntimeOptions, Tensors, check_weights, match_ports
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +110,8 @@ class _OnnxRuntimeNetwork:
             key: value for key, value in metadata.items() if key.startswith('pose3d.')
         }
         wanted = {role: port.in_file for role, port in spec.inputs.items()}
-        self._inputs = _match(spec, wanted, session.get_inputs(), 'input')
-        self._outputs = _match(spec, spec.outputs, session.get_outputs(), 'output')
+        self._inputs = match_ports(spec, wanted, session.get_inputs(), _described, 'input')
+        self._outputs = match_ports(spec, spec.outputs, session.get_outputs(), _described, 'output')
         self._names = [port.name for port in self._outputs.values()]
         first = next(iter(self._inputs.values()))
         self._one_by_one = spec.batched and first.shape[0] == 1
@@ -203,21 +203,8 @@ def _device(options: RuntimeOptions) -> str:
     return 'cpu'
 
 
-def _match(
-    spec: NetworkSpec, wanted: Mapping[str, Port], ports: Sequence[Any], direction: str
-) -> dict[str, Any]:
-    """The port of each role, by name where the port has one, else by shape."""
-    matched = {}
-    for role, port in wanted.items():
-        fitting = [p for p in ports if port.fits(_shape(p)) and port.name in ('', p.name)]
-        if len(fitting) != 1:
-            described = ', '.join(f'{p.name} {_shape(p)}' for p in ports)
-            raise ModelError(
-                f'{spec.path.name} is another network: {len(fitting)} {direction}s fit '
-                f'{role} {port.name} {list(port.shape)}; it has {described}'
-            )
-        matched[role] = fitting[0]
-    return matched
+def _described(port: Any) -> tuple[list[str], list[int | None]]:
+    return [port.name], _shape(port)
 
 
 def _shape(port: Any) -> list[int | None]:

@@ -19,7 +19,7 @@ from openvino import opset8 as ops
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from ..errors import BackendError, ModelError
-from . import NetworkSpec, Port, RuntimeOptions, Tensors, check_weights
+from . import NetworkSpec, RuntimeOptions, Tensors, check_weights, match_ports
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +44,11 @@ def load(spec: NetworkSpec, options: RuntimeOptions) -> _OpenVINONetwork:
     model = _read(spec)
     metadata = check_weights(spec, options, _metadata(model))
     model = _with_pixels(spec, model)
-    inputs = _match(spec, spec.inputs, model.inputs, 'input')
+    inputs = match_ports(spec, spec.inputs, model.inputs, _described, 'input')
     _fix_sizes(spec, model, inputs)
     if precision == 'int8' and 'CPU' in device:
         _in_eight_bits(model)
-    outputs = _match(spec, spec.outputs, model.outputs, 'output')
+    outputs = match_ports(spec, spec.outputs, model.outputs, _described, 'output')
     sources = _sources(spec, outputs)
     lowered = precision in ('bf16', 'f16')
     try:
@@ -258,7 +258,9 @@ def _with_pixels(spec: NetworkSpec, model: Any) -> Any:
     images = {role: port for role, port in spec.inputs.items() if port.image}
     if not images:
         return model
-    ports = _match(spec, {r: port.in_file for r, port in images.items()}, model.inputs, 'input')
+    ports = match_ports(
+        spec, {r: port.in_file for r, port in images.items()}, model.inputs, _described, 'input'
+    )
     steps = PrePostProcessor(model)
     for role, port in images.items():
         assert port.image is not None
@@ -274,23 +276,8 @@ def _with_pixels(spec: NetworkSpec, model: Any) -> Any:
     return steps.build()
 
 
-def _match(
-    spec: NetworkSpec, wanted: Mapping[str, Port], ports: Sequence[Any], direction: str
-) -> dict[str, Any]:
-    """The port of each role, by name where the port has one, else by shape."""
-    matched = {}
-    for role, port in wanted.items():
-        fitting = [p for p in ports if port.fits(_shape(p))]
-        if port.name:
-            fitting = [p for p in fitting if port.name in p.get_names()]
-        if len(fitting) != 1:
-            described = ', '.join(f'{p.any_name if p.names else "?"} {_shape(p)}' for p in ports)
-            raise ModelError(
-                f'{spec.path.name} is another network: {len(fitting)} {direction}s fit '
-                f'{role} {port.name} {list(port.shape)}; it has {described}'
-            )
-        matched[role] = fitting[0]
-    return matched
+def _described(port: Any) -> tuple[list[str], list[int | None]]:
+    return sorted(port.get_names()), _shape(port)
 
 
 def _shape(port: Any) -> list[int | None]:
@@ -333,7 +320,7 @@ def _split(
     )
     # A second reading, because one graph cannot serve two models once it is cut.
     other = _read(spec)
-    again = _sources(spec, _match(spec, spec.outputs, other.outputs, 'output'))
+    again = _sources(spec, match_ports(spec, spec.outputs, other.outputs, _described, 'output'))
     parameters: dict[str, Any] = {}
     heads = []
     for role in exact:

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from ..types import Pose3D
+from ..types import Array, Pose3D
 from .style import (
     MINOR,
     OUTLINE,
@@ -21,8 +19,6 @@ from .style import (
     side_colour,
     track_colour,
 )
-
-Array = NDArray[Any]
 
 _SHIFT = 4  # cv2 takes fixed-point coordinates: 1/16 pixel
 

@@ -10,15 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..skeleton import Skeleton
-from ..types import JointStatus, Pose3D
+from ..types import Array, JointStatus, Pose3D
 
-Array = NDArray[Any]
 Colour = tuple[int, int, int]
 
 # BGR.

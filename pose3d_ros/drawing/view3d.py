@@ -11,17 +11,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ..camera import Camera
-from ..types import Pose3D
+from ..types import Array, Pose3D
 from .style import Colour, bones, confident_joints, label_of, neck, side_colour, track_colour
-
-Array = NDArray[Any]
 
 BACKGROUND: Colour = (252, 250, 248)
 GRID: Colour = (222, 218, 214)

@@ -107,10 +107,10 @@ class Estimator:
         people = self._people
         boxes = people.boxes(frames) if people is not None else WholeImage().detect(frames)
         self._timer.end('boxes')
-        owners = [k for k, found in enumerate(boxes) for _ in found]
+        owners = [k for k, frame_boxes in enumerate(boxes) for _ in frame_boxes]
         out: list[list[Pose3D]] = [[] for _ in frames]
         if owners:
-            rows = np.concatenate([found for found in boxes if len(found)])
+            rows = np.concatenate([frame_boxes for frame_boxes in boxes if len(frame_boxes)])
             centres, sides = self._squares(rows)
             crops = np.array(
                 [
@@ -175,8 +175,8 @@ class Estimator:
             xyz = parts.joints(points, parts.depth_at(depth, points))
         pixels = parts.to_image(points, centres, sides)
         # The size is that of the same bones, whatever the joints that are delivered.
-        whole = parts.to_h36m(xyz)
-        metres = parts.sized(whole, parts.H36M_EDGES, self._options.total_bone_length_mm) / 1000
+        h36m = parts.to_h36m(xyz)
+        metres = parts.sized(h36m, parts.H36M_EDGES, self._options.total_bone_length_mm) / 1000
         if self.skeleton is parts.MPII:
             metres = metres[:, parts.H36M_OF_MPII]
             metres[:, parts.SPINE_IN_MPII] = (metres[:, parts.PELVIS] + metres[:, parts.NECK]) / 2
@@ -185,8 +185,8 @@ class Estimator:
             pixels = parts.to_h36m(pixels)
             confidence = confidence[:, parts.MPII_OF_H36M]
         return [
-            self._pose(frames[k], joints, px, sure, float(side))
-            for k, joints, px, sure, side in zip(owners, metres, pixels, confidence, sides)
+            self._pose(frames[k], joints, px, scores, float(side))
+            for k, joints, px, scores, side in zip(owners, metres, pixels, confidence, sides)
         ]
 
     def _pose(

@@ -6,14 +6,11 @@ Images are scaled to 368 rows, RGB, value / 255 - 0.5. Centres and joints are (r
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-Array = NDArray[Any]
+from ..types import Array
 
 SIZE = 368
 STRIDE = 8

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ..camera import Camera, CropCamera
-
-Array = NDArray[Any]
+from ..types import Array
 
 UP = (0.0, -1.0, 0.0)
 _LEVELS = 3

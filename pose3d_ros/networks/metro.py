@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..skeleton import SKELETONS, Skeleton
-
-Array = NDArray[Any]
+from ..types import Array
 
 DEPTH = 8
-BOX_MM = 2200.0
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,12 @@ Box sides are distributions over 11 distances (generalised focal loss, arXiv 200
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..types import Array
 from .letterbox import Detections, Letterbox, letterbox
 from .topdown import nms
-
-Array = NDArray[Any]
 
 SIDE = 416
 STRIDES = (8, 16, 32)

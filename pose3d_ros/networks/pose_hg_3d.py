@@ -7,15 +7,11 @@ in its maps. Joints are those of MPII-16 (x right, y down, z away) until said ot
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ..skeleton import SKELETONS
-
-Array = NDArray[Any]
+from ..types import Array
 
 SIDE, CELLS = 256, 64
 JOINTS = 16

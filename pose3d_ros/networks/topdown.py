@@ -6,13 +6,11 @@ Boxes here are x1, y1, x2, y2 in pixels. Formulas after MMPose's and YOLOX's own
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from ..types import Array
+
 Size = tuple[int, int]
 
 MEAN_RGB = np.array([123.675, 116.28, 103.53], np.float32)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..skeleton import Skeleton, get_skeleton
 from ..types import (
+    Array,
     EstimatorInfo,
     Frame,
     FrameResult,
@@ -27,8 +27,6 @@ from ..types import (
 )
 from . import Run
 from .files import PartFile, StandardOutput, open_text, writing
-
-Array = NDArray[Any]
 
 FORMAT = 'pose3d-frames'
 VERSION = 1
@@ -46,14 +44,33 @@ _METRES, _PIXELS, _SHARE = 6, 3, 4
 _UPPER = np.triu_indices(3)
 
 
-class JsonLines:
+class _TextFile:
+    """A file that is written as text and closed or discarded as a whole."""
+
+    def __init__(self, part: PartFile | StandardOutput) -> None:
+        self._part, self._file = part, open_text(part)
+
+    def close(self) -> None:
+        """Finish the file."""
+        with writing(self._part.target):
+            self._file.close()
+        self._part.commit()
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        # Closing writes what is buffered, and on a full disk that fails again.
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._part.discard()
+
+
+class JsonLines(_TextFile):
     """One line that explains the file, then one line per frame; `-` is standard output."""
 
     def __init__(
         self, path: str | Path, skeleton: Skeleton, info: EstimatorInfo, source: str
     ) -> None:
-        self._part = PartFile(path) if str(path) != '-' else StandardOutput()
-        self._file = open_text(self._part)
+        super().__init__(PartFile(path) if str(path) != '-' else StandardOutput())
         self._line(
             {
                 'format': FORMAT,
@@ -86,23 +103,12 @@ class JsonLines:
         """Add a frame."""
         self._line(frame_record(index, result.frame, result.people))
 
-    def close(self) -> None:
-        """Finish the file."""
-        with writing(self._part.target):
-            self._file.close()
-        self._part.commit()
-
-    def discard(self) -> None:
-        """Leave nothing behind."""
-        _close_quietly(self._file)
-        self._part.discard()
-
     def _line(self, record: dict[str, Any]) -> None:
         with writing(self._part.target):
             self._file.write(json.dumps(record, separators=(',', ':'), allow_nan=False) + '\n')
 
 
-class Csv:
+class Csv(_TextFile):
     """One row per joint, person and frame; an empty field where there is no number."""
 
     COLUMNS = (
@@ -112,8 +118,7 @@ class Csv:
     )
 
     def __init__(self, path: str | Path) -> None:
-        self._part = PartFile(path)
-        self._file = open_text(self._part)
+        super().__init__(PartFile(path))
         self._writer = csv.writer(self._file, lineterminator='\n')
         with writing(path):
             self._writer.writerow(self.COLUMNS)
@@ -148,17 +153,6 @@ class Csv:
                 )
         with writing(self._part.target):
             self._writer.writerows(rows)
-
-    def close(self) -> None:
-        """Finish the file."""
-        with writing(self._part.target):
-            self._file.close()
-        self._part.commit()
-
-    def discard(self) -> None:
-        """Leave nothing behind."""
-        _close_quietly(self._file)
-        self._part.discard()
 
 
 def frame_record(index: int, frame: Frame, poses: Sequence[Pose3D]) -> dict[str, Any]:
@@ -271,9 +265,3 @@ def _significant(value: float) -> float | None:
 
 def _cell(value: float, decimals: int) -> str:
     return f'{value:.{decimals}f}' if math.isfinite(value) else ''
-
-
-def _close_quietly(file: Any) -> None:
-    # Closing writes what is buffered, and on a full disk that fails again.
-    with contextlib.suppress(OSError):
-        file.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,15 +13,12 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ..drawing.overlay import overlay
 from ..drawing.view3d import View3D
-from ..types import Frame, FrameResult, Pose3D
+from ..types import Array, Frame, FrameResult, Pose3D
 from . import Run
 from .files import PartFile, writing
-
-Array = NDArray[Any]
 
 # Time stamps in the file are in these units; common frame rates fit without a rest.
 _TICKS_PER_S = 90_000
@@ -40,13 +37,10 @@ class AnnotatedVideo:
     constant rate. The size is that of the first frame; others are fitted into it.
     """
 
-    def __init__(
-        self, path: str | Path, fps: float = math.nan, render: Callable[..., Array] | None = None
-    ) -> None:
-        """fps: of the source, NaN if unknown. render: (frame, poses) -> picture, if not ours."""
+    def __init__(self, path: str | Path, fps: float = math.nan) -> None:
+        """fps: of the source, NaN if unknown."""
         self._part = PartFile(path)
         self._fps = fps if fps > 0 else _DEFAULT_FPS
-        self._render = render
         self._view: View3D | None = None
         self._size: tuple[int, int] | None = None
         self._encoder: _Encoder | None = None
@@ -58,8 +52,7 @@ class AnnotatedVideo:
 
     def write(self, index: int, result: FrameResult) -> None:
         """Add a frame."""
-        picture = (self._render or self.picture)(result.frame, result.people)
-        self.add(picture, result.frame.stamp_ns)
+        self.add(self.picture(result.frame, result.people), result.frame.stamp_ns)
 
     def picture(self, frame: Frame, poses: Sequence[Pose3D]) -> Array:
         """The picture of one frame."""

@@ -59,11 +59,6 @@ def from_mapping(config_class: type[T], values: Mapping[str, Any], origin: str =
     return config_class(**plain, options=chosen)  # type: ignore[call-arg]
 
 
-def load_yaml(config_class: type[T], path: str | Path) -> T:
-    """Read settings from a YAML file, plain or in the form of a ROS parameters file."""
-    return from_mapping(config_class, read_yaml(path), origin=str(path))
-
-
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """Raw settings of a YAML file; in the ROS form all `ros__parameters` sections are merged."""
     try:

@@ -7,20 +7,16 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..errors import InputError
 from ..pipeline import Pipeline
 from ..sources import open_source
-from ..types import Frame, FrameResult, Pose3D
+from ..types import Array, Frame, FrameResult, Pose3D
 from . import metrics
 from .clips import JOINTS, Clip
-
-Array = NDArray[Any]
 
 _HIPS = [JOINTS.index('left_hip'), JOINTS.index('right_hip')]
 

@@ -8,15 +8,11 @@ number per pose, so that the caller chooses the mean over frames.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from ..geometry import procrustes
-
-Array = NDArray[Any]
+from ..types import Array
 
 
 def joint_errors(predicted: Array, truth: Array) -> Array:

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ModelError
+from ..types import Array
 from . import graphdef, onnx_file
 from .graphdef import Node
-
-Array = NDArray[Any]
 
 _DTYPES = {
     graphdef.FLOAT: onnx_file.FLOAT,

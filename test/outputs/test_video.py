@@ -69,9 +69,9 @@ def test_video_keeps_uneven_times(tmp_path):
 
 
 def test_odd_and_changing_sizes(tmp_path, encoder):
-    writer = AnnotatedVideo(tmp_path / 'a.mp4', render=lambda frame, poses: frame.image)
+    writer = AnnotatedVideo(tmp_path / 'a.mp4')
     for index, size in enumerate(((321, 241), (321, 241), (100, 300), (640, 480))):
-        writer.write(index, FrameResult(next(frames(1, size)), []))
+        writer.add(next(frames(1, size)).image, index * 40_000_000)
     writer.close()
     assert {frame.size for frame in open_source(tmp_path / 'a.mp4')} == {(320, 240)}
 
@@ -89,14 +89,14 @@ def noise_video(writer):
     rng = np.random.default_rng(0)
     for index in range(30):
         noise = rng.integers(0, 255, (240, 320, 3)).astype(np.uint8)
-        writer.write(index, FrameResult(Frame(noise, index * 40_000_000), []))
+        writer.add(noise, index * 40_000_000)
     writer.close()
 
 
 def test_full_disk_leaves_no_video(tmp_path, encoder):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    writer = AnnotatedVideo(tmp_path / 'a.mp4', 25, render=lambda frame, poses: frame.image)
+    writer = AnnotatedVideo(tmp_path / 'a.mp4', 25)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))
         with pytest.raises(OutputError, match=r'cannot write .*a\.mp4'):

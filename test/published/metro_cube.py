@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.networks.metro import BOX_MM
-
 Array = NDArray[Any]
+
+BOX_MM = 2200.0
 
 
 def to_millimetres(unit: Array, stride: int, *, metrabs: bool = False, side: int = 256) -> Array:

@@ -14,6 +14,7 @@ from pose3d_ros.estimators.lifter import codecs
 from pose3d_ros.estimators.lifter.joints import to_h36m
 from pose3d_ros.skeleton import SKELETONS
 from published import lifter_codecs as published
+from published import lifter_dilated as dilated
 from published import lifter_joints
 from published import lifter_protocols as protocols
 from published import lifter_windows as windows
@@ -65,13 +66,13 @@ def test_videopose3d(case: dict[str, Any]) -> None:
     data = np.load(FOLDER / case['data'])
     net = load(case, temporal, causal=case['causal'])
     if case['max_norm']:
-        net.backbone.clip_norms(case['max_norm'])
+        dilated.clip_norms(net.backbone, case['max_norm'])
     x = codecs.flatten(codecs.by_image(data['keypoints_px'], data['image_wh']))
     close(x, data['input'], CODEC)
     out = run(net, x)
     close(out[0].reshape(data['output'].shape), data['output'], MODEL)
-    dilated = net.clip(torch.from_numpy(x.astype(np.float32)))
-    close(dilated[0][:, 0].numpy().reshape(data['output'].shape), data['output'], MODEL)
+    whole = dilated.clip(net, torch.from_numpy(x.astype(np.float32)))
+    close(whole[0][:, 0].numpy().reshape(data['output'].shape), data['output'], MODEL)
     if case['trajectory']:
         close(out[1].reshape(data['output_traj'].shape), data['output_traj'], MODEL)
 
@@ -127,7 +128,7 @@ def test_videopose3d_clip(case: dict[str, Any]) -> None:
     def clip(points: Any) -> list[Any]:
         padded = windows.pad_clip(points, net.backbone.receptive_field, case['causal'])
         x = torch.from_numpy(codecs.flatten(padded).astype(np.float32))[None]
-        return [y[0].numpy().reshape(len(points), -1, 3) for y in net.clip(x)]
+        return [y[0].numpy().reshape(len(points), -1, 3) for y in dilated.clip(net, x)]
 
     points = codecs.by_image(data['keypoints_px'], data['image_wh'])
     close(points, data['input'], CODEC)

@@ -17,6 +17,8 @@ FAULTS = [path for path in parity_files(FOLDER, 'quirk_*.npz') if 'split' not in
 # Least squares and the fast form, mm.
 FORMS = [(True, 0.01), (False, 0.1)]
 # The recorded skeletons' prior is not in every folder of cases; then there is nothing to compare.
+# Slots of h36m_17 that the 14 joints of CPM fill.
+SLOTS = np.array([10, 8, 14, 15, 16, 11, 12, 13, 1, 2, 3, 4, 5, 6])
 PRIORS = parity_files(FOLDER, 'prob_model_*.mat')
 
 
@@ -33,8 +35,8 @@ def slots(data: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         return np.asarray(data['pose_2d_17']), np.asarray(data['weights'][:, 0] > 0)
     people = len(data['pose_2d'])
     pixels, seen = np.zeros((people, 17, 2)), np.zeros((people, 17), dtype=bool)
-    pixels[:, lifting.SLOTS] = data['pose_2d'][..., ::-1]
-    seen[:, lifting.SLOTS] = data['visible']
+    pixels[:, SLOTS] = data['pose_2d'][..., ::-1]
+    seen[:, SLOTS] = data['visible']
     return pixels, seen
 
 

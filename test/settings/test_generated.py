@@ -11,7 +11,7 @@ from pose3d_ros.settings.declare import settings_of
 from pose3d_ros.settings.estimators import ESTIMATORS, options_of
 from pose3d_ros.settings.generated import generated, to_yaml
 from pose3d_ros.settings.node import NodeConfig, node_settings, value_of
-from pose3d_ros.settings.parsing import load_yaml, read_yaml
+from pose3d_ros.settings.parsing import from_mapping, read_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +35,7 @@ def test_files_made_of_the_settings_are_up_to_date(path):
 
 @pytest.mark.parametrize('name', ESTIMATORS.table)
 def test_the_file_of_an_estimator_gives_its_defaults(name):
-    config = load_yaml(NodeConfig, resource('config', f'estimators/{name}.yaml'))
+    config = from_mapping(NodeConfig, read_yaml(resource('config', f'estimators/{name}.yaml')))
     assert config.estimator == name
     for item in settings_of(options_of(name), prefix=f'{name}.'):
         assert value_of(config, item.name) == item.default
@@ -48,6 +48,6 @@ def test_file_is_a_ros_parameters_file():
 
 
 def test_file_gives_the_defaults():
-    config = load_yaml(NodeConfig, resource('config', 'estimator.yaml'))
+    config = from_mapping(NodeConfig, read_yaml(resource('config', 'estimator.yaml')))
     for item in settings_of(NodeConfig):
         assert getattr(config, item.name) == item.default

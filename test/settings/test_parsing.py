@@ -7,8 +7,12 @@ import pytest
 
 from pose3d_ros.errors import ConfigError
 from pose3d_ros.settings.node import NodeConfig
-from pose3d_ros.settings.parsing import from_mapping, load_yaml, without_ros_parameters
+from pose3d_ros.settings.parsing import from_mapping, read_yaml, without_ros_parameters
 from pose3d_ros.settings.pipeline import PipelineConfig
+
+
+def load_yaml(config_class, path):
+    return from_mapping(config_class, read_yaml(path), origin=str(path))
 
 
 def test_unknown_names_get_a_hint() -> None:

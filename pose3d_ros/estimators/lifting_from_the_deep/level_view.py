@@ -11,12 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from ...types import Array
 
 # Of the camera's pitch, before anybody was in view: most cameras point down a little.
 _EXPECTED, _EXPECTED_SIGMA = math.radians(8), math.radians(15)

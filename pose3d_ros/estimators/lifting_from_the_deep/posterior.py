@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...types import Array
 from .prior import Prior
 from .stacked_inverse import inverse
-
-Array = NDArray[Any]
 
 _CACHED_MASKS = 24
 _UNLIKELY = np.log(1e3)  # hypotheses that cost so much more than the best are left out

@@ -14,19 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import ModelError
 from ...skeleton import SKELETONS
+from ...types import Array
 from .stacked_inverse import inverse
-
-Array = NDArray[Any]
 
 ANGLES = 100
 MIN_JOINTS = 5
 H36M = SKELETONS['h36m_17']
-# Slots of h36m_17 that the 14 joints of CPM fill.
-SLOTS = np.array([10, 8, 14, 15, 16, 11, 12, 13, 1, 2, 3, 4, 5, 6])
 LIMBS = np.array(H36M.edges)
 
 # Numbers of the published program.

@@ -7,12 +7,9 @@ together, which takes a third of the time for hundreds of matrices of 5 to 20 ro
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from ...types import Array
 
 _DIRECT = 10  # rows; larger matrices are inverted by halves
 

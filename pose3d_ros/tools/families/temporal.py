@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """VideoPose3D (Pavllo et al., CVPR 2019) and MMPose's SimpleBaseline3D: temporal convolutions.
 
-One set of weights, three ways to run it: `forward` takes single windows (strided), `clip` whole
-clips (dilated), `step` a few new frames with the columns that came before. What is exported,
-`forward` and `step`, is made of matrix products with the batch norms folded in: runtimes are
-quicker at them than at convolutions of one line, and can store such weights in eight bits.
+One set of weights, two ways to run it: `forward` takes single windows (strided), `step` a few new
+frames with the columns that came before. Both are made of matrix products with the batch norms
+folded in: runtimes are quicker at them than at convolutions of one line, and can store such weights
+in eight bits.
 """
 
 from __future__ import annotations
@@ -27,10 +27,6 @@ class _ConvNorm(nn.Module):
         self.conv = nn.Conv1d(inputs, outputs, kernel, bias=False)
         self.bn = nn.BatchNorm1d(outputs)
 
-    def run(self, x: torch.Tensor, stride: int = 1, dilation: int = 1) -> torch.Tensor:
-        y = nn.functional.conv1d(x, self.conv.weight, stride=stride, dilation=dilation)
-        return torch.relu(self.bn(y))
-
     def product(self, x: torch.Tensor) -> torch.Tensor:
         """(B, columns, kernel * inputs), the oldest first, to (B, columns, outputs)."""
         weight, bn = self.conv.weight, self.bn
@@ -50,10 +46,6 @@ class _Block(nn.Module):
         # The published files count the parts of a sequence.
         self.conv1 = nn.Sequential(_ConvNorm(width, width, kernel))
         self.conv2 = nn.Sequential(_ConvNorm(width, width, 1))
-
-    def run(self, x: torch.Tensor, stride: int = 1, dilation: int = 1) -> torch.Tensor:
-        first, second = self._parts()
-        return second.run(first.run(x, stride, dilation))
 
     def product(self, x: torch.Tensor) -> torch.Tensor:
         """(B, columns, kernel * C) to (B, columns, C)."""
@@ -86,15 +78,6 @@ class Temporal(nn.Module):
             field *= kernel
         return field
 
-    def clip_norms(self, limit: float) -> None:
-        """Scale down each convolution whose norm is over the limit, as training did each time."""
-        with torch.no_grad():
-            for module in self.modules():
-                if isinstance(module, nn.Conv1d):
-                    norm = module.weight.norm()
-                    if norm > limit:
-                        module.weight.mul_(limit / (norm + 1e-6))
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 2 J, receptive field) to (B, C)."""
         columns = self.receptive_field // self.kernels[0]
@@ -109,23 +92,10 @@ class Temporal(nn.Module):
             x = taps[:, :, first : first + width] + block.product(taps)
         return x[:, 0]
 
-    def clip(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, 2 J, T) to (B, C, T - receptive field + 1)."""
-        x = self.expand_conv.run(x)
-        dilation = self.kernels[0]
-        for kernel, block in zip(self.kernels[1:], self.tcn_blocks):
-            assert isinstance(block, _Block)
-            pad = (kernel - 1) * dilation // 2
-            shift = (kernel // 2) * dilation if self.causal else 0
-            y = block.run(x, dilation=dilation)
-            x = x[:, :, pad + shift : x.shape[2] - pad + shift] + y
-            dilation *= kernel
-        return x
-
     def step(
         self, frames: torch.Tensor, past: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """The newest n columns of `clip`, (B, n, C), and what to remember.
+        """The newest n columns of the whole clip, (B, n, C), and what to remember.
 
         frames: (B, k0 - 1 + n, 2 J), the newest last. past: for each block the older columns
         (B, (k - 1) m, C) of its input that its kernel touches, m = min(n, dilation) for each tap
@@ -184,10 +154,6 @@ class Lifter(nn.Module):
         """(B, 2 J, receptive field) to joints (B, 3 J), and the root (B, 3) if there is one."""
         out = tuple(head.product(body(window)) for body, head in self._parts())
         return out if self.trajectory else out[0]
-
-    def clip(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """(B, 2 J, T) to (B, columns, 3 J), and (B, columns, 3)."""
-        return tuple(head.conv(body.clip(x)).transpose(1, 2) for body, head in self._parts())
 
 
 class StepLifter(Lifter):

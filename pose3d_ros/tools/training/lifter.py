@@ -14,7 +14,6 @@ import numpy as np
 import onnx
 import onnx.numpy_helper
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import relu6
 
@@ -30,12 +29,12 @@ from ...estimators.lifter.features import (
     without_mirror,
     without_rolls,
 )
+from ...types import Array
 from .. import metrics
 from .motion import CLIP_TAKES, HELD_OUT, Take, split
 from .rng import Rng
 from .virtual import Virtual, Windows
 
-Array = NDArray[Any]
 BODY = 17
 _SETTLING = 10
 _BODY_EXTENT = 0.42

@@ -5,14 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import InputError
-
-Array = NDArray[Any]
+from ...types import Array
 
 HELD_OUT = ('02', '06', '08')
 """Subjects that judge the network: nothing of them is trained on."""

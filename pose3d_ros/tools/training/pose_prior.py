@@ -14,17 +14,14 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import InputError
 from ...skeleton import SKELETONS
+from ...types import Array
 
 log = logging.getLogger(__name__)
-Array = NDArray[Any]
-
 H36M = SKELETONS['h36m_17']
 
 
@@ -82,7 +79,7 @@ def learn(
 ) -> dict[str, Array]:
     """The arrays of a prior: mu (M, 3J), e (M, K, 3J), sigma (M, K + 1), joint_names (J,)."""
     random = np.random.default_rng(settings.seed)
-    poses = np.concatenate([_thinned(p, settings.spacing_mm) for p in _prepared(clips, names)])
+    poses = np.concatenate([_thinned(p, settings.spacing_mm) for p in _prepared(clips)])
     poses = _thinned(poses, settings.spacing_mm)
     log.info('%d different poses', len(poses))
     bodies = [reproportioned(poses, names, random, settings) for _ in range(settings.bodies)]
@@ -150,7 +147,7 @@ def reproportioned(
     return out
 
 
-def _prepared(clips: Sequence[Array], names: Sequence[str]) -> Iterator[Array]:
+def _prepared(clips: Sequence[Array]) -> Iterator[Array]:
     """Millimetres, facing +y, centred, all bodies of the mean size."""
     edges = np.array(H36M.edges)
     sizes = []
