@@ -339,6 +339,7 @@ def test_deactivate_before_any_image(make):
 
 def test_diagnostics_tell_where_the_time_goes(make):
     node = make(latency_warn_ms=10.0)
+    node.in_step = False
     node.image(500 * S - 40_000_000)
     latency = node.status('latency')
     assert latency.level == 1
@@ -361,6 +362,7 @@ def test_no_image_has_come(make):
 
 def test_clock_of_the_camera_is_ahead(make):
     node = make()
+    node.in_step = False
     node.image(600 * S)
     assert 'clock is ahead' in node.status('latency').message
 
