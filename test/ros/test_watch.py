@@ -58,4 +58,4 @@ def test_frames_that_somebody_else_broadcasts(start, peer):
     name = peer.target.strip('/').replace('/', '_')
     camera.until(lambda: children() == {f'{name}_body_1'}, info=camera_info())
     peer.until(lambda: info and info[-1].tf_prefix == f'{name}_')
-    peer.until(lambda: name in latest['frames'].message)
+    peer.until(lambda: 'frames' in latest and name in latest['frames'].message)
