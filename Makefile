@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 BIN := env -u PYTHONPATH $(VENV)/bin
 # Tests of one file stay together: their fixtures are dear. More JOBS help on more processors.
 JOBS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test check lint benchmark clean
 

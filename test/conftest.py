@@ -20,6 +20,12 @@ from pose3d_ros.errors import ModelError
 from pose3d_ros.zoo import Model, find_model
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that parallel workers end together."""
+    slow = {item.path for item in items if item.get_closest_marker('slow')}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
     """Commands set up the loggers of the package; the next test starts without that."""

@@ -7,6 +7,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -170,9 +171,15 @@ def load_registry(path: Path | None = None) -> dict[str, Entry]:
     """
     path = resource('config', 'models.yaml') if path is None else path
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        return dict(_entries(path, path.read_text(encoding='utf-8')))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f'cannot read the model registry {path}: {error}') from error
+
+
+# Parsing takes half of what an estimator takes to start, and each of its networks asks.
+@lru_cache(maxsize=4)
+def _entries(path: Path, text: str) -> dict[str, Entry]:
+    content = yaml.load(text, Loader=getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
     if not isinstance(content, dict) or not isinstance(content.get('models'), dict):
         raise ConfigError(f'{path} is not a model registry: it needs a mapping `models`')
     return {name: _entry(str(name), raw, path) for name, raw in content['models'].items()}

@@ -2,21 +2,24 @@
 import json
 
 import pytest
+from support.clips import shorten
 from support.processor import has_bf16
 
 from pose3d_ros.cli.main import main
-from pose3d_ros.resources import resource
 from pose3d_ros.tools.benchmark import WARM_UP_FRAMES
 
 pytestmark = pytest.mark.slow
 
-FOLDER = str(resource('demo', 'README.md').parent)
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return shorten(tmp_path_factory.mktemp('clips'), ['jump'], WARM_UP_FRAMES + 30)
 
 
-def test_table_and_json(blazepose_model, tmp_path, capsys):
+def test_table_and_json(blazepose_model, folder, tmp_path, capsys):
     path = tmp_path / 'times.json'
     arguments = ['--rounds', '1', '--precisions', 'f32,mixed', '--threads', '1', '--offline']
-    assert main(['benchmark', *arguments, '--data', FOLDER, '--json', str(path)]) == 0
+    assert main(['benchmark', *arguments, '--data', folder, '--json', str(path)]) == 0
     text = capsys.readouterr().out
     assert 'median ms' in text
     assert 'landmarks' in text
@@ -36,12 +39,12 @@ def test_table_and_json(blazepose_model, tmp_path, capsys):
         assert 60 < result['mpjpe_mm'] < 110
 
 
-def test_devices_that_are_not_there_are_named(blazepose_model, capsys):
+def test_devices_that_are_not_there_are_named(blazepose_model, folder, capsys):
     arguments = ['--rounds', '1', '--precisions', 'f32', '--devices', 'CPU,NPU.7', '--offline']
-    assert main(['benchmark', *arguments, '--data', FOLDER]) == 0
+    assert main(['benchmark', *arguments, '--data', folder]) == 0
     text = capsys.readouterr().out
     assert 'not here: NPU.7 f32' in text
-    assert main(['benchmark', '--devices', 'NPU.7', *arguments[:4], '--data', FOLDER]) == 1
+    assert main(['benchmark', '--devices', 'NPU.7', *arguments[:4], '--data', folder]) == 1
 
 
 def test_wrong_options(capsys):

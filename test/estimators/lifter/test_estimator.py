@@ -431,9 +431,12 @@ def test_blazepose_is_a_second_witness(blazepose_model: Any) -> None:
     still: dict[str, Any] = {'placement': False}  # it moves limbs, too
     shown = {}
     for weight in (0.0, 0.2, 1.0):
-        config = PipelineConfig(estimator='lifter', options={'source_3d': weight}, **still)
+        config = PipelineConfig(
+            estimator='lifter', finder='blazepose', options={'source_3d': weight}, **still
+        )
         shown[weight] = Pipeline(config).process(frame).people[0]
-    theirs = Pipeline(PipelineConfig(estimator='blazepose', **still)).process(frame).people[0]
+    config = PipelineConfig(estimator='blazepose', finder='blazepose', **still)
+    theirs = Pipeline(config).process(frame).people[0]
     limbs = [f'{s}_{j}' for s in ('left', 'right') for j in ('shoulder', 'wrist', 'knee', 'ankle')]
 
     def about_hips(pose: Pose3D) -> np.ndarray:

