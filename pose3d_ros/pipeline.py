@@ -19,6 +19,7 @@ from .people.tracking import Track, hidden, predicted
 from .placement.body import lasting_heights
 from .placement.body_scale import body_scaled
 from .placement.floor import floor_of
+from .placement.learnt_floor import FloorMemory
 from .placement.placing import place_relative
 from .placement.size import with_heights
 from .rotation import restored, turned
@@ -183,6 +184,7 @@ class Pipeline:
         """Estimated people of frames, smoothed and placed."""
         results = []
         for frame, poses in done:
+            frame = self._on_floor(frame, state)
             if state.tracks(self.config):
                 people = self._smooth(frame, state, poses)
                 state.delivered(people)
@@ -193,6 +195,13 @@ class Pipeline:
             original, people = restored(frame, people)
             results.append(FrameResult(original, [self._out(pose) for pose in people], ended))
         return tuple(results)
+
+    def _on_floor(self, frame: Frame, state: PeopleState) -> Frame:
+        """The frame with the floor as the settings want it known."""
+        if self.config.floor == 'people' and state.floor is None:
+            state.floor = FloorMemory()
+        floor = floor_of(frame, self.config, state.floor, self.info.size_sigma)
+        return frame if floor is frame.floor else replace(frame, floor=floor)
 
     def _extrapolated(
         self, frame: Frame, people: Sequence[Pose3D], unseen: Sequence[Track]
@@ -222,8 +231,9 @@ class Pipeline:
         if self.info.height_m or self.info.scaled_by_depth:
             poses = body_scaled(poses, frame, state.scales, self.config)
         heights = lasting_heights(poses, state.bones)
-        floor = floor_of(frame, self.config)
-        poses = place_relative(poses, frame, self.config, self.info, heights, floor, state.sizes)
+        poses = place_relative(
+            poses, frame, self.config, self.info, heights, state.sizes, state.floor
+        )
         poses = with_heights(poses, heights, state.sizes, self.info, self.config)
         placed = [k for k, pose in enumerate(poses) if pose.absolute]
         moved = [smoothers[k] for k in placed], [poses[k] for k in placed], frame.stamp_ns
@@ -233,8 +243,7 @@ class Pipeline:
 
     def _place(self, frame: Frame, poses: list[Pose3D]) -> list[Pose3D]:
         """Root-relative people in metres from the camera, where the camera is calibrated."""
-        floor = floor_of(frame, self.config)
-        return place_relative(poses, frame, self.config, self.info, floor=floor)
+        return place_relative(poses, frame, self.config, self.info)
 
     def _out(self, pose: Pose3D) -> Pose3D:
         """A pose as it goes out."""

@@ -56,11 +56,14 @@ def turned(frame: Frame, degrees: int) -> tuple[Frame, str]:
 
 
 def restored(frame: Frame, people: Sequence[Pose3D]) -> tuple[Frame, list[Pose3D]]:
-    """What turned() took, its camera as far as it could be used, and its people."""
+    """What turned() took, its camera and floor as they were used, and its people."""
     if not isinstance(frame, TurnedFrame) or frame.original is None:
         return frame, list(people)
     original = frame.original if frame.camera else replace(frame.original, camera=None)
     back = -frame.degrees % 360
+    if frame.floor is not None:
+        floor = replace(frame.floor, up=turned_rotation(back) @ frame.floor.up)
+        original = replace(original, floor=floor)
     return original, [_turned_pose(pose, frame.size, back) for pose in people]
 
 

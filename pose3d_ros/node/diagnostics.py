@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..messages.diagnostics import ERROR, OK, WARN, Status
 from ..settings.node import NodeConfig
-from ..types import EstimatorInfo
+from ..types import EstimatorInfo, Floor
 from .clocks import auxiliary_clock_problem, image_clock_problem
 from .inputs import AuxiliaryInput
 from .monitor import Report, SourceStats
@@ -172,8 +173,23 @@ def _tracking(name: str, stats: SourceStats, report: Report) -> Status:
         'people': str(stats.people),
         'tracks ended': str(stats.ended),
         'resets': str(report.resets),
+        'floor': _floor(stats.floor),
     }
     return Status(name, OK, f'{stats.people} people', values)
+
+
+def _floor(floor: Floor | None) -> str:
+    """Where the camera is above the floor: angles of an optical frame, down and to the right."""
+    if floor is None:
+        return 'unknown'
+    x, y, z = floor.up
+    down = math.degrees(math.atan2(-z, math.hypot(x, y)))
+    rolled = math.degrees(math.atan2(x, -y))
+    sigma = math.degrees(floor.tilt_sigma)
+    return (
+        f'{floor.height_m:.2f} m below the camera (sigma {floor.height_sigma:.2f} m), which looks '
+        f'{down:.1f} deg down and is rolled by {rolled:.1f} deg (sigma {sigma:.1f} deg)'
+    )
 
 
 def _inference(report: Report, info: EstimatorInfo, config: NodeConfig, needed: bool) -> Status:

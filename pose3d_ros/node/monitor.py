@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ..types import Frame, Result
+from ..types import Floor, Frame, Result
 
 WINDOW_S = 5.0
 # The order in which the way of an image is reported; stages of the pipeline come in between.
@@ -113,6 +113,8 @@ class SourceStats:
     age_s: float | None = None
     """Since the last image came; None before the first."""
     people: int = 0
+    floor: Floor | None = None
+    """On which the people of the last frame stand, None: unknown."""
     ended: int = 0
     """Tracks that ended."""
 
@@ -197,6 +199,7 @@ class Monitor:
             stats.processed += 1
             stats.people = len(result.people)
             for finished in result.finished:
+                stats.floor = finished.frame.floor
                 stats.ended += len(finished.ended)
                 self._rates_out[result.frame.source].add(now)
 

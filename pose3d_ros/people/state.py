@@ -31,6 +31,8 @@ class PeopleState:
     """Lengths of bones in the last frames, see placement.body."""
     sizes: dict[int, Any] = field(default_factory=dict)
     """What is learnt of sizes, see placement.size."""
+    floor: Any = None
+    """What is learnt of the floor, see placement.learnt_floor."""
 
     def __post_init__(self) -> None:
         self._tracker = Tracker(self.ids)

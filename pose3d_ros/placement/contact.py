@@ -42,7 +42,7 @@ class Contact:
 
 
 @lru_cache(maxsize=64)
-def _feet(skeleton: Skeleton) -> tuple[Array, Array]:
+def feet_of(skeleton: Skeleton) -> tuple[Array, Array]:
     """Joints of the feet (F,), and their clearances (F,)."""
     table = joint_map(skeleton, _FEET, _STAND_INS)
     rows = [(parts[0], name) for parts, name in zip(table, _FEET) if parts]
@@ -62,7 +62,7 @@ def contact_of(
     pose: root-relative. rays: (J, 2) of its joints. expected: size and depth of the root in metres
     without the floor, and the relative standard deviation of that depth.
     """
-    joints, clearances = _feet(pose.skeleton)
+    joints, clearances = feet_of(pose.skeleton)
     if not len(joints):
         return None
     seen = pose.status[joints] == JointStatus.MEASURED

@@ -5,12 +5,21 @@ from __future__ import annotations
 
 from ..settings.pipeline import PipelineConfig
 from ..types import Floor, Frame
+from .learnt_floor import FloorMemory
 
 _GRAVITY_TILT_SIGMA, _CAMERA_HEIGHT_SIGMA_M = 0.015, 0.03
 
 
-def floor_of(frame: Frame, config: PipelineConfig) -> Floor | None:
-    """The floor of a frame as the settings want it known; None if it is not."""
+def floor_of(
+    frame: Frame,
+    config: PipelineConfig,
+    learnt: FloorMemory | None = None,
+    size_sigma: float = 0.1,
+) -> Floor | None:
+    """The floor of a frame as the settings want it known; None if it is not.
+
+    learnt: from the people so far. size_sigma: of the network's sizes, relative.
+    """
     if config.parity:
         return None
     if config.floor in ('tf', 'auto') and frame.floor is not None:
@@ -23,4 +32,6 @@ def floor_of(frame: Frame, config: PipelineConfig) -> Floor | None:
         return Floor(
             -frame.gravity, config.camera_height_m, _GRAVITY_TILT_SIGMA, _CAMERA_HEIGHT_SIGMA_M
         )
+    if config.floor == 'people' and learnt is not None:
+        return learnt.floor(frame, config, size_sigma)
     return None

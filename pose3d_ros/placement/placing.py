@@ -14,6 +14,7 @@ from ..types import Array, EstimatorInfo, Floor, Frame, Pose3D, PositionSource
 from .body import body_height, trunk_depth
 from .contact import contact_of
 from .joint_depth import joint_depths
+from .learnt_floor import FloorMemory
 from .size import SHAPE_SIGMA, Fused, SizeMemory, fuse
 from .translation import solve_translation, solve_translations
 
@@ -30,16 +31,16 @@ def place_relative(
     config: PipelineConfig,
     info: EstimatorInfo,
     heights: Mapping[int, float] | None = None,
-    floor: Floor | None = None,
     sizes: dict[int, SizeMemory] | None = None,
+    learnt: FloorMemory | None = None,
 ) -> list[Pose3D]:
     """The people of a frame, with root-relative ones in metres from its camera.
 
     They stay as they are where the camera is not calibrated, or no position fits. info: of the
     estimator, how the sizes of people come about. Root-relative ones are of one skeleton. heights:
     metres by track id, of people as the model sees them over time; others are measured in this
-    frame only. floor: on which feet stand, None: unknown. sizes: what is learnt of sizes by track
-    id; takes in what this frame shows.
+    frame only. sizes: what is learnt of sizes by track
+    id; takes in what this frame shows. learnt: takes in what this frame shows of the floor.
     """
     out = list(poses)
     relative = [k for k, pose in enumerate(poses) if not pose.absolute]
@@ -53,8 +54,8 @@ def place_relative(
         config,
         info,
         heights or {},
-        floor,
         {} if sizes is None else sizes,
+        learnt,
     )
     for k, pose in zip(relative, placed):
         out[k] = pose
@@ -68,8 +69,8 @@ def _place(
     config: PipelineConfig,
     info: EstimatorInfo,
     heights: Mapping[int, float],
-    floor: Floor | None,
     sizes: dict[int, SizeMemory],
+    learnt: FloorMemory | None,
 ) -> list[Pose3D]:
     xyz = np.array([pose.xyz for pose in poses])
     metric = info.metric and not camera.assumed
@@ -93,7 +94,9 @@ def _place(
     sized: list[int] = []
     for k in np.flatnonzero(fits).tolist():
         pose, z = poses[k].replace(xyz=xyz[k]), float(t[k, 2])
-        fused = _fused(pose, rays[k], z, sigmas[k], floor, camera, sizes)
+        if learnt is not None:
+            learnt.add(pose, xyz[k] + t[k], frame.stamp_ns)
+        fused = _fused(pose, rays[k], z, sigmas[k], frame.floor, camera, sizes)
         if fused is not None:
             sized.append(k)
             xyz[k] *= fused.size

@@ -17,7 +17,7 @@ T = TypeVar('T')
 
 BACKENDS = ('auto', 'openvino', 'onnxruntime')
 FINDERS = ('auto', 'movenet', 'nanodet', 'blazepose', 'topic')
-FLOORS = ('auto', 'tf', 'gravity', 'none')
+FLOORS = ('auto', 'tf', 'gravity', 'people', 'none')
 PRECISIONS = ('auto', 'f32', 'mixed', 'bf16', 'f16', 'int8')
 
 
@@ -115,7 +115,8 @@ class PipelineConfig:
     floor: str = setting(
         'auto',
         'what tells where the floor is, on which feet stand: tf: floor_frame; gravity: '
-        'gravity_frame and camera_height_m; auto: the first of those that is known; none',
+        'gravity_frame and camera_height_m; auto: the first of those that is known; people: learnt '
+        'from who stands on it, for cameras whose height and tilt stay as they are; none',
         choices=FLOORS,
         live=True,
     )

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.standing import FLOOR, standing
@@ -124,7 +126,9 @@ def test_feet_on_the_floor_mend_the_size_and_say_so() -> None:
     frame = Frame(np.zeros((480, 640, 3), np.uint8), camera=CAMERA)
     sizes: dict[int, SizeMemory] = {}
     for _ in range(60):
-        (found,) = place_relative([child], frame, PipelineConfig(), INFO, floor=FLOOR, sizes=sizes)
+        (found,) = place_relative(
+            [child], replace(frame, floor=FLOOR), PipelineConfig(), INFO, sizes=sizes
+        )
     assert found.position_source == PositionSource.PLANE
     np.testing.assert_allclose(found.root, root, atol=0.06)
     assert found.covariance is not None
@@ -143,6 +147,8 @@ def test_who_jumps_is_not_put_far_away() -> None:
     sizes: dict[int, SizeMemory] = {}
     for k in range(60):
         pose, root = standing(lift=0.4 if k % 5 == 4 else 0.0)
-        (found,) = place_relative([pose], frame, PipelineConfig(), INFO, floor=FLOOR, sizes=sizes)
+        (found,) = place_relative(
+            [pose], replace(frame, floor=FLOOR), PipelineConfig(), INFO, sizes=sizes
+        )
     assert found.position_source == PositionSource.METRIC
     np.testing.assert_allclose(found.root, root, atol=0.1)
