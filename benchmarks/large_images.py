@@ -24,11 +24,11 @@ import time
 
 import numpy as np
 
-from pose3d_ros.dds.names import Names
 from pose3d_ros.dds.participant import DdsNode
 from pose3d_ros.messages import image_message
 from pose3d_ros.messages.stamped import stamp_in
 from pose3d_ros.node.qos import Profile
+from pose3d_ros.standalone.names import Names
 
 IMAGE = 'sensor_msgs/msg/Image'
 WARM_UP_S = 2.0

@@ -140,9 +140,9 @@ def sender(transport: str) -> Iterator[Send]:
             wait(publisher.get_subscription_count)
             yield publisher.publish
         else:
-            from pose3d_ros.dds.names import Names
             from pose3d_ros.dds.participant import DdsNode
             from pose3d_ros.node.qos import RESULT
+            from pose3d_ros.standalone.names import Names
 
             with contextlib.closing(DdsNode(Names('marker_benchmark'))) as node:
                 made = node.publisher(TOPIC, ARRAY_TYPE, RESULT)
@@ -164,9 +164,9 @@ def listen(transport: str) -> None:
         node.create_subscription(MarkerArray, TOPIC, lambda data: None, 5, raw=True)
         rclpy.spin(node)
     else:
-        from pose3d_ros.dds.names import Names
         from pose3d_ros.dds.participant import DdsNode
         from pose3d_ros.node.qos import RESULT
+        from pose3d_ros.standalone.names import Names
 
         node = DdsNode(Names('marker_listener'))
         node.subscribe(TOPIC, ARRAY_TYPE, RESULT, lambda data: None)

@@ -24,13 +24,13 @@ import time
 from pathlib import Path
 
 from pose3d_ros.camera import Camera
-from pose3d_ros.dds.camera import CameraNode
-from pose3d_ros.dds.names import Names
 from pose3d_ros.dds.participant import DdsNode
 from pose3d_ros.messages import stamp_of
 from pose3d_ros.node.qos import RESULT
 from pose3d_ros.resources import resource
 from pose3d_ros.sources import open_source
+from pose3d_ros.standalone.camera import CameraNode
+from pose3d_ros.standalone.names import Names
 from pose3d_ros.types import Frame
 
 SKELETONS = 'pose3d_ros/msg/Skeleton3DArray'

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.append(str(Path(__file__).parents[1]))
 
 from shared import DATA, PARITY, Recorded, parity_file
+from support.network import Network
 
 from pose3d_ros.errors import ModelError
 from pose3d_ros.zoo import Model, find_model
@@ -65,3 +67,34 @@ def blazepose_model() -> Model:
         return find_model('blazepose')
     except ModelError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def network(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Network]:
+    """A network of one's own: DDS or, by the fixture's parameter, Zenoh with a router."""
+    for name in [name for name in os.environ if name.startswith(('ROS_', 'CYCLONE', 'ZENOH_'))]:
+        monkeypatch.delenv(name)
+    if getattr(request, 'param', 'dds') == 'zenoh':
+        pytest.importorskip('zenoh')
+        pytest.importorskip('xxhash')
+        from support.router import free_address, start_router
+
+        from pose3d_ros.zenoh.participant import ZenohNode
+
+        address = free_address()
+        monkeypatch.setenv('ZENOH_CONFIG_OVERRIDE', f'connect/endpoints=["{address}"]')
+        router = start_router(address)
+        made = Network(tmp_path, ZenohNode, '--transport', 'zenoh')
+        yield made
+        made.end()
+        router.close()
+        return
+    pytest.importorskip('cyclonedds')
+    from pose3d_ros.dds.participant import DdsNode
+
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    made = Network(tmp_path, DdsNode)
+    yield made
+    made.end()

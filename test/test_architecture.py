@@ -55,11 +55,12 @@ ROOMS = {
     'node': 'camera drawing errors geometry messages pipeline resources settings skeleton sources '
     'types',
     'tools': '*',
+    'standalone': 'errors messages node pipeline settings types',
     # Adapters and commands: they import everything but each other, and nothing imports them.
     'ros': 'camera drawing errors geometry messages node outputs pipeline resources settings '
     'skeleton sources types',
-    'dds': 'camera drawing errors geometry messages node outputs pipeline resources settings '
-    'skeleton sources types',
+    'dds': 'errors messages node standalone',
+    'zenoh': 'errors messages node standalone',
     'bags': 'camera drawing errors geometry messages node outputs pipeline resources settings '
     'skeleton sources types',
     'cli': '*',
@@ -72,6 +73,7 @@ TESTED_ELSEWHERE = {
     'bags/adapter.py': 'bags/test_run.py, bags/test_ahead.py',
     'bags/file.py': 'bags/test_writer.py',
     'bags/recording.py': 'bags/test_run.py',
+    'dds/qos.py': 'dds/test_participant.py',
     'detectors/nanodet.py': 'detectors/test_movenet.py',
     'cli/options.py': 'cli/test_run.py, cli/test_main.py',
     'estimators/__init__.py': 'test_pipeline.py, settings/test_pipeline.py',
@@ -250,7 +252,7 @@ def test_the_core_runs_without_optional_packages(module: str) -> None:
     found = subprocess.run(
         [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
-    optional = {'onnxruntime', 'cyclonedds', 'rosbags', 'rerun', 'rclpy', 'torch'}
+    optional = {'onnxruntime', 'cyclonedds', 'zenoh', 'rosbags', 'rerun', 'rclpy', 'torch'}
     assert optional.isdisjoint(found)
 
 
@@ -310,6 +312,7 @@ def test_tests_mirror_the_package() -> None:
 VAGUE = {'found', 'known', 'seen', 'sure', 'there', 'told', 'kind', 'whole', 'given', 'dice'}
 CLEAR = [
     *('backends', 'bags', 'cli', 'dds', 'drawing', 'messages', 'networks', 'outputs', 'settings'),
+    *('standalone', 'zenoh'),
     *('tools', 'zoo', 'estimators/lifting_from_the_deep', 'estimators/openpose3d'),
     *('estimators/metrabs.py', 'estimators/metro.py', 'estimators/pose_hg_3d.py'),
     *('calibration_file.py', 'camera.py', 'encoded.py', 'errors.py', 'geometry.py', 'skeleton.py'),

@@ -27,6 +27,7 @@ DISTRIBUTIONS = {
     'rerun': 'rerun-sdk',
     'tensorflow': 'tensorflow-cpu',
     'yaml': 'pyyaml',
+    'zenoh': 'eclipse-zenoh',
 }
 # Those that PyTorch's and TensorFlow's converters bring, and those that are looked for if need be.
 BROUGHT = {'google', 'matplotlib', 'onnxscript'}

@@ -13,8 +13,7 @@ from ..node.playback import play
 from ..node.signals import Signals
 from ..sources import OPTICAL_FRAME, open_source
 from .logs import log_to_stderr
-from .needs import needs
-from .node import add_network_options
+from .node import add_network_options, check_transport, join
 
 EPILOG = """\
 Topics: image, image/compressed and, with --camera, camera_info; named <namespace>/<topic>, as in
@@ -28,7 +27,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         'camera',
         help='publish a video, a folder or a webcam as ROS 2 camera topics',
-        description='Publishes frames as a camera driver does, over DDS, without ROS.',
+        description='Publishes frames as a camera driver does, over DDS or Zenoh, without ROS.',
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -67,16 +66,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Publish until the source ends or until asked to end."""
-    needs(
-        'cyclonedds',
-        'dds',
-        'pose3d camera',
-        'under ROS 2, `ros2 run pose3d_ros camera` does without it',
-    )
-    needs('rosbags', 'dds', 'pose3d camera')
-    from ..dds.camera import CameraNode
-    from ..dds.names import Names
-    from ..dds.participant import DdsNode
+    check_transport(args, 'camera', 'camera')
+    from ..standalone.camera import CameraNode
+    from ..standalone.names import Names
 
     log_to_stderr(args.verbose)
     if args.rate is not None and not 0 <= args.rate <= 1000:
@@ -86,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     source = open_source(args.source, camera=camera, frame_id=args.frame_id)
     log = logging.getLogger('pose3d')
     with Signals() as signals:
-        node = DdsNode(names, domain=args.domain, distro=args.peers)
+        node = join(args, names)
         shown = CameraNode(node, args.frame_id, reliable=not args.best_effort)
         log.info('%s publishes %s and %s/compressed', names.full, shown.topic, shown.topic)
         try:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from ..node.signals import Signals
@@ -17,6 +18,11 @@ from .loading import make_pipeline
 from .logs import log_to_stderr
 from .needs import needs
 from .options import add_pipeline_options, add_settings, read_config
+
+if TYPE_CHECKING:
+    from ..standalone.names import Names
+    from ..standalone.overrides import Overrides
+    from ..standalone.wire import WireNode
 
 # As messages.standalone has them, which needs rosbags.
 DISTROS = ('humble', 'jazzy', 'kilted', 'lyrical')
@@ -38,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         'node',
         help='the ROS 2 node, without a ROS installation',
-        description='Subscribes to a camera topic and publishes 3D skeletons, over DDS, '
+        description='Subscribes to a camera topic and publishes 3D skeletons, over DDS or Zenoh, '
         'for ROS 2 nodes and tools on the network.',
         epilog=EPILOG,
     )
@@ -67,7 +73,13 @@ def add_network_options(parser: argparse.ArgumentParser, default_name: str) -> N
     )
     group.add_argument('--namespace', default='/', help='namespace of the node (default: /)')
     group.add_argument(
-        '--domain', type=int, metavar='N', help='DDS domain (default: $ROS_DOMAIN_ID, else 0)'
+        '--transport',
+        choices=('dds', 'zenoh'),
+        default='dds',
+        help='how the other nodes talk: over DDS, or Zenoh as rmw_zenoh_cpp (default: dds)',
+    )
+    group.add_argument(
+        '--domain', type=int, metavar='N', help='ROS domain (default: $ROS_DOMAIN_ID, else 0)'
     )
     group.add_argument(
         '--peers',
@@ -77,19 +89,38 @@ def add_network_options(parser: argparse.ArgumentParser, default_name: str) -> N
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the node until it is asked to end."""
+def check_transport(args: argparse.Namespace, command: str, executable: str) -> None:
+    """Raise ConfigError that says what to install for it; executable: what does without."""
+    what = f'pose3d {command}'
+    if args.transport == 'zenoh':
+        for package in ('zenoh', 'xxhash', 'rosbags'):
+            needs(package, 'zenoh', f'{what} --transport zenoh')
+        return
     needs(
         'cyclonedds',
         'dds',
-        'pose3d node',
-        'under ROS 2, `ros2 run pose3d_ros estimator` does without it',
+        what,
+        f'--transport zenoh does without it, and under ROS 2 `ros2 run pose3d_ros {executable}`',
     )
-    needs('rosbags', 'dds', 'pose3d node')
-    from ..dds.names import Names
-    from ..dds.node import StandaloneNode
-    from ..dds.participant import DdsNode
-    from ..dds.qos import Overrides
+    needs('rosbags', 'dds', what)
+
+
+def join(args: argparse.Namespace, names: Names, overrides: Overrides | None = None) -> WireNode:
+    """The network by its options, as that node."""
+    node: Callable[..., WireNode]
+    if args.transport == 'zenoh':
+        from ..zenoh.participant import ZenohNode as node
+    else:
+        from ..dds.participant import DdsNode as node
+    return node(names, domain=args.domain, distro=args.peers, overrides=overrides)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the node until it is asked to end."""
+    check_transport(args, 'node', 'estimator')
+    from ..standalone.names import Names
+    from ..standalone.node import StandaloneNode
+    from ..standalone.overrides import Overrides
 
     log_to_stderr(args.verbose)
     names = Names.parse(args.name, args.namespace, args.remap)
@@ -101,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
     overrides = Overrides.of(raw)
     pipeline = make_pipeline(config, offline=args.offline)
     with Signals() as signals:
-        node = DdsNode(names, domain=args.domain, distro=args.peers, overrides=overrides)
+        node = join(args, names, overrides)
         StandaloneNode(
             node,
             pipeline,

@@ -29,18 +29,6 @@ _log = logging.getLogger('pose3d')
 _ROUTES = Path('/proc/net/route')
 
 
-def domain_id(value: int | None = None) -> int:
-    """The domain to join: as asked for, else $ROS_DOMAIN_ID, else 0."""
-    text = os.environ.get('ROS_DOMAIN_ID') or '0'
-    if value is None:
-        if not text.strip().isdigit():
-            raise ConfigError(f'ROS_DOMAIN_ID must be a number, not {text!r}')
-        value = int(text)
-    if not 0 <= value <= 232:
-        raise ConfigError(f'the domain must lie in [0, 232], not {value}')
-    return value
-
-
 def discovery_range() -> str:
     """One of RANGES, by $ROS_LOCALHOST_ONLY and $ROS_AUTOMATIC_DISCOVERY_RANGE."""
     if _localhost_only():

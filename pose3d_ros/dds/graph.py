@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from cyclonedds.builtin import (
@@ -22,12 +21,12 @@ from ..errors import InputError
 from ..messages.standalone import StandaloneTypes
 from ..node.graph import Peer
 from ..node.qos import Profile
+from ..standalone.names import ros_type
 from .qos import cyclone_qos
 
 GRAPH_TYPE = 'rmw_dds_common/msg/ParticipantEntitiesInfo'
 GRAPH_TOPIC = 'ros_discovery_info'
 _MOST = 10_000
-_TYPE = re.compile(r'(.+)::(.+)::dds_::(.+)_')
 
 
 class _Present:
@@ -66,14 +65,14 @@ class DdsGraph:
         self._update()
         writers = {gid: name for named in self._writers.values() for gid, name in named.items()}
         return [
-            Peer(writers.get(sample.key.bytes, ''), _ros_type(sample.type_name), _profile(sample))
+            Peer(writers.get(sample.key.bytes, ''), ros_type(sample.type_name), _profile(sample))
             for sample in self._publications.samples()
             if sample.topic_name == f'rt{topic}'
         ]
 
     def topics(self) -> list[tuple[str, str]]:
         """As Graph.topics."""
-        names = ((s.topic_name, _ros_type(s.type_name)) for s in self._publications.samples())
+        names = ((s.topic_name, ros_type(s.type_name)) for s in self._publications.samples())
         return [
             (name.removeprefix('rt'), type_name)
             for name, type_name in names
@@ -109,11 +108,6 @@ def _guid(gid: Any) -> bytes:
 
 def _full(node: Any) -> str:
     return f'{node.node_namespace.rstrip("/")}/{node.node_name}'
-
-
-def _ros_type(name: str) -> str:
-    match = _TYPE.fullmatch(name)
-    return '/'.join(match.groups()) if match else name
 
 
 def _profile(sample: Any) -> Profile:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,14 +33,15 @@ from ..errors import Pose3DError
 from ..messages.standalone import StandaloneTypes
 from ..messages.types import Message
 from ..node.qos import LATCHED, Profile
-from .discovery import cyclone_config, describe_reach, domain_id
+from ..standalone import wire
+from ..standalone.names import Names
+from ..standalone.overrides import Overrides
+from ..standalone.wire import WireNode, domain_id
+from .discovery import cyclone_config, describe_reach
 from .graph import GRAPH_TOPIC, GRAPH_TYPE, DdsGraph
-from .names import Names
-from .qos import POLICIES, Overrides, cyclone_qos
+from .qos import POLICIES, cyclone_qos
 from .types import TopicTypes
 
-# A signal is noticed only between two waits.
-_LONGEST_WAIT_S = 0.1
 # Discovery takes a second or two where it works at all.
 ALONE_AFTER_S = 10.0
 
@@ -159,18 +159,8 @@ def _incompatible(status: Any, matched: int) -> str:
     return POLICIES.get(int(status.last_policy_id), f'policy {status.last_policy_id}')
 
 
-@dataclass
-class _Timer:
-    period_s: float
-    callback: Callable[[], None]
-    due: float = field(default_factory=time.monotonic)
-
-
-class DdsNode:
-    """What rclpy.node.Node is under ROS, as far as it is needed here.
-
-    spin() calls subscriptions and timers back in one thread. Publishers may be used from any.
-    """
+class DdsNode(WireNode):
+    """A participant in a DDS domain."""
 
     def __init__(
         self,
@@ -180,19 +170,15 @@ class DdsNode:
         distro: str = 'jazzy',
         overrides: Overrides | None = None,
     ) -> None:
-        self.names = names
-        self.types = StandaloneTypes(distro)
+        super().__init__(names, distro, overrides)
         self._topic_types = TopicTypes(self.types.store)
         # Iron brought type hashes, and identifiers of 16 bytes in place of 24.
         self._old = distro == 'humble'
-        self._overrides = overrides or Overrides()
         self._lock = threading.Lock()
         self._topics: dict[str, Topic[Any]] = {}
         self._endpoints: dict[str, list[Entity]] = {'reader': [], 'writer': []}
         self._subscriptions: list[Subscription] = []
         self._publishers: list[Publisher] = []
-        self._timers: list[_Timer] = []
-        self._stopping = threading.Event()
         number = domain_id(domain)
         try:
             _join(number)
@@ -214,7 +200,7 @@ class DdsNode:
         self._alone.start()
 
     def publisher(self, topic: str, type_name: str, profile: Profile) -> Publisher:
-        """Publish on a topic, named as in a ROS node: relative, ~/private or /absolute."""
+        """As WireNode.publisher."""
         full = self.names.topic(topic)
         profile = self._overrides.apply(profile, full, 'publisher')
         publisher = self._writer(f'rt{full}', type_name, profile)
@@ -231,21 +217,16 @@ class DdsNode:
         *,
         suffix: str = '',
     ) -> Subscription:
-        """Subscribe; the callback gets the serialised message.
-
-        suffix: put behind the name after remapping, as image transports do.
-        """
+        """As WireNode.subscribe."""
         full = self.names.topic(topic) + suffix
         subscription = Subscription(full, type_name, callback)
         self._subscriptions.append(subscription)
         self._open(subscription, self._overrides.apply(profile, full, 'subscription'))
         return subscription
 
-    def resubscribe(self, subscription: Subscription, profile: Profile) -> bool:
-        """Go on with another profile; whether that is one. In the thread that spins.
-
-        What is published in between may be lost.
-        """
+    def resubscribe(self, subscription: wire.Subscription, profile: Profile) -> bool:
+        """As WireNode.resubscribe."""
+        assert isinstance(subscription, Subscription)
         profile = self._overrides.apply(profile, subscription.topic, 'subscription')
         if profile == subscription.profile:
             return False
@@ -268,34 +249,14 @@ class DdsNode:
         self._endpoints['reader'].append(reader)
         self._announce()
 
-    def every(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call back at this period, from now on."""
-        self._timers.append(_Timer(seconds, callback))
+    def _wait(self, seconds: float) -> None:
+        self._waitset.wait(duration(seconds=seconds))
 
-    def spin(self) -> None:
-        """Serve subscriptions and timers until stop()."""
-        while not self._stopping.is_set():
-            self.spin_once(_LONGEST_WAIT_S)
-
-    def spin_once(self, timeout_s: float) -> None:
-        """Wait for something to do, at most so long, and do it."""
-        now = time.monotonic()
-        wait = min([timeout_s, *(timer.due - now for timer in self._timers)])
-        if wait > 0:
-            self._waitset.wait(duration(seconds=wait))
-        for subscription in self._subscriptions:
-            subscription.dispatch()
-        now = time.monotonic()
-        for timer in self._timers:
-            if now >= timer.due:
-                # Late ones are left out, not made up for.
-                timer.due = max(timer.due + timer.period_s, now)
-                timer.callback()
-
-    def stop(self) -> None:
-        """End spin(); from any thread or a signal handler."""
-        self._stopping.set()
+    def _wake(self) -> None:
         self._guard.set(True)
+
+    def _listening(self) -> list[Subscription]:
+        return self._subscriptions
 
     def close(self, flush_s: float = 1.0) -> None:
         """Leave the network; what was published last still gets through."""

@@ -15,6 +15,8 @@ from cyclonedds.idl import types as idl
 from rosbags.interfaces import Nodetype
 from rosbags.typesys.store import Typestore
 
+from ..standalone.names import wire_type
+
 _BASE = {
     'bool': bool,
     'byte': idl.uint8,
@@ -35,12 +37,6 @@ _BASE = {
 # The library leaves their use untyped.
 _array: Any = idl.array
 _sequence: Any = idl.sequence
-
-
-def dds_name(name: str) -> str:
-    """Name on the wire: std_msgs/msg/Header is std_msgs::msg::dds_::Header_."""
-    package, namespace, message = name.split('/')
-    return f'{package}::{namespace}::dds_::{message}_'
 
 
 class Sample:
@@ -101,7 +97,7 @@ class TopicTypes:
         fields = {
             field: self._field(description) for field, description in self._store.fielddefs[name][1]
         }
-        wire = dds_name(name)
+        wire = wire_type(name)
         made: type[IdlStruct] = make_idl_struct(
             wire.rpartition('::')[2], wire.replace('::', '.'), fields, dataclassify=dataclassify
         )

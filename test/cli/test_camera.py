@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `pose3d camera` refuses; test/dds/test_camera.py has it running."""
+"""What `pose3d camera` refuses; test/standalone/test_camera.py has it running."""
 
 from __future__ import annotations
 

@@ -17,6 +17,8 @@ PYPROJECT = Path(__file__).parents[2] / 'pyproject.toml'
         (['node'], 'cyclonedds', 'dds'),
         (['camera', '0'], 'cyclonedds', 'dds'),
         (['node'], 'rosbags', 'dds'),
+        (['node', '--transport', 'zenoh'], 'zenoh', 'zenoh'),
+        (['camera', '0', '--transport', 'zenoh'], 'zenoh', 'zenoh'),
         (['bag', 'in', 'out'], 'rosbags', 'bag'),
     ],
 )
@@ -40,7 +42,7 @@ def test_packages_without_a_wheel_have_an_alternative(monkeypatch, capsys, argum
     assert main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert 'cyclonedds, which has no wheel for Python 3.14: use Python 3.10 to 3.13' in line
-    assert f'under ROS 2, `{instead}` does without it' in line
+    assert f'--transport zenoh does without it, and under ROS 2 `{instead}`' in line
 
 
 def test_what_extras_leave_out_is_what_is_said():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `pose3d node` refuses; test/dds/test_node.py has it running."""
+"""What `pose3d node` refuses; test/standalone/test_node.py has it running."""
 
 from __future__ import annotations
 

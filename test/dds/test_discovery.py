@@ -8,7 +8,7 @@ import os
 import pytest
 
 from pose3d_ros.dds import discovery
-from pose3d_ros.dds.discovery import cyclone_config, describe_reach, domain_id
+from pose3d_ros.dds.discovery import cyclone_config, describe_reach
 from pose3d_ros.errors import ConfigError
 
 
@@ -16,18 +16,6 @@ from pose3d_ros.errors import ConfigError
 def _no_variables(monkeypatch):
     for name in [name for name in os.environ if name.startswith(('ROS_', 'CYCLONEDDS_'))]:
         monkeypatch.delenv(name)
-
-
-def test_domain(monkeypatch):
-    assert domain_id() == 0
-    monkeypatch.setenv('ROS_DOMAIN_ID', '42')
-    assert domain_id() == 42
-    assert domain_id(7) == 7
-    monkeypatch.setenv('ROS_DOMAIN_ID', 'seven')
-    with pytest.raises(ConfigError, match="ROS_DOMAIN_ID must be a number, not 'seven'"):
-        domain_id()
-    with pytest.raises(ConfigError, match=r'\[0, 232\], not 233'):
-        domain_id(233)
 
 
 def test_by_default_the_subnet(monkeypatch):

@@ -14,8 +14,9 @@ from cyclonedds.sub import DataReader
 from support.network import spin_until
 
 from pose3d_ros.dds import participant
-from pose3d_ros.dds.qos import Overrides, cyclone_qos
+from pose3d_ros.dds.qos import cyclone_qos
 from pose3d_ros.node.qos import LATCHED, SENSOR_DATA, Profile
+from pose3d_ros.standalone.overrides import Overrides
 
 STRING, IMAGE = 'std_msgs/msg/String', 'sensor_msgs/msg/Image'
 RELIABLE = Profile()

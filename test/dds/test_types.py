@@ -8,7 +8,7 @@ pytest.importorskip('cyclonedds')
 
 from support.poses import random_person
 
-from pose3d_ros.dds.types import TopicTypes, dds_name
+from pose3d_ros.dds.types import TopicTypes
 from pose3d_ros.messages import MarkerBuilder, SkeletonBuilder, image_message
 from pose3d_ros.messages.markers import MarkerFrame
 from pose3d_ros.messages.standalone import StandaloneTypes
@@ -50,7 +50,3 @@ def test_samples_carry_bytes():
     assert sample.deserialize(b'xyz').raw == b'xyz'
     assert sample.__idl_typename__ == 'std_msgs.msg.dds_.String_'
     assert TOPICS('std_msgs/msg/String') is sample
-
-
-def test_names_on_the_wire():
-    assert dds_name('pose3d_ros/msg/Joint3D') == 'pose3d_ros::msg::dds_::Joint3D_'

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 
-from pose3d_ros.dds.names import Names
 from pose3d_ros.dds.participant import DdsNode
 from pose3d_ros.node.qos import Profile
+from pose3d_ros.standalone.names import Names
 
 STRING = 'std_msgs/msg/String'
 

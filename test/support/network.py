@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A DDS network of one's own: a domain that nobody uses, on this machine alone."""
+"""A network of one's own, on this machine alone: a domain or router that nobody uses."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from pose3d_ros.dds.names import Names
-from pose3d_ros.dds.participant import DdsNode
+from pose3d_ros.standalone.names import Names
+from pose3d_ros.standalone.wire import WireNode
 from support.domains import free_domain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,14 +20,16 @@ ROOT = Path(__file__).resolve().parents[2]
 class Network:
     """Makes nodes in this process, and runs commands beside it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, node_class: type[WireNode], *options: str) -> None:
+        """options: of the commands, for the same transport as that class."""
+        self._class, self._options = node_class, options
         self.domain = free_domain()
         self.folder = folder
-        self._nodes: list[DdsNode] = []
+        self._nodes: list[WireNode] = []
         self._processes: list[subprocess.Popen[str]] = []
 
-    def node(self, name='tester', remaps=(), **options) -> DdsNode:
-        node = DdsNode(Names(name, remaps=tuple(remaps)), domain=self.domain, **options)
+    def node(self, name='tester', remaps=(), **options) -> WireNode:
+        node = self._class(Names(name, remaps=tuple(remaps)), domain=self.domain, **options)
         self._nodes.append(node)
         return node
 
@@ -35,7 +37,7 @@ class Network:
         """Start `pose3d ...`; its output goes to a file."""
         log = (self.folder / f'log{len(self._processes)}.txt').open('w+')
         process = subprocess.Popen(
-            [sys.executable, '-m', 'pose3d_ros.cli.main', *map(str, arguments)],
+            [sys.executable, '-m', 'pose3d_ros.cli.main', *map(str, arguments), *self._options],
             stdout=log,
             stderr=subprocess.STDOUT,
             env={
@@ -69,7 +71,7 @@ class Network:
 
 def spin_until(nodes, condition, timeout_s=20.0):
     """Serve nodes until something holds."""
-    if isinstance(nodes, DdsNode):
+    if isinstance(nodes, WireNode):
         nodes = [nodes]
     end = time.monotonic() + timeout_s
     while not condition():

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip('cyclonedds')
+pytest.importorskip('rosbags')
 
 from support.bench import (
     BEST_EFFORT,
@@ -43,9 +43,12 @@ from pose3d_ros.sources import open_source
 
 pytestmark = pytest.mark.slow
 
+BOTH = pytest.mark.parametrize('network', ['dds', 'zenoh'], indirect=True)
+
 SKIPPED = 'skipped (paused or nobody listens)'
 
 
+@BOTH
 @pytest.mark.parametrize('camera', [RELIABLE, BEST_EFFORT])
 def test_images_in_skeletons_out(network, camera):
     bench = Bench(network, camera=camera)
@@ -66,6 +69,7 @@ def test_images_in_skeletons_out(network, camera):
     assert bench.stop() == 0
 
 
+@BOTH
 def test_every_output(network):
     bench = Bench(network, '--publish-tf', '--tf-joints', 'all')
     markers = bench.listen('/pose3d_estimator/markers', MARKERS)
@@ -83,6 +87,7 @@ def test_every_output(network):
     bench.spin_until(lambda: markers[-1].markers[0].action == 3)
 
 
+@BOTH
 def test_goodbye_on_sigterm(network):
     bench = Bench(network)
     got = bench.listen('/pose3d_estimator/skeletons', SKELETONS)
@@ -102,6 +107,7 @@ def test_two_interrupts(network):
     assert 'Traceback' not in bench.process.log.read_text()
 
 
+@BOTH
 def test_compressed_images(network):
     bench = Bench(network, '--image-transport', 'compressed', raw=False, camera=BEST_EFFORT)
     got = bench.listen('/pose3d_estimator/skeletons', SKELETONS)
@@ -139,6 +145,7 @@ def test_bad_images_and_bad_calibration_are_survived(network):
     assert bench.process.poll() is None
 
 
+@BOTH
 def test_garbage_on_the_wire(network):
     """Bytes that are no such message: counted, not fatal."""
     bench = Bench(network)
@@ -148,7 +155,7 @@ def test_garbage_on_the_wire(network):
     text = bench.types.serialize(
         bench.types(IMAGE)(encoding='x' * 50, data=np.zeros(100, np.uint8)), IMAGE
     )
-    bench.images._writer.write(bench.images._sample(bytes(text)))
+    bench.images.publish(bytes(text))
     assert bench.exchange(got).skeletons
     assert bench.process.poll() is None
 
@@ -205,6 +212,7 @@ def test_no_delay_builds_up_with_a_fast_camera(network, monkeypatch):
     bench.spin_until(lambda: bench.counts(diagnostics)['dropped for newer ones'] == '8')
 
 
+@BOTH
 def test_settings_from_a_file_and_again_on_sighup(network):
     parameters = {
         'publish_markers': True,

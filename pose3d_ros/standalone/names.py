@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of topics as ROS 2 resolves them: namespaces, `~`, remappings."""
+"""Names as ROS 2 has them: namespaces, `~`, remappings, and those of types on the wire."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ..errors import ConfigError
 
 _NAME = r'[A-Za-z_][A-Za-z0-9_]*'
+_TYPE = re.compile(r'(.+)::(.+)::dds_::(.+)_')
 
 
 @dataclass(frozen=True)
@@ -79,3 +80,15 @@ class Names:
         if not re.fullmatch(rf'(/{_NAME})+', full):
             raise ConfigError(f'topic name {name!r} is not valid')
         return full
+
+
+def wire_type(name: str) -> str:
+    """Type name on the wire: std_msgs/msg/Header is std_msgs::msg::dds_::Header_."""
+    package, namespace, message = name.split('/')
+    return f'{package}::{namespace}::dds_::{message}_'
+
+
+def ros_type(name: str) -> str:
+    """Type name of one on the wire; what is no name of ROS stays as it is."""
+    match = _TYPE.fullmatch(name)
+    return '/'.join(match.groups()) if match else name

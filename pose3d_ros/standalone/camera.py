@@ -12,7 +12,7 @@ from ..messages.calibration import info_message
 from ..messages.images import compressed_message, image_message
 from ..node.qos import Profile
 from ..types import Frame
-from .participant import DdsNode
+from .wire import WireNode
 
 _log = logging.getLogger('pose3d')
 
@@ -23,7 +23,7 @@ class CameraNode:
     The three messages of a frame carry the same stamp. Nothing is made of what nobody listens to.
     """
 
-    def __init__(self, node: DdsNode, frame_id: str, *, reliable: bool = True) -> None:
+    def __init__(self, node: WireNode, frame_id: str, *, reliable: bool = True) -> None:
         profile = Profile(reliable=reliable, depth=5)
         self._node, self._frame_id = node, frame_id
         base = node.names.topic('image')

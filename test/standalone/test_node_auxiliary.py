@@ -8,7 +8,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-pytest.importorskip('cyclonedds')
+pytest.importorskip('rosbags')
 
 from support.bench import BEST_EFFORT, DIAGNOSTICS, IMAGE, SKELETONS, Bench, S, problems
 from support.keypoints import COCO, array_of, pixels_at

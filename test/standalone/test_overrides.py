@@ -3,11 +3,9 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip('cyclonedds')
-
-from pose3d_ros.dds.qos import Overrides
 from pose3d_ros.errors import ConfigError
 from pose3d_ros.node.qos import LATCHED, SENSOR_DATA, Profile
+from pose3d_ros.standalone.overrides import Overrides
 
 
 def test_overrides_of_a_file():

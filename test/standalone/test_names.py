@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from pose3d_ros.dds.names import Names
 from pose3d_ros.errors import ConfigError
+from pose3d_ros.standalone.names import Names, ros_type, wire_type
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,9 @@ def test_what_is_remapped():
     assert names.remapped('image') == '/x'
     assert names.remapped('/b/a/y') == '/z'
     assert names.remapped('detections') == ''
+
+
+def test_types_on_the_wire():
+    assert wire_type('pose3d_ros/msg/Joint3D') == 'pose3d_ros::msg::dds_::Joint3D_'
+    assert ros_type('pose3d_ros::msg::dds_::Joint3D_') == 'pose3d_ros/msg/Joint3D'
+    assert ros_type('HelloWorld') == 'HelloWorld'

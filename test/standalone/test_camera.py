@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip('cyclonedds')
+pytest.importorskip('rosbags')
 
 from support.blobs import draw
 from support.network import spin_until
@@ -19,6 +19,8 @@ from pose3d_ros.messages import decode_compressed, decode_image, stamp_of
 from pose3d_ros.node.qos import Profile
 
 pytestmark = pytest.mark.slow
+
+BOTH = pytest.mark.parametrize('network', ['dds', 'zenoh'], indirect=True)
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 INFO = 'sensor_msgs/msg/CameraInfo'
@@ -94,6 +96,7 @@ def check_pace(got, step_s):
     assert (stamps[-1] - stamps[0]) * 1e-9 > (len(stamps) - 3) * step_s
 
 
+@BOTH
 def test_rate_and_end(network, video):
     node = network.node()
     images = listen(node, '/image', IMAGE, Profile(depth=100))
@@ -116,6 +119,7 @@ def test_best_effort_camera(network, video):
     assert reliable.incompatible() == 'reliability'
 
 
+@BOTH
 def test_the_whole_chain_without_a_driver(network, video):
     """Camera, node and subscriber: three participants."""
     (network.folder / 'cal.yaml').write_text(CALIBRATION)

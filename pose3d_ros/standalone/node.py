@@ -29,7 +29,7 @@ from ..node.watch import PERIOD_S, Heard, Watch
 from ..pipeline import Pipeline
 from ..settings.node import NodeConfig
 from ..types import Array
-from .participant import DdsNode, Publisher, Subscription
+from .wire import Publisher, Subscription, WireNode
 
 _log = logging.getLogger('pose3d')
 
@@ -42,7 +42,7 @@ class StandaloneNode:
 
     def __init__(
         self,
-        node: DdsNode,
+        node: WireNode,
         pipeline: Pipeline,
         config: NodeConfig,
         *,
