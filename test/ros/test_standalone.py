@@ -7,7 +7,7 @@ import signal
 from functools import partial
 
 import pytest
-from harness import LATCHED, Process, executable, stamp_of, within
+from harness import BEST_EFFORT, LATCHED, Process, executable, stamp_of, within
 from pose3d_ros.msg import EstimatorInfo, Skeleton3DArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -21,9 +21,12 @@ def pose3d(without_ros):
 
 
 def test_its_camera_serves_a_node_of_ros(start, peer, pose3d, namespace):
-    images, infos = peer.collect(Image, 'image'), peer.collect(CameraInfo, 'camera_info')
-    compressed = peer.collect(CompressedImage, 'image/compressed')
-    start().wait()
+    # With best effort: under load, reliable readers of Fast DDS 2.14 were seen to take a fragmented
+    # image of Cyclone DDS whose memory was free already, without end.
+    images = peer.collect(Image, 'image', BEST_EFFORT)
+    infos = peer.collect(CameraInfo, 'camera_info')
+    compressed = peer.collect(CompressedImage, 'image/compressed', BEST_EFFORT)
+    start(reliability='best_effort').wait()
     got = peer.skeletons()
     clip = resource('demo', 'jump.mp4')
     process = pose3d(
