@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -84,15 +84,25 @@ def orbit_behind(cameras: Sequence[Viewpoint], size: tuple[int, int]) -> Orbit:
         ahead = _level(cameras[0])
     yaw = math.atan2(-ahead[1], -ahead[0])
     low, high = people.min(axis=0), people.max(axis=0)
-    x, y, z = ((low + high) / 2).tolist()
+    x, y, _ = ((low + high) / 2).tolist()
+    # The focal point may be lower than the people: near ones fill the view's lower half only.
+    heights = np.linspace(low[2] - 2, high[2], 40).round(2).tolist()
+    return min(
+        (_nearest(Orbit((x, y, z), yaw, _PITCH, 0.0), people, size) for z in heights),
+        key=lambda orbit: orbit.distance,
+    )
+
+
+def _nearest(orbit: Orbit, people: Array, size: tuple[int, int]) -> Orbit:
+    """That view from the least distance at which it holds all points."""
     nearest, farthest = _NEAREST_M, _FARTHEST_M
-    for _ in range(40):
+    for _ in range(20):
         middle = (nearest + farthest) / 2
-        if _holds(Orbit((x, y, z), yaw, _PITCH, middle), people, size):
+        if _holds(replace(orbit, distance=middle), people, size):
             farthest = middle
         else:
             nearest = middle
-    return Orbit((x, y, z), yaw, _PITCH, round(farthest, 2))
+    return replace(orbit, distance=round(farthest, 2))
 
 
 def _holds(orbit: Orbit, people: Array, size: tuple[int, int]) -> bool:

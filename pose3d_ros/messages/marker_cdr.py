@@ -44,6 +44,7 @@ _TEXTURE = _EMPTY + bytes(8) + 2 * _EMPTY + bytes(8)
 _PADDING = 3
 _MESH = 2 * _EMPTY + bytes(5 + _PADDING)
 _TAIL = _TEXTURE + _EMPTY + _MESH
+_SPACE = 0.5  # of a text's height
 _IDS = struct.Struct('<iii')
 # Position, orientation, scale, color, lifetime, frame_locked; no points and colors.
 _TEXT = struct.Struct('<10d16siI?3x8x')
@@ -131,7 +132,15 @@ class MarkerArrayWriter:
                 _IDS.pack(marker_id, TEXT, ADD),
                 bytes(self._gap(prefix)),
                 _TEXT.pack(
-                    *at, *UPRIGHT[3:], 0.0, 0.0, height, color, *self._lifetime, self._locked
+                    *at,
+                    *UPRIGHT[3:],
+                    # A space's width: without it RViz leaves more than a metre.
+                    _SPACE * height,
+                    0.0,
+                    height,
+                    color,
+                    *self._lifetime,
+                    self._locked,
                 ),
                 _TEXTURE,
                 _string(text),

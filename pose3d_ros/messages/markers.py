@@ -29,7 +29,7 @@ from .types import Types
 _PALE = 0.6  # share of grey in the colour of what the image does not show
 _GREY = 0.45
 _TEXT_ABOVE_M = 0.25
-_FRUSTUM_M = 0.4
+_FRUSTUM_M = 0.2
 _SLOW_M_S = 0.15  # no arrow for what may be noise
 _RING_M, _CORNERS = 0.25, 16
 _ASIDE_M, _AHEAD_M = 1.2, 3.0  # where people without an absolute position stand
@@ -209,7 +209,7 @@ class _Drawing:
         """Edges of what the camera sees, its distortion left out."""
         lines = _frustum(np.asarray(camera.K, float).tobytes(), camera.size)
         points = lines @ self._frame.rotation.T + self._frame.translation
-        self._lines('frustum', self._scale / 5, points)
+        self._lines('frustum', self._scale / 8, points)
 
     def texts(self, people: _People) -> None:
         """What is written above each person."""

@@ -148,7 +148,7 @@ class NodeConfig(PipelineConfig):
         live=True,
     )
     marker_lifetime_s: float = setting(
-        0.5, 'markers disappear when not renewed for so long; 0: never', low=0, high=60, live=True
+        2.0, 'markers disappear when not renewed for so long; 0: never', low=0, high=60, live=True
     )
     marker_scale_m: float = setting(0.04, 'diameter of a joint', low=0.001, high=1, live=True)
     marker_text: str = setting(

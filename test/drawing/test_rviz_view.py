@@ -50,7 +50,7 @@ def test_people_in_front_of_the_camera_are_in_the_window(name):
         assert (pixels < VIEW_3D).all()
         # Upright, and large enough to be seen.
         feet, _, head = pixels
-        assert feet[1] - head[1] > 90
+        assert feet[1] - head[1] > 150
         assert abs(feet[0] - head[0]) < 5
         heights.append(feet[1] - head[1])
     assert heights == sorted(heights, reverse=True), 'it does not look as the camera looks'

@@ -64,5 +64,6 @@ def view_3d(picture: np.ndarray) -> np.ndarray | None:
 
 def places(picture: np.ndarray, colour: tuple[int, int, int], tolerance: int = 6) -> np.ndarray:
     """(N, 2) x, y of the pixels of about that BGR colour."""
-    near = (np.abs(picture.astype(int) - colour) <= tolerance).all(axis=2)
+    least, most = (np.clip(np.add(colour, d), 0, 255) for d in (-tolerance, tolerance))
+    near = ((picture >= least) & (picture <= most)).all(axis=2)
     return np.argwhere(near)[:, ::-1]
