@@ -84,8 +84,8 @@ class Frame:
     keypoints: people as somebody else sees them in the image, with pixels (`pose_2d`); None: nobody
         was asked.
     gravity: (3,) unit vector down in the camera's optical frame.
-    floor: as it is known apart from the people, from transforms for example; of a FrameResult: as it
-        was used.
+    floor: as it is known apart from the people, from transforms for example; of a FrameResult: as
+        it was used.
     """
 
     image: Array

@@ -222,13 +222,13 @@ class People:
         """(N, 5) boxes for each frame, those of people who are followed first."""
         states = [self._states.setdefault(frame.source, _State()) for frame in frames]
         if isinstance(self.detector, Search):
-            found = [
+            people = [
                 self._searched(self.detector, frame, state) for frame, state in zip(frames, states)
             ]
         else:
-            found = self._detected(self.detector, frames, states)
+            people = self._detected(self.detector, frames, states)
         out = []
-        for frame, state, boxes in zip(frames, states, found):
+        for frame, state, boxes in zip(frames, states, people):
             followed = state.boxes if self._options.follow or boxes is None else NOBODY
             if boxes is not None:
                 followed = np.concatenate([followed, self._newcomers(boxes, followed, frame.size)])
@@ -275,8 +275,8 @@ class People:
             ):
                 due.append(k)
         out: list[Array | None] = [None] * len(frames)
-        found = detector.detect([frames[k] for k in due]) if due else []
-        for k, boxes in zip(due, found):
+        people = detector.detect([frames[k] for k in due]) if due else []
+        for k, boxes in zip(due, people):
             states[k].since_detection, states[k].lost = 0, False
             if not self._options.follow:
                 states[k].boxes = NOBODY

@@ -149,12 +149,12 @@ class RTMPoseOnCrops:
     def find(self, people: Sequence[tuple[Picture, CropCamera]]) -> list[Keypoints]:
         """See CropKeypoints."""
         out = []
-        inner, whole = self._SIDE, self._SIDE + 2 * self._AROUND
+        inner, outer = self._SIDE, self._SIDE + 2 * self._AROUND
         box = np.array([[self._AROUND, self._AROUND, inner, inner, 1.0]])
         for picture, crop in people:
-            scale = np.diag([whole / crop.size, whole / crop.size, 1.0])
-            same = CropCamera(scale @ crop.K, crop.R, whole, crop.camera)
-            view = varied(same, scale=inner / whole)
+            scale = np.diag([outer / crop.size, outer / crop.size, 1.0])
+            same = CropCamera(scale @ crop.K, crop.R, outer, crop.camera)
+            view = varied(same, scale=inner / outer)
             (pose,) = self._network.keypoints(Frame(picture.cut(view)), box)
             confidence = np.nan_to_num(pose.confidence)
             out.append(Keypoints(view.to_image(pose.pixels), confidence, float(pose.score)))

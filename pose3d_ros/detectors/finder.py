@@ -110,7 +110,7 @@ def create_finder(config: PipelineConfig) -> Finder | None:
     return finder
 
 
-def whole(size: tuple[int, int], side: int) -> Region:
+def whole_image(size: tuple[int, int], side: int) -> Region:
     """The image of that width and height as one region."""
     return Region(0, 0, *size, side)
 

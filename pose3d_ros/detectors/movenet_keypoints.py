@@ -16,7 +16,7 @@ from ..timing import StageTimer
 from ..types import Array, Frame, Pose3D, pose_2d
 from ..zoo import find_model, loading
 from .boxes import FINDER, BoxOptions, create_people, distinct
-from .finder import search, whole
+from .finder import search, whole_image
 from .movenet import MoveNetFinder
 
 THUNDER = 'movenet_thunder'
@@ -89,7 +89,7 @@ class MultiPoseKeypoints:
         self._timer.start('keypoints')
         out = []
         for frame in frames:
-            people = search(self._finder, frame.image, [whole(frame.size, _SIDE)])
+            people = search(self._finder, frame.image, [whole_image(frame.size, _SIDE)])
             rows = zip(people.keypoints, people.confidence, people.scores.tolist())
             poses = distinct([pose_2d(self.skeleton, *row, frame.size) for row in rows])
             out.append(poses[: self._config.max_people])

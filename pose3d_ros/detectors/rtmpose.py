@@ -75,9 +75,9 @@ class OnnxPeople:
             corners, scores, kinds = topdown.yolox_people(raw[:, :6], self._size, ratio, _BOX_SCORE)
             corners, scores = corners[kinds == 0], scores[kinds == 0]
         else:
-            found = out['dets'][0]
-            found = found[found[:, 4] > _BOX_SCORE]
-            corners, scores = found[:, :4] / ratio, found[:, 4]
+            rows = out['dets'][0]
+            rows = rows[rows[:, 4] > _BOX_SCORE]
+            corners, scores = rows[:, :4] / ratio, rows[:, 4]
         order = np.argsort(-scores, kind='stable')
         extent = corners[:, 2:] - corners[:, :2]
         boxes = np.concatenate([corners[:, :2], extent, scores[:, None]], axis=1)
@@ -167,10 +167,10 @@ class RTMPose:
         boxes = self._people.boxes(frames)
         self._timer.end('detector')
         out = []
-        for frame, found in zip(frames, boxes):
-            poses = self.keypoints(frame, found)
+        for frame, in_frame in zip(frames, boxes):
+            poses = self.keypoints(frame, in_frame)
             poses = [pose for pose in poses if pose.score >= 0.5 * self._config.min_score]
-            self._people.update(frame, len(found), poses)
+            self._people.update(frame, len(in_frame), poses)
             out.append(poses)
         self._timer.end('keypoints')
         return out
@@ -201,11 +201,11 @@ class RTMPose:
         image = canvas.astype(np.float32).transpose(2, 0, 1)[None]
         out = self._network({'image': np.ascontiguousarray(image)})
         dets, points = out['dets'][0], out['keypoints'][0]
-        sure = dets[:, 4] > self._config.min_score
-        dets = dets[sure]
+        likely = dets[:, 4] > self._config.min_score
+        dets = dets[likely]
         if not self._config.parity:
             # rtmlib takes the places of those kept for places among all.
-            points = points[sure]
+            points = points[likely]
         kept = topdown.nms(dets[:, :4], dets[:, 4], 0.45)[: self._config.max_people]
         self._timer.end('keypoints')
         return [self._pose(frame, points[k, :, :2] / ratio, points[k, :, 2], 1.0) for k in kept]

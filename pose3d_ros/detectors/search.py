@@ -19,7 +19,7 @@ import numpy as np
 from ..networks.letterbox import Detections
 from ..settings.pipeline import PipelineConfig
 from ..types import Array, Frame
-from .finder import Finder, Region, around, create_finder, search, tiles, whole
+from .finder import Finder, Region, around, create_finder, search, tiles, whole_image
 
 _SLACK_S = 0.005  # stamps of a camera do not come to the nanosecond
 _EAGER_S = 0.1  # between two searches while something changes
@@ -149,7 +149,7 @@ class Search:
 
     def _everything(self, finder: Finder, size: tuple[int, int]) -> list[Region]:
         """The whole image, and all tiles."""
-        out = [whole(size, side) for side in finder.whole_sides]
+        out = [whole_image(size, side) for side in finder.whole_sides]
         for level in self._levels(finder, size):
             out += level
         return out
@@ -167,7 +167,7 @@ class Search:
         at each turn.
         """
         sides = finder.whole_sides
-        out = [whole(size, sides[-1] if eager else sides[state.turn % len(sides)])]
+        out = [whole_image(size, sides[-1] if eager else sides[state.turn % len(sides)])]
         levels = self._levels(finder, size)
         if levels:
             for _, box in state.lost:

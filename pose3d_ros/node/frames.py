@@ -19,10 +19,10 @@ class FrameTree:
 
     def ancestors(self, frame: str) -> list[str]:
         """The frame itself, its parent and so on up to the root."""
-        found = [frame]
-        while (parent := self._parents.get(found[-1])) is not None and parent not in found:
-            found.append(parent)
-        return found
+        ancestors = [frame]
+        while (parent := self._parents.get(ancestors[-1])) is not None and parent not in ancestors:
+            ancestors.append(parent)
+        return ancestors
 
     def root(self, frame: str) -> str:
         """The frame at the top of the tree."""

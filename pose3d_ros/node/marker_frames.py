@@ -93,8 +93,8 @@ class MarkerFrames:
         if source != self._source or (not self._settled and now >= self._look_at):
             self._source, self._look_at = source, now + _LOOK_AGAIN_S
             tree = self._transforms.frames()
-            found = [tree.upright(source, [name]) for name in FIXED]
-            self._candidates = [name for name in found if name]
+            names = [tree.upright(source, [name]) for name in FIXED]
+            self._candidates = [name for name in names if name]
             self._settled = bool(self._candidates)
             if not self._settled and tree.upright(source):
                 self._candidates = [tree.upright(source)]

@@ -189,10 +189,13 @@ class ResultOutput:
         self._ended.clear()
 
 
-def _moved(pose: Pose3D, seen: Pose3D, seconds: float) -> Pose3D:
-    """With the uncertainty of a frame that may have moved; seen: the pose in the camera's frame."""
+def _moved(pose: Pose3D, original: Pose3D, seconds: float) -> Pose3D:
+    """With the uncertainty of a frame that may have moved.
+
+    original: the pose in the camera's frame.
+    """
     if seconds == 0 or pose.covariance is None or not pose.absolute:
         return pose
-    distance = float(np.linalg.norm(seen.xyz[list(seen.skeleton.root)].mean(axis=0)))
+    distance = float(np.linalg.norm(original.xyz[list(original.skeleton.root)].mean(axis=0)))
     variance = (_SPEED_M_S * seconds) ** 2 + (_TURN_RAD_S * seconds * distance) ** 2
     return pose.replace(covariance=pose.covariance + variance * np.eye(3))

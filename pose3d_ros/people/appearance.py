@@ -48,8 +48,8 @@ def difference(a: Array | None, b: Array | None) -> float:
 
 @lru_cache(maxsize=16)
 def _index(skeleton: Skeleton) -> list[int] | None:
-    known = skeleton.by_meaning
-    return [known[name] for name in _JOINTS] if all(name in known for name in _JOINTS) else None
+    index = skeleton.by_meaning
+    return [index[name] for name in _JOINTS] if all(name in index for name in _JOINTS) else None
 
 
 def _samples() -> tuple[Array, int]:

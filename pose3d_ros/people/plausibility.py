@@ -48,13 +48,13 @@ def bone_quality(pose: Pose3D) -> float:
         if a is not None and b is not None and middle is not None:
             halves = [float(np.linalg.norm(pose.xyz[k] - pose.xyz[middle])) for k in (a, b)]
             variances.append(_relative_variance(halves))
-    known = [value for value in variances if not math.isnan(value)]
-    return math.exp(-sum(known) / len(known) / 0.04) if known else math.nan
+    finite = [value for value in variances if not math.isnan(value)]
+    return math.exp(-sum(finite) / len(finite) / 0.04) if finite else math.nan
 
 
 def _relative_variance(lengths: list[float]) -> float:
-    known = np.array([length for length in lengths if math.isfinite(length)])
-    if len(known) < 2:
+    finite = np.array([length for length in lengths if math.isfinite(length)])
+    if len(finite) < 2:
         return math.nan
-    mean = float(known.mean())
-    return float(known.var()) / (mean * mean) if mean > 1e-9 else math.inf
+    mean = float(finite.mean())
+    return float(finite.var()) / (mean * mean) if mean > 1e-9 else math.inf

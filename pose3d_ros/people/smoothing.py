@@ -63,8 +63,8 @@ def smooth_relative(
     roots = np.zeros((len(poses), 1, 3))
     placed = [k for k, pose in enumerate(poses) if pose.absolute]
     if placed:
-        found = _roots(poses, xyz)[placed]
-        roots[placed, 0] = np.where(np.isfinite(found).all(axis=1, keepdims=True), found, 0.0)
+        observed = _roots(poses, xyz)[placed]
+        roots[placed, 0] = np.where(np.isfinite(observed).all(axis=1, keepdims=True), observed, 0.0)
     joints = smooth([one._filters['joints'] for one in smoothers], xyz - roots, stamp_ns)
     joints += roots
     pixels = np.array([pose.pixels for pose in poses])
@@ -85,20 +85,20 @@ def smooth_root(
     out = list(poses)
     xyz = np.array([pose.xyz for pose in poses])
     roots = _roots(poses, xyz)
-    known = np.flatnonzero(np.isfinite(roots).all(axis=1)).tolist()
-    if not known:
+    rooted = np.flatnonzero(np.isfinite(roots).all(axis=1)).tolist()
+    if not rooted:
         return out
-    found = roots[known]
+    smoothed = roots[rooted]
     if smoothers[0]._enabled and smoothers[0]._kalman:
-        measured = [poses[k].position_source == PositionSource.DEPTH for k in known]
-        motions = [smoothers[k]._motion for k in known]
-        found, velocities = follow(motions, found, stamp_ns, measured)
+        measured = [poses[k].position_source == PositionSource.DEPTH for k in rooted]
+        motions = [smoothers[k]._motion for k in rooted]
+        smoothed, velocities = follow(motions, smoothed, stamp_ns, measured)
     else:
         if smoothers[0]._enabled:
-            found = smooth([smoothers[k]._filters['root'] for k in known], found, stamp_ns)
-        velocities = _velocities([smoothers[k] for k in known], found, stamp_ns)
-    xyz[known] += (found - roots[known])[:, None]
-    for k, velocity in zip(known, velocities):
+            smoothed = smooth([smoothers[k]._filters['root'] for k in rooted], smoothed, stamp_ns)
+        velocities = _velocities([smoothers[k] for k in rooted], smoothed, stamp_ns)
+    xyz[rooted] += (smoothed - roots[rooted])[:, None]
+    for k, velocity in zip(rooted, velocities):
         out[k] = poses[k].replace(xyz=xyz[k], velocity=velocity)
     return out
 

@@ -90,27 +90,27 @@ class Tracker:
 
     def update(self, frame: Frame, poses: Sequence[Pose3D], max_missed_s: float) -> Update:
         """Give ids to the people of a frame, which is newer than the last one."""
-        seen_now = _seen(frame, poses)
-        matched = self._match(frame.stamp_ns, seen_now)
-        _learn_speeds(matched, seen_now, frame.stamp_ns)
+        sightings = _sightings(frame, poses)
+        matched = self._match(frame.stamp_ns, sightings)
+        _learn_speeds(matched, sightings, frame.stamp_ns)
         out: list[Pose3D] = []
-        for k, seen in enumerate(seen_now):
+        for k, sighting in enumerate(sightings):
             track = matched.get(k)
             if track is None:
-                track = Track(next(self._ids), seen.pose, frame.stamp_ns, look=seen.look)
+                track = Track(next(self._ids), sighting.pose, frame.stamp_ns, look=sighting.look)
                 self.tracks.append(track)
                 state = TrackingState.NEW
             else:
                 # Clothes change slowly: one look in so many is enough, of somebody in the clear;
                 # not of everybody in the same frame.
                 due = (track.hits + track.id) % _LOOK_INTERVAL == 0
-                if due and not self._crowded(seen, seen_now, frame.stamp_ns):
-                    track.learn(seen.look)
+                if due and not self._crowded(sighting, sightings, frame.stamp_ns):
+                    track.learn(sighting.look)
                 track.stamp_ns = frame.stamp_ns
                 track.hits += 1
                 state = TrackingState.TRACKED
-            track.size, track.centre = seen.size, seen.centre
-            track.pose = seen.pose.replace(track_id=track.id, tracking_state=state)
+            track.size, track.centre = sighting.size, sighting.centre
+            track.pose = sighting.pose.replace(track_id=track.id, tracking_state=state)
             track.missed = False
             out.append(track.pose)
         delivered = {pose.track_id for pose in out}
@@ -127,22 +127,22 @@ class Tracker:
             self.tracks = [track for track in self.tracks if track.id not in ended]
         return Update(out, unseen, ended)
 
-    def _match(self, stamp_ns: int, seen: Sequence[_Seen]) -> dict[int, Track]:
-        if not seen or not self.tracks:
+    def _match(self, stamp_ns: int, sightings: Sequence[_Sighting]) -> dict[int, Track]:
+        if not sightings or not self.tracks:
             return {}
-        cost = _costs(self.tracks, seen, stamp_ns)
+        cost = _costs(self.tracks, sightings, stamp_ns)
         possible = cost < _FAR
         alone = possible.sum(axis=0).max() <= 1 and possible.sum(axis=1).max() <= 1
         if not alone:
             for row, column in np.argwhere(possible):
                 look = self.tracks[column].look
-                cost[row, column] += _LOOK_WEIGHT * difference(seen[row].look, look)
+                cost[row, column] += _LOOK_WEIGHT * difference(sightings[row].look, look)
         rows, columns = linear_sum_assignment(cost)
         return {int(r): self.tracks[c] for r, c in zip(rows, columns) if cost[r, c] < _FAR}
 
-    def _crowded(self, one: _Seen, seen: Sequence[_Seen], stamp_ns: int) -> bool:
+    def _crowded(self, one: _Sighting, sightings: Sequence[_Sighting], stamp_ns: int) -> bool:
         """Whether somebody stands in front or behind, so that the colours may be theirs."""
-        others = [float(other.centre[0]) for other in seen if other is not one]
+        others = [float(other.centre[0]) for other in sightings if other is not one]
         others += [
             float(track.centre[0] + track.shift(stamp_ns)[0])
             for track in self.tracks
@@ -151,7 +151,7 @@ class Tracker:
         return any(abs(other - one.centre[0]) < 0.35 * one.size for other in others)
 
 
-class _Seen:
+class _Sighting:
     """A pose of this frame, with what is only worked out when it is asked for.
 
     size: extent of the body in pixels, 0 if it has none. centre: (2,) mean pixel of the joints.
@@ -190,25 +190,26 @@ def predicted(track: Track, stamp_ns: int) -> Pose3D:
     dt = (stamp_ns - track.stamp_ns) * 1e-9
     pose = track.delivered or track.pose
     move = np.nan_to_num(pose.velocity) * dt if pose.absolute else 0.0
-    known = pose.status != JointStatus.INVALID
+    present = pose.status != JointStatus.INVALID
     return pose.replace(
         xyz=pose.xyz + move,
         pixels=pose.pixels + track.shift(stamp_ns),
-        status=np.where(known, JointStatus.PREDICTED, JointStatus.INVALID).astype(np.uint8),
+        status=np.where(present, JointStatus.PREDICTED, JointStatus.INVALID).astype(np.uint8),
         confidence=pose.confidence * math.exp(-dt / 0.5),
         covariance=None,
         tracking_state=TrackingState.PREDICTED,
     )
 
 
-def _seen(frame: Frame, poses: Sequence[Pose3D]) -> list[_Seen]:
+def _sightings(frame: Frame, poses: Sequence[Pose3D]) -> list[_Sighting]:
     """The poses, all of one skeleton, with their extents and centres."""
     if not poses:
         return []
     pixels = np.array([pose.pixels for pose in poses])
     centres = _means(pixels)
     return [
-        _Seen(frame, pose, _size(pose), centre) for pose, centre in zip(poses, centres, strict=True)
+        _Sighting(frame, pose, _size(pose), centre)
+        for pose, centre in zip(poses, centres, strict=True)
     ]
 
 
@@ -217,19 +218,19 @@ def _means(points: Array) -> Array:
     mean = np.add.reduce(points, axis=1) / points.shape[1]
     if math.isfinite(mean.sum()):
         return np.asarray(mean)
-    known = np.isfinite(points).all(axis=2, keepdims=True)
-    count = np.add.reduce(known, axis=1)
-    total = np.add.reduce(np.where(known, points, 0.0), axis=1)
+    finite = np.isfinite(points).all(axis=2, keepdims=True)
+    count = np.add.reduce(finite, axis=1)
+    total = np.add.reduce(np.where(finite, points, 0.0), axis=1)
     with np.errstate(invalid='ignore'):
         return np.asarray(total / count)
 
 
-def _learn_speeds(matched: dict[int, Track], seen: Sequence[_Seen], stamp_ns: int) -> None:
+def _learn_speeds(matched: dict[int, Track], sightings: Sequence[_Sighting], stamp_ns: int) -> None:
     """Take in how far the joints of tracks, by index of who is seen, moved on average."""
     if not matched:
         return
     tracks = list(matched.values())
-    moved = np.array([seen[k].pose.pixels for k in matched])
+    moved = np.array([sightings[k].pose.pixels for k in matched])
     moved -= np.array([track.pose.pixels for track in tracks])
     steps = _means(moved)
     steps[np.isnan(steps)] = 0.0
@@ -241,7 +242,7 @@ def _learn_speeds(matched: dict[int, Track], seen: Sequence[_Seen], stamp_ns: in
             track.speed = speed
 
 
-def _costs(tracks: Sequence[Track], seen: Sequence[_Seen], stamp_ns: int) -> Array:
+def _costs(tracks: Sequence[Track], sightings: Sequence[_Sighting], stamp_ns: int) -> Array:
     """(N, M) dissimilarity of N people seen and the expectations of M tracks; _FAR if they cannot
     be the same.
     """
@@ -249,8 +250,8 @@ def _costs(tracks: Sequence[Track], seen: Sequence[_Seen], stamp_ns: int) -> Arr
     gate = np.minimum(_GATE + _GATE_GROWTH * age, _GATE_LIMIT)
     expected = np.array([track.shift(stamp_ns) for track in tracks])
     before = np.array([track.size for track in tracks])
-    size = np.array([one.size for one in seen])
-    centre = np.array([one.centre for one in seen])
+    size = np.array([one.size for one in sightings])
+    centre = np.array([one.centre for one in sightings])
     middle = np.array([track.centre for track in tracks]) + expected
     scale = np.maximum(size[:, None], before)
     sized = (size > 0)[:, None] & (before > 0) & np.isfinite(centre[:, :1])
@@ -260,29 +261,29 @@ def _costs(tracks: Sequence[Track], seen: Sequence[_Seen], stamp_ns: int) -> Arr
     cost = np.full(sized.shape, _FAR)
     row, column = np.nonzero(sized & ~far)
     if len(row):
-        now = np.array([one.pose.pixels for one in seen])
+        now = np.array([one.pose.pixels for one in sightings])
         last = np.array([track.pose.pixels for track in tracks]) + expected[:, None]
         moved = now[row] - last[column]
         distances = np.hypot(moved[..., 0], moved[..., 1])
-        known = np.isfinite(distances)
-        count = np.add.reduce(known, axis=1)
-        distance = np.add.reduce(np.where(known, distances, 0.0), axis=1) / np.maximum(count, 1)
+        finite = np.isfinite(distances)
+        count = np.add.reduce(finite, axis=1)
+        distance = np.add.reduce(np.where(finite, distances, 0.0), axis=1) / np.maximum(count, 1)
         distance /= scale[row, column]
         same = (count > 0) & (distance <= gate[column])
         growth = np.abs(np.log(size[row] / before[column]))
         cost[row, column] = np.where(same, distance + _SIZE_WEIGHT * growth, _FAR)
     rooted = [k for k, track in enumerate(tracks) if track.pose.absolute]
     for j in rooted:
-        for i, one in enumerate(seen):
+        for i, one in enumerate(sightings):
             if one.pose.absolute and (not sized[i, j] or cost[i, j] < _FAR):
                 near = cost[i, j] if sized[i, j] else 0.0
                 cost[i, j] = near + _root_cost(tracks[j], one, age[j], gate[j], bool(sized[i, j]))
     return cost
 
 
-def _root_cost(track: Track, seen: _Seen, age: float, gate: float, sized: bool) -> float:
+def _root_cost(track: Track, sighting: _Sighting, age: float, gate: float, sized: bool) -> float:
     """What the places of the roots, in metres, add; sized: pixels tell the rest."""
-    pose, last = seen.pose, track.pose
+    pose, last = sighting.pose, track.pose
     cost = 0.0
     if not sized:
         cost = float(np.linalg.norm(pose.root - last.root))
@@ -297,5 +298,5 @@ def _size(pose: Pose3D) -> float:
     """Extent of the body in pixels, 0 if it has none."""
     if math.isfinite(pose.size_px):
         return pose.size_px
-    seen = pose.pixels[np.isfinite(pose.pixels).all(axis=1)]
-    return float(np.linalg.norm(np.ptp(seen, axis=0))) if len(seen) else 0.0
+    pixels = pose.pixels[np.isfinite(pose.pixels).all(axis=1)]
+    return float(np.linalg.norm(np.ptp(pixels, axis=0))) if len(pixels) else 0.0

@@ -65,9 +65,9 @@ def contact_of(
     joints, clearances = feet_of(pose.skeleton)
     if not len(joints):
         return None
-    seen = pose.status[joints] == JointStatus.MEASURED
+    measured = pose.status[joints] == JointStatus.MEASURED
     confidence = pose.confidence[joints]
-    trust = np.where(np.isfinite(confidence), confidence, 0.5) * seen
+    trust = np.where(np.isfinite(confidence), confidence, 0.5) * measured
     ray = rays[joints]
     steep = -(ray @ floor.up[:2] + floor.up[2])
     length = np.sqrt(1 + (ray * ray).sum(axis=1))

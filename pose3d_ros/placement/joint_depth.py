@@ -67,9 +67,9 @@ def joint_depths(pose: Pose3D, z: Array, depth: Array, focal: float) -> JointDep
     """
     out, left = z.copy(), np.ones(len(z))
     joints, under = _thickness(pose.skeleton)
-    seen = (pose.status[joints] == JointStatus.MEASURED) & (z[joints] > 0.1)
-    seen &= np.isfinite(pose.pixels[joints]).all(axis=1)
-    joints, under = joints[seen], under[seen]
+    usable = (pose.status[joints] == JointStatus.MEASURED) & (z[joints] > 0.1)
+    usable &= np.isfinite(pose.pixels[joints]).all(axis=1)
+    joints, under = joints[usable], under[usable]
     if not len(joints):
         return JointDepths(out, left)
     expected = z[joints]

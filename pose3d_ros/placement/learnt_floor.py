@@ -74,8 +74,8 @@ class FloorMemory:
         )
         if good.any():
             axis = _axis(pose, xyz)
-            seen = _Observation(pose.track_id, xyz[joints[good]], clearances[good], axis)
-            self._observations.append(seen)
+            observation = _Observation(pose.track_id, xyz[joints[good]], clearances[good], axis)
+            self._observations.append(observation)
             self._last_ns[pose.track_id] = stamp_ns
             self._count += 1
 

@@ -48,11 +48,11 @@ def robust_place(xyz: Array, rays: Array, weights: Array) -> Place | None:
     index = np.flatnonzero(good)
     if len(index) < 3:
         return None
-    points, seen, trust = xyz[index], rays[index], weights[index] / weights[index].max()
+    points, directions, trust = xyz[index], rays[index], weights[index] / weights[index].max()
     # Of the body where trusted rays are, whatever a few wrong ones say.
-    low, high = np.percentile(seen, (10, 90), axis=0)
+    low, high = np.percentile(directions, (10, 90), axis=0)
     extent = max(float((high - low).max()), 1e-4)
-    t = _proposal(points, seen, trust, _FLOOR * 3 * extent)
+    t = _proposal(points, directions, trust, _FLOOR * 3 * extent)
     if t is None:
         return None
     share = np.ones(len(index))
@@ -64,7 +64,7 @@ def robust_place(xyz: Array, rays: Array, weights: Array) -> Place | None:
         front = z > _NEAR_M
         error = np.full(len(index), np.inf)
         error[front] = np.linalg.norm(
-            (points[front, :2] + t[:2]) / z[front, None] - seen[front], axis=1
+            (points[front, :2] + t[:2]) / z[front, None] - directions[front], axis=1
         )
         scale = max(1.4826 * _weighted_median(error, trust), _FLOOR * extent)
         if not math.isfinite(scale):
@@ -76,7 +76,7 @@ def robust_place(xyz: Array, rays: Array, weights: Array) -> Place | None:
             return None
         # Rows are metres at the joint's depth; over the depth they are errors in the image.
         w = trust * share / np.maximum(z, _NEAR_M) ** 2
-        moved = _solve(points, seen, w)
+        moved = _solve(points, directions, w)
         if moved is None:
             return None
         done = np.linalg.norm(moved - t) < 1e-5 * abs(moved[2])
@@ -167,17 +167,17 @@ def by_bone_lengths(
     a = homogeneous[i] - homogeneous[j]
     b = dz[i, None] * homogeneous[i] - dz[j, None] * homogeneous[j]
     w = np.ones(len(a)) if weights is None else np.sqrt(weights)
-    known = np.isfinite(a).all(axis=1) & np.isfinite(b).all(axis=1) & np.isfinite(lengths)
-    known &= w > 0
-    if not known.any():
+    usable = np.isfinite(a).all(axis=1) & np.isfinite(b).all(axis=1) & np.isfinite(lengths)
+    usable &= w > 0
+    if not usable.any():
         return None
-    a, b, lengths, w = a[known], b[known], np.asarray(lengths)[known], w[known]
+    a, b, lengths, w = a[usable], b[usable], np.asarray(lengths)[usable], w[usable]
     c, d, e = (a * a).sum(axis=1), 2 * (a * b).sum(axis=1), (b * b).sum(axis=1)
 
     def length(z: Array) -> Array:
         return np.asarray(np.sqrt(np.maximum(z * z * c + z * d + e, 1e-12)))
 
-    found = least_squares(
+    solution = least_squares(
         lambda z: w * (length(z) - lengths),
         [start],
         jac=lambda z: (w * (2 * z * c + d) / (2 * length(z)))[:, None],
@@ -188,7 +188,7 @@ def by_bone_lengths(
         gtol=1e-12,
         max_nfev=100,
     )
-    z = float(found.x[0])
+    z = float(solution.x[0])
     return z if math.isfinite(z) and z > _NEAR_M else None
 
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pose3d_ros.detectors.finder import Finder, Region, create_finder, search, whole
+from pose3d_ros.detectors.finder import Finder, Region, create_finder, search, whole_image
 from pose3d_ros.errors import ModelError
 from pose3d_ros.resources import resource
 from pose3d_ros.settings.pipeline import PipelineConfig
@@ -33,7 +33,7 @@ def test_everybody_in_the_clip_is_found(finder: Finder, request: pytest.FixtureR
         video.set(cv2.CAP_PROP_POS_FRAMES, index)
         good, image = video.read()
         assert good
-        people = search(finder, image, [whole((640, 480), finder.whole_sides[-1])])
+        people = search(finder, image, [whole_image((640, 480), finder.whole_sides[-1])])
         middles = (people.boxes[:, :2] + people.boxes[:, 2:]) / 2
         for box in boxes[index]:
             inside = ((middles > box[:2]) & (middles < box[2:])).all(axis=1)
@@ -50,7 +50,7 @@ def test_a_tile_gives_pixels_of_the_image(finder: Finder) -> None:
     good, image = video.read()
     assert good
     side = finder.whole_sides[-1]
-    full = search(finder, image, [whole((640, 480), side)])
+    full = search(finder, image, [whole_image((640, 480), side)])
     part = search(finder, image, [Region(100, 0, 500, 480, side)])
     np.testing.assert_allclose(part.boxes[0], full.boxes[0], atol=20)
 
@@ -59,4 +59,4 @@ def test_nobody_in_noise_and_in_tiny_images(finder: Finder) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
     for image in (noise, np.zeros((1, 1, 3), np.uint8), np.zeros((3, 900, 3), np.uint8)):
         size = (image.shape[1], image.shape[0])
-        assert len(search(finder, image, [whole(size, finder.whole_sides[0])])) == 0
+        assert len(search(finder, image, [whole_image(size, finder.whole_sides[0])])) == 0
