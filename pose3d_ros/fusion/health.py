@@ -46,11 +46,14 @@ class Health:
 
     def __init__(self, cameras: Sequence[str]) -> None:
         self._counts = {name: _Counts() for name in cameras}
+        self._first_ns: int | None = None
 
     def received(self, view: View) -> None:
         """A view came."""
         now = view.stamp_ns if view.received_ns is None else view.received_ns
         views = self._counts[view.source].views
+        if self._first_ns is None or now < self._first_ns:
+            self._first_ns = now
         if views and now < views[-1][0]:
             views.clear()
         views.append((now, view.stamp_ns, view.camera.focal))
@@ -81,7 +84,8 @@ class Health:
         error = float(np.median(counts.misses)) * focal if counts.misses else math.nan
         problem = ''
         if not counts.views:
-            problem = 'nothing has come of it'
+            if self._first_ns is not None and now_ns - self._first_ns > _STOPPED_NS:
+                problem = 'nothing has come of it'
         elif now_ns - counts.views[-1][0] > _STOPPED_NS:
             problem = f'stopped {(now_ns - counts.views[-1][0]) * 1e-9:.1f} s ago'
         elif name in corrections.applied:
