@@ -21,7 +21,7 @@ from .triangulation import Rays
 _MEMORY_S = 2.0
 _MIN_SINE = 0.15
 _CUT_M = 0.3  # misses far over that are of wrong people
-_DATA = 1 / 10  # misses of neighbouring joints and frames are alike: so few count as independent
+_DATA = 1 / 5  # misses of neighbouring joints and frames are alike: so few count as independent
 # What cameras are off by, before anything is measured.
 _TURN_SIGMA, _CLOCK_SIGMA_S = 0.05, 0.1
 _MIN_DATA = 15.0

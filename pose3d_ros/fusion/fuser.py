@@ -13,22 +13,21 @@ from scipy.spatial.transform import Rotation
 
 from ..skeleton import Skeleton
 from ..types import Array, JointStatus, Pose3D, PositionSource, TrackingState
+from .bodies import Body, bodies_of
 from .corrections import Corrections
 from .health import CameraHealth, Health
-from .matching import assign, groups, median
+from .matching import assign, groups
 from .person import Person
 from .sighting import Sighting, View, sightings_of
-from .triangulation import Points, Rays, intersections, misses, solve
+from .triangulation import Rays, intersections, misses
 
 S_NS = 1_000_000_000
 _KEEP_NS = S_NS // 2
 _STALE_NS = S_NS // 5  # a view further from the common time says nothing of it
 _MAX_MISSED_NS = S_NS
-_ACCELERATION = 5.0  # m/s² that people depart from constant velocity by
-_ASTRAY_M = 0.2  # median miss of a sighting that is of somebody else
 _SOLVE_NS = S_NS // 5
 _MERGE_FRAMES = 5
-_LOOK_FRAMES = 3
+_LOOK_FRAMES = 6
 
 
 @dataclass(frozen=True)
@@ -79,20 +78,30 @@ class Fuser:
     def fuse(self, stamp_ns: int) -> FusionResult:
         """The people at that time, which is later than the last one."""
         by_camera = {name: self._sightings(name, stamp_ns) for name in self.cameras}
-        members: dict[int, list[Sighting]] = {}
+        members: dict[int, list[Sighting]] = {person.id: [] for person in self.people}
         unmatched: list[Sighting] = []
-        for sightings in by_camera.values():
-            chosen = assign(self.people, sightings, stamp_ns)
+        chosen = assign(self.people, list(by_camera.values()), stamp_ns)
+        for sightings, choice in zip(by_camera.values(), chosen):
             for k, one in enumerate(sightings):
-                if k in chosen:
-                    members.setdefault(chosen[k].id, []).append(one)
-                else:
-                    unmatched.append(one)
+                (members[choice[k].id] if k in choice else unmatched).append(one)
         self.corrections.forget(stamp_ns)
-        for person in self.people:
-            self._measure(person, members.get(person.id, []), stamp_ns, unmatched)
-        for group in groups(unmatched, stamp_ns):
-            self._born(group, stamp_ns)
+        motions = [np.nan_to_num(person.motion) for person in self.people]
+        bodies = bodies_of(list(members.values()), motions, stamp_ns)
+        for person, sightings, body, motion in zip(self.people, members.values(), bodies, motions):
+            self._measured(person, body, motion, stamp_ns)
+            astray = [one for one in sightings if one not in body.sightings]
+            for one in astray:
+                person.tracks.pop(one.source, None)
+            unmatched += astray
+        new = groups(unmatched, stamp_ns)
+        speeds = [np.mean([one.velocity for one in group], axis=0) for group in new]
+        joints = len(self.skeleton)
+        moving = [np.tile(speed, (joints, 1)) for speed in speeds]
+        for speed, body in zip(speeds, bodies_of(new, moving, stamp_ns)):
+            if body.points is not None:
+                person = Person(next(self._ids), body.points, speed, stamp_ns)
+                self._measured(person, body, np.zeros((joints, 3)), stamp_ns)
+                self.people.append(person)
         self._join_twins(stamp_ns)
         ended = tuple(p.id for p in self.people if stamp_ns - p.last_ns > _MAX_MISSED_NS)
         self.people = [person for person in self.people if person.id not in ended]
@@ -136,33 +145,22 @@ class Fuser:
             for one in best[1]
         ]
 
-    def _measure(
-        self,
-        person: Person,
-        sightings: list[Sighting],
-        stamp_ns: int,
-        unmatched: list[Sighting],
-    ) -> None:
-        """Move a person on; sightings that turn out to be of somebody else become unmatched."""
-        motion = person.motion
-        points, rays, kept = _fused(sightings, np.nan_to_num(motion), stamp_ns)
+    def _measured(self, person: Person, body: Body, motion: Array, stamp_ns: int) -> None:
+        """Move a person on, by what was measured."""
+        points, rays = body.points, body.rays
         person.update(points, stamp_ns)
-        person.sources = [one.source for one in kept]
+        person.sources = [one.source for one in body.sightings]
         person.takes_part = (
             np.zeros((0, len(motion)), bool) if points is None else points.takes_part
         )
-        for one in kept:
+        for one in body.sightings:
             person.tracks[one.source] = one.track_id
-        for one in sightings:
-            if one not in kept:
-                person.tracks.pop(one.source, None)
-                unmatched.append(one)
         # One person in so many frames is enough: what is looked for changes within seconds.
         due = (person.hits + person.id) % _LOOK_FRAMES == 0
-        if points is not None and len(kept) > 1 and person.hits > 5 and due:
+        if points is not None and len(person.sources) > 1 and person.hits > 5 and due:
             depth = np.add.reduce((points.xyz - rays.origins) * rays.directions, axis=-1)
-            self.corrections.add(person.sources, rays, depth, np.nan_to_num(motion))
-            for row, one in enumerate(kept):
+            self.corrections.add(person.sources, rays, depth, motion)
+            for row, one in enumerate(body.sightings):
                 self._judge(row, one, rays)
 
     def _judge(self, row: int, one: Sighting, rays: Rays) -> None:
@@ -175,19 +173,6 @@ class Fuser:
             miss = miss[np.isfinite(miss)]
             if len(miss):
                 self.health.missed(one.source, float(np.sort(miss)[len(miss) // 2]))
-
-    def _born(self, group: list[Sighting], stamp_ns: int) -> None:
-        velocity = np.mean([one.velocity for one in group], axis=0)
-        zero = np.tile(velocity, (len(self.skeleton), 1))
-        points, _, kept = _fused(group, zero, stamp_ns)
-        if points is None:
-            return
-        person = Person(next(self._ids), points, velocity, stamp_ns)
-        person.update(points, stamp_ns)
-        person.sources = [one.source for one in kept]
-        person.takes_part = points.takes_part
-        person.tracks = {one.source: one.track_id for one in kept}
-        self.people.append(person)
 
     def _join_twins(self, stamp_ns: int) -> None:
         """Make one of two people whom no camera sees at once and who stay in one place."""
@@ -241,58 +226,3 @@ class Fuser:
             velocity=person.motion[root].mean(axis=0),
             cameras=bits,
         )
-
-
-def _fused(
-    sightings: list[Sighting], motion: Array, stamp_ns: int
-) -> tuple[Points | None, Rays, list[Sighting]]:
-    """Joints of one person, the rays they come from, and the sightings that are of this person.
-
-    motion: (J, 3) m/s, zero where unknown.
-    """
-    kept = list(sightings)
-    while True:
-        if not kept:
-            return None, Rays(np.zeros((0, 0, 3)), np.zeros((0, 0, 3)), np.zeros((0, 0))), []
-        rays = _rays(kept, motion, stamp_ns)
-        points = _points(kept, rays)
-        if len(kept) == 1:
-            return points, rays, kept
-        errors = misses(points.xyz, rays)
-        # A joint behind a camera is infinitely far off; NaN: not seen.
-        medians = median(errors, ~np.isnan(errors))
-        worst = int(np.argmax(np.where(np.isnan(medians), np.inf, medians)))
-        if medians[worst] < _ASTRAY_M:
-            return points, rays, kept
-        kept.pop(worst)
-
-
-def _rays(sightings: list[Sighting], motion: Array, stamp_ns: int) -> Rays:
-    dt = np.array([(stamp_ns - one.stamp_ns) * 1e-9 for one in sightings])
-    origins = np.array([one.origin for one in sightings])[:, None] + dt[:, None, None] * motion
-    sigma = np.array([one.sigma for one in sightings])
-    moved = (_ACCELERATION / 2 * dt**2)[:, None]
-    return Rays(origins, np.array([one.directions for one in sightings]), np.hypot(sigma, moved))
-
-
-def _points(sightings: list[Sighting], rays: Rays) -> Points:
-    along = np.array([one.depth for one in sightings])
-    relative = np.array([one.relative_sigma for one in sightings])
-    common = np.array([one.depth_sigma * one.distance for one in sightings])
-    if len(sightings) == 1:
-        sigma = np.hypot(relative, common[:, None])
-        return solve(rays, np.full(rays.origins.shape[1:], np.nan), along, sigma)
-    start = intersections(rays)
-    # A body whose size is misjudged is right after scaling about its camera: so much is its
-    # distance off, by the joints that others see too.
-    depth = np.add.reduce((start - rays.origins) * rays.directions, axis=-1)
-    with np.errstate(invalid='ignore', divide='ignore'):
-        ratio = depth / along
-    for row in range(len(sightings)):
-        good = np.isfinite(ratio[row]) & (ratio[row] > 0)
-        scale = float(median(ratio[row : row + 1], good[None])[0]) if good.sum() >= 3 else 1.0
-        if good.sum() < 3 or not 0.4 < scale < 2.5:
-            scale = 1.0
-            relative[row] = np.hypot(relative[row], common[row])
-        along[row] *= scale
-    return solve(rays, start, along, relative)

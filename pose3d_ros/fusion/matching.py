@@ -22,30 +22,32 @@ _SIZE = 0.08  # relative: how much a camera may misjudge a size beyond what it s
 _MIN_JOINTS = 4
 
 
-def costs(xyz: Array, spread: Array, sighting: Sighting, shift: Array) -> Array:
-    """(P,) how badly bodies fit the rays of a sighting, in squared standard deviations; inf: not.
+def costs(xyz: Array, spread: Array, sightings: Sequence[Sighting], shift: Array) -> Array:
+    """(N,) how badly bodies fit the rays of sightings, in squared standard deviations; inf: not.
 
-    xyz: (P, J, 3) metres in the fusion frame. spread: (P, 3, 3) covariance of the places. shift:
-    (P, 3) metres that they moved since the sighting's stamp.
+    xyz: (N, J, 3) metres in the fusion frame, one for each of N sightings. spread: (N, 3, 3)
+    covariance of the places. shift: (N, 3) metres that they moved since the sighting's stamp.
     """
-    away = xyz - (sighting.origin + shift)[:, None]
-    depth = np.add.reduce(away * sighting.directions, axis=2)
-    good = np.isfinite(depth) & (depth > 0.1) & sighting.usable
+    directions = np.array([one.directions for one in sightings])
+    depths = np.array([one.depth for one in sightings])
+    ahead = np.array([one.ahead for one in sightings])
+    depth_sigma = np.array([one.depth_sigma for one in sightings])
+    away = xyz - (np.array([one.origin for one in sightings]) + shift)[:, None]
+    depth = np.add.reduce(away * directions, axis=2)
+    good = (depth > 0.1) & np.isfinite(depths)  # not NaN
     count = np.add.reduce(good, axis=1)
-    across = away - depth[..., None] * sighting.directions
+    across = away - depth[..., None] * directions
     place = median(across, good[..., None])
     apart = across - place[:, None]
     shape = median(np.sqrt(np.add.reduce(apart * apart, axis=2)), good) / _SHAPE_M
-    ahead = sighting.ahead
-    side = np.eye(3) - np.outer(ahead, ahead)
+    side = np.eye(3) - ahead[:, :, None] * ahead[:, None]
     total = side @ spread @ side + _PLACE_M**2 * np.eye(3)
     off = np.add.reduce(place * np.linalg.solve(total, place[..., None])[..., 0], axis=1)
     middle = median(depth, good)
-    own = median(np.broadcast_to(sighting.depth, depth.shape), good)
-    along = ahead @ spread @ ahead / middle**2
+    along = np.einsum('ni,nij,nj->n', ahead, spread, ahead) / middle**2
     with np.errstate(invalid='ignore', divide='ignore'):
-        ratio = np.log(middle / own)
-    total_cost = off + shape**2 + ratio**2 / (sighting.depth_sigma**2 + _SIZE**2 + along)
+        ratio = np.log(middle / median(depths, good))
+    total_cost = off + shape**2 + ratio**2 / (depth_sigma**2 + _SIZE**2 + along)
     return np.where((count >= _MIN_JOINTS) & np.isfinite(total_cost), total_cost, np.inf)
 
 
@@ -59,33 +61,49 @@ def median(values: Array, good: Array) -> Array:
 
 
 def assign(
-    people: Sequence[Person], sightings: Sequence[Sighting], stamp_ns: int
-) -> dict[int, Person]:
-    """Index of a sighting -> person, for the sightings of one camera; identity over time first."""
+    people: Sequence[Person], cameras: Sequence[Sequence[Sighting]], stamp_ns: int
+) -> list[dict[int, Person]]:
+    """For each camera, index of a sighting -> person; identity over time first."""
+    sightings = [one for camera in cameras for one in camera]
     if not people or not sightings:
-        return {}
-    table = np.full((len(sightings), len(people)), _FAR)
+        return [{} for _ in cameras]
+    many = len(sightings)
     xyz = np.array([person.ahead(stamp_ns) for person in people])
     spread = np.array([person.spread for person in people])
     speed = np.array([person.speed for person in people])
+    dt = np.array([(stamp_ns - one.stamp_ns) * 1e-9 for one in sightings])
+    table = costs(
+        np.concatenate([xyz] * many),
+        np.concatenate([spread] * many),
+        [one for one in sightings for _ in people],
+        (dt[:, None, None] * speed).reshape(-1, 3),
+    ).reshape(many, len(people))
     for row, one in enumerate(sightings):
-        values = costs(xyz, spread, one, (stamp_ns - one.stamp_ns) * 1e-9 * speed)
         for column, person in enumerate(people):
             if one.track_id and person.tracks.get(one.source) == one.track_id:
-                values[column] *= _SAME_TRACK
-        table[row] = np.where(values < GATE, values, _FAR)
-    rows, columns = linear_sum_assignment(table)
-    return {int(r): people[c] for r, c in zip(rows, columns) if table[r, c] < GATE}
+                table[row, column] *= _SAME_TRACK
+    table[~(table < GATE)] = _FAR
+    out, first = [], 0
+    for camera in cameras:
+        part = table[first : first + len(camera)]
+        rows, columns = linear_sum_assignment(part)
+        out.append({int(r): people[c] for r, c in zip(rows, columns) if part[r, c] < GATE})
+        first += len(camera)
+    return out
 
 
-def pair_cost(a: Sighting, b: Sighting, stamp_ns: int) -> float:
-    """The same of two sightings of different cameras: each as a body in the rays of the other."""
-    total = 0.0
-    for one, other in ((a, b), (b, a)):
-        dt, dt_other = ((stamp_ns - each.stamp_ns) * 1e-9 for each in (one, other))
-        body, shift = one.points + dt * one.velocity, dt_other * other.velocity
-        total += float(costs(body[None], one.spread[None], other, shift[None])[0])
-    return total / 2
+def pair_costs(pairs: Sequence[tuple[Sighting, Sighting]], stamp_ns: int) -> Array:
+    """(N,) the same of sightings of different cameras: each as a body in the rays of the other."""
+    if not pairs:
+        return np.zeros(0)
+    bodies = [a for a, _ in pairs] + [b for _, b in pairs]
+    others = [b for _, b in pairs] + [a for a, _ in pairs]
+    dt = [np.array([(stamp_ns - one.stamp_ns) * 1e-9 for one in row]) for row in (bodies, others)]
+    velocity = [np.array([one.velocity for one in row]) for row in (bodies, others)]
+    xyz = np.array([one.points for one in bodies]) + (dt[0][:, None] * velocity[0])[:, None]
+    spread = np.array([one.spread for one in bodies])
+    both = costs(xyz, spread, others, dt[1][:, None] * velocity[1]).reshape(2, -1)
+    return np.asarray(both.mean(axis=0))
 
 
 def groups(sightings: Sequence[Sighting], stamp_ns: int) -> list[list[Sighting]]:
@@ -96,9 +114,13 @@ def groups(sightings: Sequence[Sighting], stamp_ns: int) -> list[list[Sighting]]
     """
     count = len(sightings)
     table = np.full((count, count), np.inf)
-    for i, j in itertools.combinations(range(count), 2):
-        if sightings[i].source != sightings[j].source:
-            table[i, j] = table[j, i] = pair_cost(sightings[i], sightings[j], stamp_ns)
+    index = [
+        (i, j) for i, j in itertools.combinations(range(count), 2)
+        if sightings[i].source != sightings[j].source
+    ]  # fmt: skip
+    values = pair_costs([(sightings[i], sightings[j]) for i, j in index], stamp_ns)
+    for (i, j), value in zip(index, values):
+        table[i, j] = table[j, i] = value
     sets = [[k] for k in range(count)]
     while True:
         best, choice = GATE, None

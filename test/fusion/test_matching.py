@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pose3d_ros.fusion.matching import GATE, groups, median, pair_cost
+from pose3d_ros.fusion.matching import GATE, groups, median, pair_costs
 from pose3d_ros.fusion.sighting import sightings_of
 from pose3d_ros.tools.rig import SKELETON, Detector, around, walkers
 
@@ -40,9 +40,10 @@ def test_people_of_three_cameras_are_grouped_without_any_history() -> None:
 
 def test_the_same_person_fits_and_others_do_not() -> None:
     seen, true = sightings(2, 2, 1.0)
-    for a in range(2):
-        for b in range(2, 4):
-            assert (pair_cost(seen[a], seen[b], 0) < GATE) == (true[a] == true[b])
+    pairs = [(a, b) for a in range(2) for b in range(2, 4)]
+    values = pair_costs([(seen[a], seen[b]) for a, b in pairs], 0)
+    for (a, b), value in zip(pairs, values):
+        assert (value < GATE) == (true[a] == true[b])
 
 
 def test_median_is_of_what_is_good() -> None:
