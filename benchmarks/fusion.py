@@ -33,7 +33,7 @@ from pose3d_ros.tools.rig import SKELETON, Detector, Placed, around, walkers
 from pose3d_ros.tools.training.motion import load_takes, split
 from pose3d_ros.types import Array, Pose3D, convert
 
-RATE, SECONDS, FAULT_S = 30.0, 20.0, 6.0
+RATE, SECONDS, FAULT_S = 30.0, 14.0, 4.0
 LIMBS = tuple(name for name in JOINTS if name != 'nose')
 FAULTS = ('', 'late', 'stopped', 'turned')
 S = 1_000_000_000
@@ -185,9 +185,10 @@ def rendered(folder: Path) -> list[list[str]]:
     rows.append(
         [
             'rendered rig, fused', f'{score.mm:.1f}', f'{best:.0f}', f'{score.mm / best:.2f}',
-            f'{score.consistency:.4f}', '; '.join(said) or '-', '', '',
+            f'{score.consistency:.4f}', '-', str(len(said)), '',
         ]
     )  # fmt: skip
+    print(*said, sep='\n')
     return rows
 
 

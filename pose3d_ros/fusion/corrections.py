@@ -26,10 +26,10 @@ _DATA = 1 / 5  # misses of neighbouring joints and frames are alike: so few coun
 _TURN_SIGMA, _CLOCK_SIGMA_S = 0.05, 0.1
 _MIN_DATA = 15.0
 # Less is not worth a word, as a cost; what is corrected goes on until it is half as much.
-_TURN, _CLOCK_S = math.radians(0.6), 0.02
-# Of what the misses cost, and beside any other camera. Without a fault none explains over 4, or
-# 5 per cent, by simulation.
-_EXPLAINS, _EXPLAINED, _CLEAR = 6.0, 0.06, 1.3
+_TURN, _CLOCK_S = math.radians(1.0), 0.02
+# Least that it must explain of what all misses cost, absolute and as a share; detectors err alike
+# from frame to frame, which looks like a turn. And how much more than any other camera.
+_EXPLAINS, _CLOCK_SHARE, _TURN_SHARE, _CLEAR = 6.0, 0.06, 0.2, 1.3
 _NEXT, _LAST = [1, 2, 0], [2, 0, 1]
 _SIZE = 4  # turn about three axes, seconds
 _PRIOR = np.diag([1 / _TURN_SIGMA**2] * 3 + [1 / _CLOCK_SIGMA_S**2])
@@ -133,7 +133,7 @@ class Corrections:
         for name in list(self.applied):
             block = self._block(name)
             z[block] = self._best(block, z)[0]
-            if not _matters(z[block], 0.5):
+            if not _matters(z[block]):
                 z[block] = 0.0
         left = max(self._total + float(z @ self._H @ z) + 2 * float(z @ self._g), 1e-9)
         others = [name for name in self.names if not np.any(z[self._block(name)])]
@@ -143,8 +143,7 @@ class Corrections:
         ranked = sorted(gains, key=lambda name: -gains[name][1])
         # With two cameras nobody can say which one is right.
         right = len(others) - 1
-        least = max(_EXPLAINS, _EXPLAINED * left)
-        if ranked and gains[ranked[0]][1] > least and _matters(gains[ranked[0]][0], 1):
+        if ranked and _is_fault(*gains[ranked[0]], left):
             first = gains[ranked[0]][1]
             rivals = [name for name in ranked[1:] if gains[name][1] * _CLEAR > first]
             if rivals or right < 2:
@@ -175,6 +174,14 @@ def _cross(a: Array, b: Array) -> Array:
     return np.asarray(a[:, _NEXT] * b[:, _LAST] - a[:, _LAST] * b[:, _NEXT])
 
 
-def _matters(values: Array, share: float) -> bool:
+def _is_fault(values: Array, gain: float, total: float) -> bool:
+    """Whether what a camera is off by is more than the errors of a detector may look like."""
+    turns = float(np.linalg.norm(values[:3])) > _TURN and gain > _TURN_SHARE * total
+    late = abs(float(values[3])) > _CLOCK_S and gain > _CLOCK_SHARE * total
+    return gain > _EXPLAINS and (turns or late)
+
+
+def _matters(values: Array) -> bool:
+    """Whether it is still half as much as what is first noticed."""
     turn = float(np.linalg.norm(values[:3]))
-    return turn > share * _TURN or abs(float(values[3])) > share * _CLOCK_S
+    return turn > _TURN / 2 or abs(float(values[3])) > _CLOCK_S / 2
