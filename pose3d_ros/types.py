@@ -51,6 +51,7 @@ class PositionSource(IntEnum):
     METRIC = 2
     PLANE = 3
     DEPTH = 4
+    CAMERAS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +139,8 @@ class Pose3D:
         NaN: unknown.
     bone_quality: 0..1, how body-like the bones' ratios are (plausibility.bone_quality), NaN: not
         asked for.
+    cameras: (J,) uint32, of people whom several cameras see: bit k is set if the k-th camera of the
+        fusion took part in the joint; None: of one camera.
     """
 
     skeleton: Skeleton
@@ -155,6 +158,7 @@ class Pose3D:
     velocity: Array = dataclasses.field(default_factory=lambda: np.full(3, np.nan))
     height_m: float = float('nan')
     bone_quality: float = float('nan')
+    cameras: Array | None = None
 
     def __post_init__(self) -> None:
         joints = len(self.skeleton.names)

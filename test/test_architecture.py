@@ -50,10 +50,11 @@ ROOMS = {
     'detectors': 'backends camera errors networks settings skeleton timing types zoo',
     'estimators': 'backends camera detectors errors geometry networks people placement resources '
     'settings skeleton timing types zoo',
+    'fusion': 'camera errors geometry outputs placement settings skeleton types',
     'pipeline': 'camera errors estimators people placement rotation settings skeleton types',
     'messages': 'camera drawing encoded errors resources settings skeleton types',
-    'node': 'camera drawing errors geometry messages pipeline resources settings skeleton sources '
-    'types',
+    'node': 'camera drawing errors fusion geometry messages pipeline resources settings skeleton '
+    'sources types',
     'tools': '*',
     'standalone': 'errors messages node pipeline settings types',
     # Adapters and commands: they import everything but each other, and nothing imports them.

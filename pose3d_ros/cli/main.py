@@ -23,6 +23,7 @@ COMMANDS = {
     'node': 'the ROS 2 node, without a ROS installation',
     'camera': 'publish a video, a folder or a webcam as ROS 2 camera topics',
     'bag': 'recorded image topics in, skeleton topics out',
+    'fuse': 'people of several cameras become one set of people',
     'train': 'train a network of the package from data',
     'models': 'list, fetch and verify model files',
     'evaluate': 'accuracy against clips with ground truth',

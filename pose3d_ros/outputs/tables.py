@@ -173,6 +173,7 @@ def pose_record(pose: Pose3D) -> dict[str, Any]:
     """Everything of a pose in plain Python; NaN becomes None."""
     spread = pose.covariance
     return {
+        **({} if pose.cameras is None else {'cameras': [int(bits) for bits in pose.cameras]}),
         'skeleton': pose.skeleton.name,
         'track_id': pose.track_id,
         'tracking_state': pose.tracking_state.name.lower(),
@@ -219,6 +220,7 @@ def pose_from_record(record: dict[str, Any]) -> Pose3D:
         track_id=record['track_id'],
         tracking_state=TrackingState[record['tracking_state'].upper()],
         velocity=np.array(record['velocity'], dtype=float),
+        cameras=np.array(record['cameras'], dtype=np.uint32) if 'cameras' in record else None,
     )
 
 
