@@ -9,7 +9,7 @@ zenoh = pytest.importorskip('zenoh')
 pytest.importorskip('xxhash')
 
 from support.network import spin_until
-from support.router import free_address
+from support.router import free_address, start_router
 
 from pose3d_ros.errors import ConfigError
 from pose3d_ros.node.qos import LATCHED, SENSOR_DATA, Profile
@@ -123,14 +123,17 @@ def test_only_the_newest_wait(network):
     assert heard == ['3', '4']
 
 
-def test_a_router_that_cannot_be_reached_is_named_once(monkeypatch, caplog):
+def test_a_router_that_comes_late_is_named_once_and_reached(monkeypatch, caplog):
     address = free_address()
     monkeypatch.setenv('ZENOH_CONFIG_OVERRIDE', f'connect/endpoints=["{address}"]')
     monkeypatch.setattr(participant, 'ALONE_AFTER_S', 0.1)
     with caplog.at_level(logging.WARNING):
         node = ZenohNode(Names('alone'))
         spin_until(node, lambda: caplog.records)
+        router = start_router(address)
+        spin_until(node, node._session.info.routers_zid)
         node.close()
+        router.close()
     (record,) = caplog.records
     assert f'no Zenoh router reached within 0.1 s ({address})' in record.getMessage()
 
