@@ -33,14 +33,15 @@ _DEPTHS_KEPT = 8
 class AuxiliaryTopic:
     """An input topic beside the images.
 
-    type_name: of its messages. suffix: comes behind the remapped name. serialised: messages are
-    handed over as they came, since reading them costs more than receiving them and few are used.
+    type_name: of its messages. suffix: comes behind the remapped name. image: messages are
+    handed over as they came, since reading them costs more than receiving them and few are used;
+    they are subscribed to as images are.
     """
 
     type_name: str
     suffix: str = ''
     latched: bool = False
-    serialised: bool = False
+    image: bool = False
 
 
 def topics_of(config: NodeConfig) -> dict[str, AuxiliaryTopic]:
@@ -55,7 +56,7 @@ def topics_of(config: NodeConfig) -> dict[str, AuxiliaryTopic]:
     if config.depth_transport != 'none':
         suffix = '/compressedDepth' if config.depth_transport == 'compressed' else ''
         type_name = DEPTH_TYPES[config.depth_transport]
-        topics['depth_image'] = AuxiliaryTopic(type_name, suffix, serialised=True)
+        topics['depth_image'] = AuxiliaryTopic(type_name, suffix, image=True)
     return topics
 
 

@@ -53,6 +53,8 @@ class Session:
         self._endpoints = {name: Endpoints(node) for name in config.camera_names}
         self._outputs: dict[tuple[str, str], Endpoint] = {}
         self._inputs: dict[str, Endpoint] = {}
+        # Of images and depth images: camera, subscription, type; they follow their publishers.
+        self._following: list[tuple[str, Endpoint, str]] = []
         self._auxiliary: dict[str, dict[str, str]] = {}
         self._transforms = TransformBuffer()
         self._listener = Endpoints(node)
@@ -131,7 +133,9 @@ class Session:
         node, core = self._node, self.core
         core.activate()
         self._info.handle.publish(core.info())
+        type_name = IMAGE_TYPES[core.config.image_transport]
         heard = []
+        self._following.clear()
         for name, endpoints in self._endpoints.items():
             # First, for the first image to find its calibration.
             info = endpoints.subscription(
@@ -142,13 +146,18 @@ class Session:
             )
             others = self._auxiliary[name] = {}
             for other, topic in core.auxiliary_topics.items():
+                other_name = self._suffixed(input_topic(name, other), topic.suffix)
+                latched = LATCHED if topic.latched else SENSOR_DATA
                 endpoint = endpoints.subscription(
                     message_class(topic.type_name),
-                    self._suffixed(input_topic(name, other), topic.suffix),
+                    other_name,
                     partial(core.auxiliary, other, name),
-                    LATCHED if topic.latched else SENSOR_DATA,
-                    raw=topic.serialised,
+                    self._image_profile(other_name, topic.type_name) if topic.image else latched,
+                    raw=topic.image,
+                    changes=topic.image,
                 )
+                if topic.image:
+                    self._following.append((name, endpoint, topic.type_name))
                 others[other] = endpoint.topic
             topic_name = self._suffixed(
                 input_topic(name, 'image'),
@@ -158,11 +167,12 @@ class Session:
                 self._image_type,
                 topic_name,
                 partial(core.image, name),
-                self._image_profile(str(node.resolve_topic_name(topic_name))),
+                self._image_profile(topic_name, type_name),
                 raw=True,
                 changes=True,
             )
             self._inputs[name] = image
+            self._following.append((name, image, type_name))
             core.image_topic(name, image.topic)
             topics = ' and '.join([info.topic, *others.values()])
             heard.append(f'{image.topic} ({describe_qos(image.qos)}) and {topics}')
@@ -206,8 +216,8 @@ class Session:
     def look(self) -> None:
         """Follow the publishers of images, say why nothing comes out; while the node is active."""
         type_name = IMAGE_TYPES[self.core.config.image_transport]
-        for name, endpoint in self._inputs.items():
-            profile = self._image_profile(endpoint.topic)
+        for name, endpoint, followed_type in self._following:
+            profile = self._image_profile(endpoint.topic, followed_type)
             if self._endpoints[name].resubscribe(endpoint, profile):
                 self._node.get_logger().info(
                     f'images from {endpoint.topic}: {describe_qos(endpoint.qos)}, as publishers'
@@ -219,10 +229,9 @@ class Session:
             }
         )
 
-    def _image_profile(self, topic: str) -> Profile:
-        config = self.core.config
-        type_name = IMAGE_TYPES[config.image_transport]
-        return image_profile(config.reliability, self._graph.publishers(topic), type_name)
+    def _image_profile(self, topic: str, type_name: str) -> Profile:
+        publishers = self._graph.publishers(str(self._node.resolve_topic_name(topic)))
+        return image_profile(self.core.config.reliability, publishers, type_name)
 
     def time_jumped_back(self) -> None:
         """Forget all that has a time."""

@@ -37,7 +37,7 @@ class NodeConfig(PipelineConfig):
     )
     reliability: str = setting(
         'auto',
-        'QoS of the subscription to images: auto: reliable while every publisher of the topic is, '
+        'QoS of images and depth images: auto: reliable while every publisher of the topic is, '
         'else best effort; qos_overrides come before it',
         choices=('auto', 'reliable', 'best_effort'),
     )

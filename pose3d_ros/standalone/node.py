@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,11 +17,11 @@ from ..messages.stamped import stamp_in
 from ..messages.types import Message
 from ..node.core import NodeCore
 from ..node.frames import FrameTree
-from ..node.graph import image_profile
+from ..node.graph import Peer, image_profile
 from ..node.host import Host
 from ..node.inputs import AuxiliaryTopic, without_effect
 from ..node.monitor import GapCounter
-from ..node.qos import LATCHED, RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS
+from ..node.qos import LATCHED, RESULT, SENSOR_DATA, STATIC_TRANSFORMS, TRANSFORMS, Profile
 from ..node.signals import Signals
 from ..node.topics import CAMERA_INFO, IMAGE_TYPES, OUTPUTS, input_topic, output_topic
 from ..node.transforms import TF, TransformBuffer
@@ -84,6 +84,8 @@ class StandaloneNode:
         self._hears_transforms = False
         self._listen_to_transforms()
         self._images: dict[str, Subscription] = {}
+        # Images and depth images, by their topics: they follow their publishers.
+        self._following: dict[str, tuple[Subscription, str]] = {}
         self._encounters: dict[str, tuple[int, int]] = {}
         self._gaps: dict[str, GapCounter] = {}
         self._topics: dict[str, str] = {}
@@ -185,30 +187,34 @@ class StandaloneNode:
         for other, topic in self._core.auxiliary_topics.items():
             name = input_topic(camera, other)
             others[other] = self._node.names.topic(name) + topic.suffix
-            self._node.subscribe(
+            profile = LATCHED if topic.latched else SENSOR_DATA
+            subscription = self._node.subscribe(
                 name,
                 topic.type_name,
-                LATCHED if topic.latched else SENSOR_DATA,
+                self._image_profile([], topic.type_name) if topic.image else profile,
                 partial(self._on_auxiliary, other, topic, camera),
                 suffix=topic.suffix,
             )
+            if topic.image:
+                self._following[subscription.topic] = subscription, topic.type_name
         gaps = self._gaps[camera] = GapCounter()
 
         def on_image(raw: bytes) -> None:
             gaps.add(stamp_in(raw))
             self._core.image(camera, raw)
 
-        self._images[camera] = self._node.subscribe(
+        subscription = self._images[camera] = self._node.subscribe(
             image,
             self._image_type,
-            image_profile(self._core.config.reliability, [], self._image_type),
+            self._image_profile([], self._image_type),
             on_image,
             suffix=suffix,
         )
+        self._following[subscription.topic] = subscription, self._image_type
         self._core.image_topic(camera, self._topics[camera])
 
     def _on_auxiliary(self, name: str, topic: AuxiliaryTopic, camera: str, raw: bytes) -> None:
-        if topic.serialised:
+        if topic.image:
             self._core.auxiliary(name, camera, raw)
             return
         try:
@@ -276,8 +282,8 @@ class StandaloneNode:
         _log.info('settings taken over')
 
     def _look(self) -> None:
-        for camera, subscription in self._images.items():
-            self._follow(camera, subscription)
+        for subscription, type_name in self._following.values():
+            self._follow(subscription, type_name)
         self._watch.look(
             {
                 camera: Heard(self._topics[camera], self._image_type, subscription.profile)
@@ -285,18 +291,21 @@ class StandaloneNode:
             }
         )
 
-    def _follow(self, camera: str, subscription: Subscription) -> None:
+    def _image_profile(self, peers: Sequence[Peer], type_name: str) -> Profile:
+        return image_profile(self._core.config.reliability, peers, type_name)
+
+    def _follow(self, subscription: Subscription, type_name: str) -> None:
         """Subscribe as the publishers that there are now let it."""
         encounters = subscription.encounters()
-        if encounters == self._encounters.get(camera):
+        if encounters == self._encounters.get(subscription.topic):
             return
         peers = self._node.graph.publishers(subscription.topic)
-        profile = image_profile(self._core.config.reliability, peers, self._image_type)
+        profile = self._image_profile(peers, type_name)
         if self._node.resubscribe(subscription, profile):
             how = 'reliable' if subscription.profile.reliable else 'best effort'
             _log.info('images from %s: %s, as their publishers', subscription.topic, how)
             encounters = subscription.encounters()
-        self._encounters[camera] = encounters
+        self._encounters[subscription.topic] = encounters
 
     def _diagnose(self) -> None:
         qos: dict[str, list[str]] = {camera: [] for camera in self._images}

@@ -103,14 +103,28 @@ def test_a_listener_that_does_not_fit_is_told(start, peer, capfd):
     assert f'a subscriber of {topic} has an incompatible QoS (DURABILITY)' in capfd.readouterr().err
 
 
+def reliability_of(peer, topic):
+    infos = peer.get_subscriptions_info_by_topic(topic)
+    return [i.qos_profile.reliability for i in infos if i.node_name == 'pose3d_estimator']
+
+
+def test_depth_images_are_reliable_while_every_publisher_is(start, peer):
+    start(depth_transport='raw').wait()
+    depth = peer.resolve_topic_name('depth_image')
+    assert reliability_of(peer, depth) == [ReliabilityPolicy.BEST_EFFORT]
+    peer.create_publisher(Image, depth, RELIABLE)
+    peer.until(lambda: reliability_of(peer, depth) == [ReliabilityPolicy.RELIABLE])
+    peer.create_publisher(Image, depth, BEST_EFFORT)
+    peer.until(lambda: reliability_of(peer, depth) == [ReliabilityPolicy.BEST_EFFORT])
+
+
 def test_images_are_reliable_while_every_publisher_is(start, peer):
     start().wait()
     image = peer.resolve_topic_name('image')
     camera = peer.camera(RELIABLE)
 
     def reliability():
-        infos = peer.get_subscriptions_info_by_topic(image)
-        return [i.qos_profile.reliability for i in infos if i.node_name == 'pose3d_estimator']
+        return reliability_of(peer, image)
 
     peer.until(lambda: reliability() == [ReliabilityPolicy.RELIABLE])
     got = peer.skeletons()
