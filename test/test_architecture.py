@@ -313,7 +313,7 @@ def test_tests_mirror_the_package() -> None:
 VAGUE = {'found', 'known', 'seen', 'sure', 'there', 'told', 'kind', 'whole', 'given', 'dice'}
 CLEAR = [
     *('backends', 'bags', 'cli', 'dds', 'drawing', 'messages', 'networks', 'outputs', 'settings'),
-    *('standalone', 'zenoh', 'detectors', 'people', 'placement'),
+    *('standalone', 'zenoh', 'detectors', 'people', 'placement', 'fusion', 'node', 'ros'),
     *('tools', 'zoo', 'estimators/lifting_from_the_deep', 'estimators/openpose3d'),
     *('estimators/metrabs.py', 'estimators/metro.py', 'estimators/pose_hg_3d.py'),
     *('calibration_file.py', 'camera.py', 'encoded.py', 'errors.py', 'geometry.py', 'skeleton.py'),

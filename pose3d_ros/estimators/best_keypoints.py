@@ -69,15 +69,15 @@ class BestKeypoints:
         return out
 
     def _averaged(self, frame: Frame, pose: Pose3D) -> Pose3D:
-        seen = pose.pixels[self._joints]
-        at = inside(seen, frame.size)
+        pixels_in = pose.pixels[self._joints]
+        at = inside(pixels_in, frame.size)
         if at.sum() < 3:
             return pose
-        pixels, confidence = self._thunder.find(frame.image, square(seen[at]))
+        pixels, confidence = self._thunder.find(frame.image, square(pixels_in[at]))
         own, other = pose.confidence[self._joints], _WEIGHT * confidence[self._coco]
         # Beyond the edge Thunder sees nothing, and says so by chance only.
         other = np.where(at, other, 0.0)
         share: Array = (other / np.maximum(own + other, 1e-6))[:, None]
         mixed = pose.pixels.copy()
-        mixed[self._joints] = (1 - share) * seen + share * pixels[self._coco]
+        mixed[self._joints] = (1 - share) * pixels_in + share * pixels[self._coco]
         return pose.replace(pixels=mixed)

@@ -220,33 +220,33 @@ def topics_of(
     node: its full name. published, subscribed: its topics and their types.
     """
 
-    def kind(topics: Mapping[str, Sequence[str]], *types: str) -> list[str]:
-        return sorted(name for name, found in topics.items() if set(types) & set(found))
+    def of_types(topics: Mapping[str, Sequence[str]], *types: str) -> list[str]:
+        return sorted(name for name, of_topic in topics.items() if set(types) & set(of_topic))
 
     infos = {
-        info.rpartition('/')[0]: info for info in kind(subscribed, 'sensor_msgs/msg/CameraInfo')
+        info.rpartition('/')[0]: info for info in of_types(subscribed, 'sensor_msgs/msg/CameraInfo')
     }
     # Drivers have calibration and image side by side; image_transport adds a level.
     images = {
         image.removesuffix('/compressed').rpartition('/')[0]: image.removesuffix('/compressed')
-        for image in kind(subscribed, *_IMAGES)
+        for image in of_types(subscribed, *_IMAGES)
         if 'depth' not in image
     }
     cameras = list(infos)
-    found: dict[str, Topics] = {}
-    for number, topic in enumerate(kind(published, SKELETON_ARRAY)):
+    by_topic: dict[str, Topics] = {}
+    for number, topic in enumerate(of_types(published, SKELETON_ARRAY)):
         base = topic.rpartition('/')[0]
         name = base[len(node) :].strip('/') if base.startswith(f'{node}/') else ''
         own = [folder for folder in cameras if folder.rpartition('/')[2] == name]
         folder = own[0] if own else cameras[min(number, len(cameras) - 1)] if cameras else ''
-        found[topic] = Topics(
+        by_topic[topic] = Topics(
             name,
             markers=f'{base}/markers',
             debug_image=f'{base}/debug_image' if f'{base}/debug_image' in published else '',
             image=images.get(folder, ''),
             camera_info=infos.get(folder, ''),
         )
-    return found
+    return by_topic
 
 
 def heights_over_feet(array: Message) -> list[float]:

@@ -119,10 +119,10 @@ class CameraNode(Node):
                 return
             rotation, translation = values['R_cam_world'], values['t_cam_world']
         # x_cam = R x_world + t; the transform wanted is the camera's pose in the world.
-        kind = message_class_for('world_frame', TF)
+        message_type = message_class_for('world_frame', TF)
         pose = transform(self, rotation.T, -rotation.T @ translation, parent, child)
-        self._static = self.create_publisher(kind, '/tf_static', ros_qos(STATIC_TRANSFORMS))
-        self._static.publish(kind(transforms=[pose]))
+        self._static = self.create_publisher(message_type, '/tf_static', ros_qos(STATIC_TRANSFORMS))
+        self._static.publish(message_type(transforms=[pose]))
 
     def destroy_node(self) -> None:
         """End the playback, then the node."""

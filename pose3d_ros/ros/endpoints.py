@@ -104,12 +104,12 @@ class Endpoints:
         self.lost = 0
         """Messages that the middleware reported as lost."""
 
-    def publisher(self, kind: type, topic: str, profile: Profile) -> Endpoint:
+    def publisher(self, message_type: type, topic: str, profile: Profile) -> Endpoint:
         """A lifecycle publisher."""
         qos = ros_qos(profile)
         made = Endpoint(None, '', qos, True)
         made.handle = self._node.create_lifecycle_publisher(
-            kind,
+            message_type,
             topic,
             qos,
             event_callbacks=PublisherEventCallbacks(
@@ -123,7 +123,7 @@ class Endpoints:
 
     def subscription(
         self,
-        kind: type,
+        message_type: type,
         topic: str,
         callback: Callable[[Any], None],
         profile: Profile,
@@ -144,7 +144,7 @@ class Endpoints:
 
         def make(qos: QoSProfile) -> None:
             made.qos, made.suspect = qos, False
-            made.handle = self._subscription(made, kind, topic, callback, options, raw)
+            made.handle = self._subscription(made, message_type, topic, callback, options, raw)
 
         make(made.qos)
         made.make = make if QoSPolicyKind.RELIABILITY not in policies else None
@@ -176,7 +176,7 @@ class Endpoints:
     def _subscription(
         self,
         made: Endpoint,
-        kind: type,
+        message_type: type,
         topic: str,
         callback: Callable[[Any], None],
         options: QoSOverridingOptions,
@@ -189,7 +189,7 @@ class Endpoints:
         while True:
             try:
                 return self._node.create_subscription(
-                    kind,
+                    message_type,
                     topic,
                     callback,
                     made.qos,
@@ -221,27 +221,27 @@ class Endpoints:
 
     def problems(self) -> list[str]:
         """Incompatible peers that are there now."""
-        found = []
+        descriptions = []
         for endpoint in self._endpoints:
             if endpoint.suspect:
                 peers = self._incompatible_peers(endpoint)
-                found += peers
+                descriptions += peers
                 endpoint.suspect = bool(peers)
-        return found
+        return descriptions
 
     def _incompatible(self, endpoint: Endpoint, event: Any) -> None:
         endpoint.suspect = True
         policy = qos_policy_name_from_kind(event.last_policy_kind)
-        kind, peer = ('publisher', 'subscriber') if endpoint.publishes else (
+        role, peer = ('publisher', 'subscriber') if endpoint.publishes else (
             'subscription', 'publisher')  # fmt: skip
         self._node.get_logger().warning(
             f'a {peer} of {endpoint.topic} has an incompatible QoS ({policy}): nothing is '
             f'exchanged with it. This node uses {describe_qos(endpoint.qos)}; see the parameters '
-            f'qos_overrides.{endpoint.topic}.{kind}.*'
+            f'qos_overrides.{endpoint.topic}.{role}.*'
         )
 
     def _incompatible_peers(self, endpoint: Endpoint) -> list[str]:
-        node, found = self._node, []
+        node, descriptions = self._node, []
         if endpoint.publishes:
             peers = node.get_subscriptions_info_by_topic(endpoint.topic)
         else:
@@ -255,8 +255,8 @@ class Endpoints:
             compatible, reason = qos_check_compatible(*pair)
             if compatible == QoSCompatibility.ERROR:
                 name = f'{peer.node_namespace.rstrip("/")}/{peer.node_name}'
-                found.append(f'{name} on {endpoint.topic}: {reason.strip().rstrip(";")}')
-        return found
+                descriptions.append(f'{name} on {endpoint.topic}: {reason.strip().rstrip(";")}')
+        return descriptions
 
     def _message_lost(self, event: Any) -> None:
         self.lost = int(event.total_count)

@@ -53,9 +53,9 @@ def _fits_numpy() -> bool:
     """Whether cv_bridge was compiled for the NumPy that is loaded; if not, its use may crash."""
     if np.lib.NumpyVersion(np.__version__) < '2.0.0':
         return True
-    found = find_spec('cv_bridge')
-    if found is None or found.origin is None:
+    spec = find_spec('cv_bridge')
+    if spec is None or spec.origin is None:
         return True  # the import will tell
     # Only the headers of NumPy 2 name its new core.
-    modules = list(Path(found.origin).parent.rglob('*.so'))
+    modules = list(Path(spec.origin).parent.rglob('*.so'))
     return any(b'numpy._core' in module.read_bytes() for module in modules)

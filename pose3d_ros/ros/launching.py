@@ -233,22 +233,22 @@ def estimator(
 
     parameters: beside those that have arguments of their own.
     """
-    given: dict[str, object] = dict(parameters)
-    for argument, kind in PARAMETERS:
+    chosen: dict[str, object] = dict(parameters)
+    for argument, value_type in PARAMETERS:
         if value(argument.name):
             configuration = LaunchConfiguration(argument.name)
-            given[argument.name] = ParameterValue(configuration, value_type=kind)
+            chosen[argument.name] = ParameterValue(configuration, value_type=value_type)
     if value('use_sim_time'):
         configuration = LaunchConfiguration('use_sim_time')
-        given['use_sim_time'] = ParameterValue(configuration, value_type=bool)
+        chosen['use_sim_time'] = ParameterValue(configuration, value_type=bool)
     # A topic is named to be used.
     inputs = {name.rpartition('/')[2] for name, _ in remappings}
     if 'detections' in inputs:
-        given['finder'] = 'topic'
+        chosen['finder'] = 'topic'
     if 'keypoints' in inputs and value('estimator'):
-        given[f'{value("estimator")}.keypoints'] = 'topic'
+        chosen[f'{value("estimator")}.keypoints'] = 'topic'
     if 'depth_image' in inputs and not value('depth_transport'):
-        given['depth_transport'] = 'raw'
+        chosen['depth_transport'] = 'raw'
     files = [value('params_file')] if value('params_file') else []
     own = share() / 'config' / 'estimators' / f'{value("estimator")}.yaml'
     if files == [defaults_file()] and own.is_file():
@@ -261,7 +261,10 @@ def estimator(
             executable='estimator',
             name=value('name'),
             namespace=value('namespace'),
-            parameters=[*(ParameterFile(file, allow_substs=True) for file in files), given],
+            parameters=[
+                *(ParameterFile(file, allow_substs=True) for file in files),
+                chosen,
+            ],
             remappings=[*TF_REMAPPINGS, *remappings],
             ros_arguments=['--log-level', f'{logger}:={value("log_level")}'],
             output='screen',

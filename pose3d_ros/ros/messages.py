@@ -21,9 +21,9 @@ def message_class(name: str) -> type[Any]:
 
 def message_class_for(what: str, name: str) -> type[Any]:
     """The class of a message that a setting or a topic needs; ConfigError names that too."""
-    package, _, kind = name.split('/')
+    package, _, type_name = name.split('/')
     try:
-        made: type[Any] = getattr(import_module(f'{package}.msg'), kind)
+        made: type[Any] = getattr(import_module(f'{package}.msg'), type_name)
     except ModuleNotFoundError as error:
         raise ConfigError(
             f'{what} needs {name}, but {package} is not installed: '

@@ -48,14 +48,14 @@ class Parameters:
         self._settings: dict[str, Setting] = {}
         self.refused: dict[str, str] = {}
         self.configured = False
-        given = _take_overrides(node)
-        self._given = dict(given)
+        overrides = _take_overrides(node)
+        self._overrides = dict(overrides)
         self._defaults: Mapping[str, Value] = {}
         with suppress(ConfigError, ImportError):
-            self._defaults = defaults_of(str(given.get('estimator', NodeConfig.estimator)))
+            self._defaults = defaults_of(str(overrides.get('estimator', NodeConfig.estimator)))
         for item in settings_of(NodeConfig):
             self._declare(item)
-        for name in (*ESTIMATORS, str(given.get('estimator', ''))):
+        for name in (*ESTIMATORS, str(overrides.get('estimator', ''))):
             # What is wrong with it is said when the node is configured.
             with suppress(ConfigError, ImportError):
                 self._declare_options(name)
@@ -95,16 +95,16 @@ class Parameters:
 
     def _declare(self, item: Setting) -> None:
         value = self._defaults.get(item.name, item.default)
-        if item.name in self._given:
+        if item.name in self._overrides:
             try:
-                value = item.check(_plain(self._given[item.name], item))
+                value = item.check(_plain(self._overrides[item.name], item))
             except ConfigError as error:
                 self.refused[item.name] = str(error)
         self._settings[item.name] = item
         self._node.declare_parameter(item.name, value, descriptor_of(item), ignore_override=True)
 
     def _report_unknown(self) -> None:
-        for name in self._given:
+        for name in self._overrides:
             if name in self._settings or name.partition('.')[0] in ROS_PARAMETERS:
                 continue
             close = difflib.get_close_matches(name, list(self._settings), n=1)
@@ -158,13 +158,13 @@ class Parameters:
 
 def _take_overrides(node: Node) -> dict[str, Any]:
     """Values from files and the command line; their automatic declarations are taken back."""
-    given = {}
+    overrides = {}
     for name, parameter in node.get_parameters_by_prefix('').items():
-        given[name] = parameter.value
+        overrides[name] = parameter.value
         # These two belong to rclpy, which has declared and read them.
         if name not in ('use_sim_time', 'start_type_description_service'):
             node.undeclare_parameter(name)
-    return given
+    return overrides
 
 
 def _plain(value: Any, item: Setting) -> Any:

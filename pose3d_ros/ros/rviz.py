@@ -78,12 +78,12 @@ class _Camera:
         """Hear topics that came up later."""
         self.topics = topics
         # Both say which frame is the camera's; the debug image is of the very images.
-        for topic, kind, heard in (
+        for topic, type_name, heard in (
             (topics.debug_image, 'sensor_msgs/msg/Image', self._on_image),
             (topics.camera_info, 'sensor_msgs/msg/CameraInfo', self._on_info),
         ):
             if topic and topic not in self._subscriptions:
-                self._subscribe(topic, kind, heard, SENSOR_DATA)
+                self._subscribe(topic, type_name, heard, SENSOR_DATA)
 
     @property
     def frame(self) -> str:
@@ -121,9 +121,11 @@ class _Camera:
     def _on_info(self, info: Any) -> None:
         self._info_frame = info.header.frame_id
 
-    def _subscribe(self, topic: str, kind: str, heard: Callable[[Any], None], qos: Any) -> None:
+    def _subscribe(
+        self, topic: str, type_name: str, heard: Callable[[Any], None], qos: Any
+    ) -> None:
         self._subscriptions[topic] = self._node.create_subscription(
-            message_class(kind), topic, heard, ros_qos(qos)
+            message_class(type_name), topic, heard, ros_qos(qos)
         )
 
 
@@ -165,11 +167,13 @@ class RvizNode(Node):
         self._timer = self.create_timer(_PERIOD_S, self._step, clock=steady)
 
     def _listen_to_transforms(self) -> None:
-        kind, take = message_class(TF), self._transforms.take
+        tf_message, take = message_class(TF), self._transforms.take
         listen = self.create_subscription
         self._heard = [
-            listen(kind, '/tf', partial(take, static=False), ros_qos(TRANSFORMS)),
-            listen(kind, '/tf_static', partial(take, static=True), ros_qos(STATIC_TRANSFORMS)),
+            listen(tf_message, '/tf', partial(take, static=False), ros_qos(TRANSFORMS)),
+            listen(
+                tf_message, '/tf_static', partial(take, static=True), ros_qos(STATIC_TRANSFORMS)
+            ),
         ]
 
     def _stop_listening(self) -> None:
@@ -199,7 +203,7 @@ class RvizNode(Node):
         """Subscribe to the skeletons of cameras as their topics appear."""
         namespace, _, name = self._target.rpartition('/')
         try:
-            found = [
+            topics_and_types = [
                 dict(ask(name, namespace or '/'))
                 for ask in (
                     self.get_publisher_names_and_types_by_node,
@@ -208,13 +212,13 @@ class RvizNode(Node):
             ]
         except Exception:  # rclpy's class for it has no public name in Humble
             return
-        for skeletons, topics in topics_of(self._target, *found).items():
-            known = self._cameras.get(skeletons)
-            if known is None:
+        for skeletons, topics in topics_of(self._target, *topics_and_types).items():
+            shown = self._cameras.get(skeletons)
+            if shown is None:
                 self._cameras[skeletons] = _Camera(self, topics, skeletons)
             else:
                 # An active node subscribes to its images later than it publishes.
-                known.update(topics)
+                shown.update(topics)
         if self._cameras and not self._asked:
             self._asked = True
             self._ask_for_frames()
@@ -265,13 +269,15 @@ class RvizNode(Node):
         for note in plan.notes:
             self._log(logging.INFO, note)
         if plan.broadcasts:
-            kind = message_class(TF)
-            self._static = self.create_publisher(kind, '/tf_static', ros_qos(STATIC_TRANSFORMS))
+            tf_message = message_class(TF)
+            self._static = self.create_publisher(
+                tf_message, '/tf_static', ros_qos(STATIC_TRANSFORMS)
+            )
             poses = [
                 transform(self, b.rotation, b.translation, b.parent, b.child)
                 for b in plan.broadcasts
             ]
-            self._static.publish(kind(transforms=poses))
+            self._static.publish(tf_message(transforms=poses))
         else:
             self._stop_listening()
         scene = Scene(
@@ -346,10 +352,10 @@ def _program() -> str:
         path = Path(get_package_prefix('rviz2')) / 'lib' / 'rviz2' / 'rviz2'
     except PackageNotFoundError:
         path = Path()
-    found = str(path) if path.is_file() else shutil.which('rviz2')
-    if found is None:
+    program = str(path) if path.is_file() else shutil.which('rviz2')
+    if program is None:
         raise ConfigError('rviz2 is not installed: apt install ros-$ROS_DISTRO-rviz2')
-    return found
+    return program
 
 
 def main(stop: threading.Event) -> int:

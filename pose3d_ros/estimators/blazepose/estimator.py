@@ -295,9 +295,9 @@ class Estimator:
     ) -> Pose3D:
         (width, height), (x, y) = frame.size, pixels.T
         visible, present = slot.landmarks[:BODY, 3], slot.landmarks[:BODY, 4]
-        seen = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-        seen &= (visible >= 0.5) & (present >= 0.5)
-        status = np.where(seen, _MEASURED, _INFERRED)
+        measured = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+        measured &= (visible >= 0.5) & (present >= 0.5)
+        status = np.where(measured, _MEASURED, _INFERRED)
         return Pose3D(
             skeleton=self.skeleton,
             xyz=xyz,
