@@ -235,9 +235,9 @@ class _Drawing:
                 'text', marker_id, text or 'person', height=height, color=_TEXTS[entry], at=at
             )
 
-    def _add(self, kind: int, ns: str, ids: Sequence[int], **fields: ArrayLike) -> None:
+    def _add(self, marker_type: int, ns: str, ids: Sequence[int], **fields: ArrayLike) -> None:
         self.shown.update((ns, marker_id) for marker_id in ids)
-        self.writer.add(kind, ns, ids, **fields)  # type: ignore[arg-type]
+        self.writer.add(marker_type, ns, ids, **fields)  # type: ignore[arg-type]
 
     def _lines(self, ns: str, width: float, points: Array, colours: Array | None = None) -> None:
         """A marker that is nobody's; a second one of that name gets the next number."""
@@ -261,17 +261,17 @@ class _Drawing:
             finite = np.concatenate([finite, finite[:, joined].all(axis=2)], axis=1)
             pale = np.concatenate([pale, pale[:, joined].any(axis=2)], axis=1)
         # By the points of the lines: each end has the colour of its bone.
-        here, there = ends.ravel(), ends[:, ::-1].ravel()
-        shade = (pale[:, here] | pale[:, there]).astype(np.intp)
+        start, end = ends.ravel(), ends[:, ::-1].ravel()
+        shade = (pale[:, start] | pale[:, end]).astype(np.intp)
         colours = _COLOURS[people.entries[:, None], sides, shade]
-        drawn = finite[:, here] & finite[:, there]
-        points = xyz[:, here]
+        drawn = finite[:, start] & finite[:, end]
+        points = xyz[:, start]
         scale = (0.6 * self._scale, 0.0, 0.0)
         self._parts(LINE_LIST, 'bones', people, scale, points, colours, drawn)
 
     def _parts(
         self,
-        kind: int,
+        marker_type: int,
         ns: str,
         people: _People,
         scale: Sequence[float],
@@ -283,17 +283,25 @@ class _Drawing:
         full = np.asarray(drawn.all(axis=1))
         if full.all():
             color = _SOLID[people.entries]
-            self._add(kind, ns, people.ids, scale=scale, color=color, points=points, colors=colours)
+            self._add(
+                marker_type, ns, people.ids, scale=scale, color=color, points=points, colors=colours
+            )
             return
         ids = [marker_id for marker_id, ok in zip(people.ids, full.tolist()) if ok]
         if ids:
             color = _SOLID[people.entries[full]]
             self._add(
-                kind, ns, ids, scale=scale, color=color, points=points[full], colors=colours[full]
+                marker_type,
+                ns,
+                ids,
+                scale=scale,
+                color=color,
+                points=points[full],
+                colors=colours[full],
             )
         for k in np.flatnonzero(~full & drawn.any(axis=1)).tolist():
             self._add(
-                kind,
+                marker_type,
                 ns,
                 [people.ids[k]],
                 scale=scale,
@@ -374,11 +382,11 @@ def _bones(skeleton: Skeleton) -> tuple[Array, Array, Array | None]:
     the means are joints J and J + 1 then.
     """
     sides = {'mid': 0, 'left': 1, 'right': 2}
-    found = [((a, b), sides[side]) for a, b, side, _ in bones(skeleton)]
+    lines = [((a, b), sides[side]) for a, b, side, _ in bones(skeleton)]
     pairs = neck(skeleton)
     if pairs is not None:
-        found.append(((len(skeleton), len(skeleton) + 1), 0))
-    ends, codes = zip(*found)
+        lines.append(((len(skeleton), len(skeleton) + 1), 0))
+    ends, codes = zip(*lines)
     return np.array(ends), np.repeat(codes, 2), None if pairs is None else np.array(pairs)
 
 

@@ -17,21 +17,21 @@ _TRUSTED = 0.7  # of these joints in the image, from which on the source's body 
 
 
 def blended(
-    xyz: Array, skeleton: Skeleton, seen: Pose3D, size: tuple[int, int], weight: float
+    xyz: Array, skeleton: Skeleton, source: Pose3D, size: tuple[int, int], weight: float
 ) -> Array:
     """Joints (J, 3) moved by `weight` of the way to the source's, about the hips.
 
-    xyz: metres, camera's axes; of that skeleton. seen: by the source, xyz in metres, pixels in an
+    xyz: metres, axes of the camera; of that skeleton. source: xyz in metres, pixels in an
     image of that width and height. Bodies that the image's edge cuts off are left as
     they are: what lies beyond it is only guessed, in 3D more than in 2D.
     """
-    mine, other = _indices(skeleton), _indices(seen.skeleton)
+    mine, other = _indices(skeleton), _indices(source.skeleton)
     if mine is None or other is None:
         return xyz
-    pixels = seen.pixels[other]
+    pixels = source.pixels[other]
     inside = ((pixels >= 0) & (pixels <= np.array(size) - 1)).all(axis=1)
     trust = weight * min(max((inside.mean() - _TRUSTED) / (1 - _TRUSTED), 0.0), 1.0)
-    a, b = xyz[mine], seen.xyz[other]
+    a, b = xyz[mine], source.xyz[other]
     step = (b - b[_HIPS].mean(axis=0)) - (a - a[_HIPS].mean(axis=0))
     if trust == 0 or not np.isfinite(step).all():
         return xyz

@@ -243,10 +243,10 @@ class Estimator:
             values = self._lift.prepare(pose, view, self._options.min_keypoint_score)
             if isinstance(self._lift, Published):
                 past = person.history if person is not None else History(span, gap)
-                whole = _completed(values, past)
-                if whole is None:
+                complete = _completed(values, past)
+                if complete is None:
                     continue
-                values = whole
+                values = complete
             if person is None:
                 person = state.people[key] = _Person(History(span, gap))
             person.history.add(frame.stamp_ns, values)
@@ -257,8 +257,8 @@ class Estimator:
         state.gone = [person for person in state.gone if person.poses]
         if self._streams is not None:
             people = list(state.people.values())
-            given = [(person.history, person.run) for person in people]
-            for person, run in zip(people, self._streams.advance(given, state.origin_ns)):
+            windows = [(person.history, person.run) for person in people]
+            for person, run in zip(people, self._streams.advance(windows, state.origin_ns)):
                 person.run = run
 
     def _due(self, state: _State, frame: Frame) -> int:
@@ -274,8 +274,8 @@ class Estimator:
             if self._streams is None or self._streams.frames == 1:
                 return len(frames)
             lag = 0
-        known = frame.stamp_ns - lag - (state.slack_ns if self._streams is not None else 0)
-        return sum(f.stamp_ns <= known + TOLERANCE * self._period for f in frames)
+        latest_ns = frame.stamp_ns - lag - (state.slack_ns if self._streams is not None else 0)
+        return sum(f.stamp_ns <= latest_ns + TOLERANCE * self._period for f in frames)
 
     def _deliver(self, state: _State, due: int) -> list[tuple[Frame, list[Pose3D]]]:
         """The people of the oldest frames, which are then forgotten."""
@@ -293,17 +293,17 @@ class Estimator:
         people = [person for person in state.everybody() if stamp in person.poses]
         view = View(subject.size, subject.camera)
         if self._streams is not None:
-            found: list[Lifted | None] = []
+            lifted_ones: list[Lifted | None] = []
             for person in people:
                 assert person.run is not None
-                found.append(
+                lifted_ones.append(
                     self._streams.at(person.history, person.run, stamp, state.origin_ns, view)
                 )
         else:
-            found = self._windowed(people, stamp, state.newest_ns, view)
+            lifted_ones = self._windowed(people, stamp, state.newest_ns, view)
         return [
             self._pose(person.poses.pop(stamp), lifted, view)
-            for person, lifted in zip(people, found)
+            for person, lifted in zip(people, lifted_ones)
             if lifted is not None
         ]
 
@@ -311,10 +311,10 @@ class Estimator:
         self, people: Sequence[_Person], stamp_ns: int, newest_ns: int, view: View
     ) -> list[Lifted | None]:
         """One run over the windows of all people, for those that need one."""
-        found: list[Lifted | None] = [person.spare.pop(stamp_ns, None) for person in people]
-        rows = [k for k, lifted in enumerate(found) if lifted is None]
+        results: list[Lifted | None] = [person.spare.pop(stamp_ns, None) for person in people]
+        rows = [k for k, lifted in enumerate(results) if lifted is None]
         if not rows:
-            return found
+            return results
         target = self._target
         clips = isinstance(self._lift, MotionBERT)
         if clips and self._options.latency == 'delay':
@@ -324,16 +324,16 @@ class Estimator:
         times = stamp_ns + (np.arange(self._frames) - target) * self._period
         samples = [people[k].history.sample(times, self._period // 5) for k in rows]
         windows = np.stack([values for values, _ in samples])
-        inside = np.stack([there for _, there in samples])
+        inside = np.stack([is_inside for _, is_inside in samples])
         views = [view] * len(rows)
         if isinstance(self._lift, MotionBERT):
             for k, clip in zip(rows, self._lift.lift_all(windows, views)):
-                found[k] = clip[target]
+                results[k] = clip[target]
                 self._keep_spare(people[k], stamp_ns, clip, target)
         else:
             for k, lifted in zip(rows, self._lift.lift(windows, inside, views)):
-                found[k] = lifted
-        return found
+                results[k] = lifted
+        return results
 
     def _keep_spare(
         self, person: _Person, stamp_ns: int, clip: Sequence[Lifted], target: int
@@ -349,21 +349,23 @@ class Estimator:
                 a, b = clip[low].xyz, clip[min(low + 1, len(clip) - 1)].xyz
                 person.spare[stamp] = Lifted((1 - share) * a + share * b)
 
-    def _pose(self, seen: Pose3D, lifted: Lifted, view: View) -> Pose3D:
+    def _pose(self, source: Pose3D, lifted: Lifted, view: View) -> Pose3D:
         """A pose of the lifter's convention with the pixels of the source's joints."""
         if not np.isfinite(lifted.xyz).any():
-            return self._nobody(seen)
+            return self._nobody(source)
         flat = convert(
-            seen.replace(xyz=np.full_like(seen.xyz, np.nan), covariance=None), self.skeleton
+            source.replace(xyz=np.full_like(source.xyz, np.nan), covariance=None), self.skeleton
         )
-        known = np.isfinite(flat.pixels).all(axis=1)
-        sure = known & ~(flat.confidence < self._options.min_keypoint_score)
+        finite = np.isfinite(flat.pixels).all(axis=1)
+        confident = finite & ~(flat.confidence < self._options.min_keypoint_score)
         status = np.where(
-            sure & (flat.status == JointStatus.MEASURED), JointStatus.MEASURED, JointStatus.INFERRED
+            confident & (flat.status == JointStatus.MEASURED),
+            JointStatus.MEASURED,
+            JointStatus.INFERRED,
         )
         xyz = lifted.xyz
         if isinstance(self._lift, Own) and self._options.keypoints in _OWN_3D:
-            xyz = blended(xyz, self.skeleton, seen, view.size, self._options.source_3d)
+            xyz = blended(xyz, self.skeleton, source, view.size, self._options.source_3d)
         pose = flat.replace(xyz=xyz, covariance=lifted.covariance, status=status.astype(np.uint8))
         if not self._lift.metric and not self._config.parity:
             height = body_height(self.skeleton, pose.xyz)
@@ -374,10 +376,10 @@ class Estimator:
             pose = pose.replace(xyz=pose.xyz + lifted.root, position_source=PositionSource.METRIC)
         return pose
 
-    def _nobody(self, seen: Pose3D) -> Pose3D:
+    def _nobody(self, source: Pose3D) -> Pose3D:
         joints = len(self.skeleton)
         flat = convert(
-            seen.replace(xyz=np.full_like(seen.xyz, np.nan), covariance=None), self.skeleton
+            source.replace(xyz=np.full_like(source.xyz, np.nan), covariance=None), self.skeleton
         )
         return flat.replace(
             xyz=np.full((joints, 3), np.nan),

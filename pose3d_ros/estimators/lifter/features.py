@@ -34,14 +34,18 @@ _LIMIT = 4.0
 _SEEN = 0.1  # confidence from which on a joint says where a person is
 
 
-def encode(rays: Any, seen: Any, known: Any, xp: ModuleType = np) -> tuple[Any, Any, Any]:
+def encode(
+    rays: Any, confidence: Any, calibrated: Any, xp: ModuleType = np
+) -> tuple[Any, Any, Any]:
     """Features (B, T, 70), rotation (B, 3, 3) into the virtual camera, and usable (B,).
 
-    rays: (B, T, 22, 2), anything where unseen. seen: (B, T, 22) confidence, 0: unseen. known:
-    (B,) 1 where the camera is calibrated. xp: numpy or torch, whose arrays these are.
+    rays: (B, T, 22, 2), anything where unseen. confidence: (B, T, 22), 0: unseen. calibrated:
+    (B,) 1 where the camera is. xp: numpy or torch, whose arrays these are.
     """
-    rays = xp.where(seen[..., None] > 0, rays, xp.zeros_like(rays))
-    middle = xp.where(seen[:, WINDOW // 2] >= _SEEN, xp.ones_like(seen[:, 0]), 0 * seen[:, 0])
+    rays = xp.where(confidence[..., None] > 0, rays, xp.zeros_like(rays))
+    middle = xp.where(
+        confidence[:, WINDOW // 2] >= _SEEN, xp.ones_like(confidence[:, 0]), 0 * confidence[:, 0]
+    )
     count = middle.sum(-1)
     total = xp.where(count < 1, xp.ones_like(count), count)
     centre = (rays[:, WINDOW // 2] * middle[..., None]).sum(-2) / total[:, None]
@@ -50,7 +54,7 @@ def encode(rays: Any, seen: Any, known: Any, xp: ModuleType = np) -> tuple[Any, 
     x, y = rays[..., 0], rays[..., 1]
     t = [[turn[:, i, j, None, None] for j in range(3)] for i in range(3)]
     z = t[2][0] * x + t[2][1] * y + t[2][2]
-    front = seen * (z > 0.05)
+    front = confidence * (z > 0.05)
     z = xp.where(z > 0.05, z, xp.ones_like(z))
     u = (t[0][0] * x + t[0][1] * y + t[0][2]) / z * (front > 0)
     v = (t[1][0] * x + t[1][1] * y + t[1][2]) / z * (front > 0)
@@ -60,7 +64,7 @@ def encode(rays: Any, seen: Any, known: Any, xp: ModuleType = np) -> tuple[Any, 
     points = xp.stack([u / scale, v / scale], -1)
     points = xp.clip(points, -_LIMIT, _LIMIT)
     batch, frames = rays.shape[:2]
-    scalars = xp.stack([centre[:, 0], centre[:, 1], xp.log(extent) + 2.5, known], -1)
+    scalars = xp.stack([centre[:, 0], centre[:, 1], xp.log(extent) + 2.5, calibrated], -1)
     scalars = xp.broadcast_to(scalars[:, None], (batch, frames, 4))
     flat = points.reshape(batch, frames, 2 * COUNT)
     features = xp.concatenate([flat, front, scalars], -1)
@@ -91,10 +95,10 @@ def decode(output: Any, turn: Any) -> tuple[Any, Any]:
     return joints, covariance
 
 
-def with_mirror(rays: Any, seen: Any) -> tuple[Any, Any]:
+def with_mirror(rays: Any, confidence: Any) -> tuple[Any, Any]:
     """Windows (B, T, 22, 2) and (B, T, 22), followed by their mirror images. NumPy only."""
     flipped = rays[:, :, MIRROR] * np.array([-1.0, 1.0])
-    return np.concatenate([rays, flipped]), np.concatenate([seen, seen[:, :, MIRROR]])
+    return np.concatenate([rays, flipped]), np.concatenate([confidence, confidence[:, :, MIRROR]])
 
 
 def without_mirror(joints: Any, covariance: Any) -> tuple[Any, Any]:
@@ -106,13 +110,13 @@ def without_mirror(joints: Any, covariance: Any) -> tuple[Any, Any]:
     return (joints[:half] + other) / 2, (covariance[:half] + spread) / 2
 
 
-def with_rolls(rays: Any, seen: Any) -> tuple[Any, Any]:
+def with_rolls(rays: Any, confidence: Any) -> tuple[Any, Any]:
     """Windows (B, T, 22, 2) and (B, T, 22) as cameras rolled to either side see them, (2 B, ...).
 
     NumPy only.
     """
     turned = [rays @ roll[:2, :2].T for roll in _ROLLS]
-    return np.concatenate(turned), np.concatenate([seen, seen])
+    return np.concatenate(turned), np.concatenate([confidence, confidence])
 
 
 def without_rolls(joints: Any, covariance: Any) -> tuple[Any, Any]:

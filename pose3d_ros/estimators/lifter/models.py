@@ -150,7 +150,7 @@ class Own:
 
     def prepare(self, pose: Pose3D, view: View, threshold: float) -> Array:
         """(22, 3) rays and confidence; what the source only guesses is a hint."""
-        there, source = _sources(pose.skeleton)
+        joints, source = _sources(pose.skeleton)
         points, confidence = pose.pixels[source], pose.confidence[source]
         # Detectors also invent what lies outside the image.
         inside = ((points > -1) & (points < np.array(view.size))).all(axis=1)
@@ -158,20 +158,20 @@ class Own:
         # Sources without confidence are believed.
         value = np.clip(np.nan_to_num(confidence, nan=1.0), features.HINT, 1.0)
         pixels = np.full((features.COUNT, 2), np.nan)
-        sure = np.full(features.COUNT, np.nan)
-        pixels[there], sure[there] = points, np.where(good, value, features.HINT)
-        return np.concatenate([view.rays(pixels), sure[:, None]], axis=1)
+        values = np.full(features.COUNT, np.nan)
+        pixels[joints], values[joints] = points, np.where(good, value, features.HINT)
+        return np.concatenate([view.rays(pixels), values[:, None]], axis=1)
 
     def lift(self, windows: Array, inside: Array, views: Sequence[View]) -> list[Lifted]:
         """See Lift."""
-        there = np.isfinite(windows).all(axis=-1) & inside[..., None]
-        seen = np.where(there, windows[..., 2], 0.0)
-        known = np.array([float(view.camera is not None) for view in views])
+        complete = np.isfinite(windows).all(axis=-1) & inside[..., None]
+        confidence = np.where(complete, windows[..., 2], 0.0)
+        calibrated = np.array([float(view.camera is not None) for view in views])
         # The mean of several views errs less, and the network is small.
-        rays, seen = features.with_rolls(np.nan_to_num(windows[..., :2]), seen)
-        rays, seen = features.with_mirror(rays, seen)
-        found, turn, usable = features.encode(rays, seen, np.tile(known, 4))
-        output = self.network({'window': found.astype(np.float32)})['joints']
+        rays, confidence = features.with_rolls(np.nan_to_num(windows[..., :2]), confidence)
+        rays, confidence = features.with_mirror(rays, confidence)
+        window, turn, usable = features.encode(rays, confidence, np.tile(calibrated, 4))
+        output = self.network({'window': window.astype(np.float32)})['joints']
         both = features.without_mirror(*features.decode(output, turn))
         joints, covariance = features.without_rolls(*both)
         nothing = Lifted(np.full((features.COUNT, 3), np.nan))
@@ -210,18 +210,18 @@ class Published:
 
     def _points(self, pose: Pose3D, view: View, threshold: float) -> tuple[Array, Array]:
         """(17, 2) in the place that the network expects people, (17,) scores; NaN: not seen."""
-        seen = pose.confidence >= threshold
-        seen |= ~np.isfinite(pose.confidence)
-        pixels = np.where(seen[:, None], pose.pixels, np.nan)
+        visible = pose.confidence >= threshold
+        visible |= ~np.isfinite(pose.confidence)
+        pixels = np.where(visible[:, None], pose.pixels, np.nan)
         inputs = SKELETONS[self.kind.inputs]
         points = to_joints(pixels, pose.skeleton, inputs)
         confidence = np.where(np.isfinite(pose.confidence), pose.confidence, 1.0)
         scores = to_joints(confidence[:, None], pose.skeleton, inputs)[:, 0]
         if self._normalise == 'person':
-            known = points[np.isfinite(points).all(axis=1)]
-            if len(known) < 2:
+            finite = points[np.isfinite(points).all(axis=1)]
+            if len(finite) < 2:
                 return np.full_like(points, np.nan), scores
-            low, high = known.min(axis=0), known.max(axis=0)
+            low, high = finite.min(axis=0), finite.max(axis=0)
             # A detector's box stands out beyond the joints.
             margin = 0.1 * (high - low).max()
             box = np.concatenate([low - margin, high + margin])

@@ -99,7 +99,7 @@ class Streams:
         before = [item for item in outputs if item.stamp_ns <= stamp_ns]
         after = [item for item in outputs if item.stamp_ns >= stamp_ns]
         if not before or not after:
-            found = min(outputs, key=lambda item: abs(item.stamp_ns - stamp_ns))
+            output = min(outputs, key=lambda item: abs(item.stamp_ns - stamp_ns))
         else:
             a, b = before[-1], after[0]
             share = (stamp_ns - a.stamp_ns) / max(b.stamp_ns - a.stamp_ns, 1)
@@ -108,10 +108,10 @@ class Streams:
                 share = 0.0
             elif b.stamp_ns - stamp_ns <= near:
                 share = 1.0
-            found = a.to(b, share)
-        said = {'joints': found.joints[None]}
-        if found.root is not None:
-            said['root'] = found.root[None]
+            output = a.to(b, share)
+        said = {'joints': output.joints[None]}
+        if output.root is not None:
+            said['root'] = output.root[None]
         return self._step.lifted(said, [view])[0]
 
     def _start(self, history: History, origin_ns: int) -> Run:
