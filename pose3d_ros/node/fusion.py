@@ -94,10 +94,10 @@ class LiveFusion:
         """What is due now; to be called when something came, and at the rate of the results."""
         for name, source in self._sources.items():
             while source.waiting:
-                message, received_ns = source.waiting[0]
+                message, received_ns = source.waiting.popleft()
                 if not self._take(name, source, message, received_ns, now_ns):
+                    source.waiting.appendleft((message, received_ns))
                     break
-                source.waiting.popleft()
         return [self._output(result) for result in self._session.due(now_ns)]
 
     def statuses(self, now_ns: int) -> list[Status]:
