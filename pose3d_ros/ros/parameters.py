@@ -97,7 +97,7 @@ class Parameters:
         value = self._defaults.get(item.name, item.default)
         if item.name in self._overrides:
             try:
-                value = item.check(_plain(self._overrides[item.name], item))
+                value = item.check(plain(self._overrides[item.name], item))
             except ConfigError as error:
                 self.refused[item.name] = str(error)
         self._settings[item.name] = item
@@ -167,7 +167,7 @@ def _take_overrides(node: Node) -> dict[str, Any]:
     return overrides
 
 
-def _plain(value: Any, item: Setting) -> Any:
+def plain(value: Any, item: Setting) -> Any:
     """Lists of names, as `cameras: [left, right]`, in the form of the setting."""
     if item.type is str and isinstance(value, list) and all(isinstance(v, str) for v in value):
         return ','.join(value)

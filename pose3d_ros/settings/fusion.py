@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..errors import ConfigError
 from ..skeleton import get_skeleton
 from .declare import setting, settings_of
+from .node import NodeConfig
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,29 @@ def check_names(names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigError(f'cameras of a fusion need names of their own: {", ".join(twice)}')
+
+
+@dataclass(frozen=True)
+class FusionNodeConfig(FusionConfig):
+    """What the node needs beside it."""
+
+    cameras: str = setting(
+        'left,right', 'names, comma-separated: topics <name>/skeletons and <name>/camera_info'
+    )
+    fusion_frame: str = setting('map', 'frame of the results, z up')
+    image_is_rectified: bool = setting(
+        False, "the cameras' images are undistorted already: use P instead of K"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not all(self.camera_names):
+            raise ConfigError(f'cameras: a name is empty in {self.cameras!r}')
+        check_names(list(self.camera_names))
+        if not self.fusion_frame:
+            raise ConfigError('fusion_frame must be the name of a frame')
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """Names of the cameras."""
+        return NodeConfig(cameras=self.cameras).camera_names

@@ -46,7 +46,7 @@ def test_a_checkout_finds_the_installed_messages():
 def test_files_that_come_with_the_package_are_found():
     for kind in resources.CATEGORIES:
         assert resources.folder(kind) == SHARE / kind
-    for file in ('estimator', 'demo', 'multi_camera', 'rviz'):
+    for file in ('estimator', 'demo', 'fusion', 'multi_camera', 'rviz'):
         assert (SHARE / 'launch' / f'{file}.launch.py').is_file()
     assert (SHARE / 'config' / 'pose3d.rviz').is_file()
 
@@ -59,7 +59,9 @@ def test_executables():
         text=True,
         check=True,
     ).stdout.split('\n')
-    assert {f'pose3d_ros {n}' for n in ('camera', 'estimator', 'pose3d', 'rviz')} <= set(found)
+    assert {f'pose3d_ros {n}' for n in ('camera', 'estimator', 'fusion', 'pose3d', 'rviz')} <= set(
+        found
+    )
     line = subprocess.run(
         [shutil.which('ros2'), 'run', 'pose3d_ros', 'pose3d', '--help'],
         capture_output=True,

@@ -39,7 +39,7 @@ def launch(tmp_path):
 
 def test_arguments_are_described(launch):
     shown = {}
-    for file in ('estimator', 'demo', 'multi_camera', 'rviz'):
+    for file in ('estimator', 'demo', 'fusion', 'multi_camera', 'rviz'):
         process = launch(f'{file}.launch.py', '--show-args')
         assert process.ends(within(20)) == 0
         assert 'no description' not in process.output
