@@ -39,6 +39,7 @@ class FusionNode(Node):
         )
         transforms = TransformBuffer()
         self._fusion = LiveFusion(config, message_class, transforms, self.get_logger().warning)
+        heard = []
         for name in config.camera_names:
             self._hear(
                 input_topic(name, 'camera_info'),
@@ -46,12 +47,13 @@ class FusionNode(Node):
                 partial(self._fusion.on_info, name),
                 SENSOR_DATA,
             )
-            self._hear(
+            topic = self._hear(
                 input_topic(name, 'skeletons'),
                 OUTPUTS['skeletons'],
                 partial(self._on_skeletons, name),
                 SENSOR_DATA,
             )
+            heard.append(topic)
         self._hear('/tf', TF, partial(transforms.take, static=False), TRANSFORMS)
         self._hear('/tf_static', TF, partial(transforms.take, static=True), STATIC_TRANSFORMS)
         self._outputs = {
@@ -68,6 +70,9 @@ class FusionNode(Node):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1 / config.fusion_rate_hz, self._step, clock=steady)
         self.create_timer(_DIAGNOSTICS_PERIOD_S, self._diagnose, clock=steady)
+        self.get_logger().info(
+            f'active: fusing the people of {", ".join(heard)} in {config.fusion_frame}'
+        )
 
     def _declared(self, item: Setting) -> Any:
         descriptor = ParameterDescriptor(description=item.doc, read_only=True, dynamic_typing=True)
@@ -75,8 +80,10 @@ class FusionNode(Node):
             plain(self.declare_parameter(item.name, item.default, descriptor).value, item)
         )
 
-    def _hear(self, topic: str, name: str, callback: Any, profile: Any) -> None:
-        self.create_subscription(message_class(name), topic, callback, ros_qos(profile))
+    def _hear(self, topic: str, name: str, callback: Any, profile: Any) -> str:
+        """Subscribe; the topic as it is called after remapping."""
+        made = self.create_subscription(message_class(name), topic, callback, ros_qos(profile))
+        return str(made.topic_name)
 
     @property
     def _now_ns(self) -> int:

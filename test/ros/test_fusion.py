@@ -110,3 +110,5 @@ def test_the_executable(peer, tmp_path):
         assert latest['camera back'].message == 'no skeletons have come'
         process.process.terminate()
         assert process.process.wait(20) == 0
+    topics = ', '.join(f'{peer.get_namespace()}/{name}/skeletons' for name in ('front', 'back'))
+    assert f'active: fusing the people of {topics} in map' in (tmp_path / 'log').read_text()
