@@ -86,6 +86,8 @@ class PeopleState:
             self.scales.pop(number, None)
             self.bones.pop(number, None)
             self.sizes.pop(number, None)
+            if self.floor is not None:
+                self.floor.forget(number)
         return ended
 
     def tell_restarted(self) -> bool:
@@ -96,5 +98,6 @@ class PeopleState:
     def configure(self, config: PipelineConfig) -> None:
         """Take over changed settings."""
         self.sizes.clear()  # they go by body_height_m
+        self.floor = None  # it goes by camera_height_m
         for smoother in self._smoothers.values():
             smoother.configure(config)

@@ -60,11 +60,14 @@ class FloorMemory:
         self._fitted = 0
         self._floor: Floor | None = None
 
-    def add(self, pose: Pose3D, xyz: Array, stamp_ns: int) -> None:
-        """Take in a person. xyz: (J, 3) m in front of the camera, of the size the network sees."""
+    def add(self, pose: Pose3D, xyz: Array, stamp_ns: int) -> bool:
+        """Take in a person; whether they showed something new.
+
+        xyz: (J, 3) m in front of the camera, of the size the network sees.
+        """
         last = self._last_ns.get(pose.track_id)
         if last is not None and 0 <= stamp_ns - last < _EVERY_S * 1e9:
-            return
+            return False
         joints, clearances = feet_of(pose.skeleton)
         confidence = pose.confidence[joints]
         good = (
@@ -78,6 +81,11 @@ class FloorMemory:
             self._observations.append(observation)
             self._last_ns[pose.track_id] = stamp_ns
             self._count += 1
+        return bool(good.any())
+
+    def forget(self, track_id: int) -> None:
+        """Somebody does not come again; what they showed stays."""
+        self._last_ns.pop(track_id, None)
 
     def floor(self, frame: Frame, config: PipelineConfig, size_sigma: float) -> Floor | None:
         """The floor of a frame, None while too little is known.

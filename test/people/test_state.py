@@ -6,8 +6,10 @@ from collections import deque
 
 import numpy as np
 from support.blobs import Estimator, draw
+from support.standing import standing
 
 from pose3d_ros.people.state import PeopleState
+from pose3d_ros.placement.learnt_floor import FloorMemory
 from pose3d_ros.settings.pipeline import PipelineConfig
 from pose3d_ros.types import Frame, TrackingState
 
@@ -32,12 +34,21 @@ def test_people_keep_their_filters_until_their_track_ends() -> None:
     assert state.end(S // 30) == ()
     state.scales[2] = 1.1
     state.bones[2] = deque([np.ones(3)])
+    state.floor = FloorMemory()
+    standing_pose, root = standing()
+    assert state.floor.add(standing_pose.replace(track_id=2), standing_pose.xyz + root, 0)
+    assert not state.floor.add(standing_pose.replace(track_id=2), standing_pose.xyz + root, 0)
     seen(state, S // 5, (203, 240, 200))
     # The frame in which the track ended may be finished later than an earlier one.
     assert state.end(S // 10) == ()
     assert state.end(S // 5) == (2,)
     assert state.scales == {}
     assert state.bones == {}
+    assert state.floor.add(
+        standing_pose.replace(track_id=2), standing_pose.xyz + root, 0
+    )  # forgotten: at once again
+    state.configure(CONFIG)
+    assert state.floor is None
     assert state.end(S) == ()
 
 
